@@ -1,0 +1,111 @@
+//! Rows of the method table and the macros that make everything else from a row.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use types::Scope;
+
+use crate::ApiError;
+
+/// One row: a method, the scope that it needs, and who serves it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Method {
+    /// The name on the wire, for example `sessions.list`.
+    pub name: &'static str,
+    /// The scope without which no caller gets through.
+    pub scope: Scope,
+    /// Which side of the process boundary answers.
+    pub served_by: ServedBy,
+}
+
+/// Which side of the process boundary answers a method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServedBy {
+    /// The tenant's own confined process.
+    Worker,
+    /// The supervisor, because the answer is its own records.
+    Supervisor,
+}
+
+/// Parameters as JSON bytes; empty means `{}`, and unknown fields are refused by the types.
+pub(crate) fn parse<P: DeserializeOwned>(method: &str, params: &[u8]) -> Result<P, ApiError> {
+    let params = if params.is_empty() { b"{}" } else { params };
+    serde_json::from_slice(params)
+        .map_err(|err| ApiError::invalid(format!("invalid {method} params: {err}")))
+}
+
+/// A result as JSON bytes.
+pub(crate) fn encode<R: Serialize>(method: &str, result: &R) -> Result<Vec<u8>, ApiError> {
+    serde_json::to_vec(result)
+        .map_err(|err| ApiError::unavailable(format!("{method} has no JSON form: {err}")))
+}
+
+/// Declares one group: its trait (one function per row), its rows, and its dispatch arm.
+macro_rules! methods {
+    ($served_by:ident; $(#[$doc:meta])* pub trait $Group:ident {
+        $($(#[$row:meta])* $name:literal [$scope:ident] fn $func:ident($Params:ty) -> $Result:ty;)+
+    }) => {
+        $(#[$doc])*
+        pub trait $Group: Sync {
+            $($(#[$row])*
+            fn $func(&self, params: $Params)
+                -> impl Future<Output = Result<$Result, $crate::ApiError>> + Send;)+
+        }
+
+        /// The rows of this group.
+        pub(crate) const METHODS: &[$crate::Method] = &[$($crate::Method {
+            name: $name,
+            scope: types::Scope::$scope,
+            served_by: $crate::ServedBy::$served_by,
+        }),+];
+
+        /// Calls `method`, or gives `None` where it is not of this group.
+        pub(crate) async fn dispatch(
+            handler: &impl $Group,
+            method: &str,
+            params: &[u8],
+        ) -> Option<Result<Vec<u8>, $crate::ApiError>> {
+            Some(match method {
+                $($name => match $crate::table::parse::<$Params>($name, params) {
+                    Ok(params) => handler
+                        .$func(params)
+                        .await
+                        .and_then(|result| $crate::table::encode($name, &result)),
+                    Err(err) => Err(err),
+                },)+
+                _ => return None,
+            })
+        }
+    };
+}
+
+/// Declares one side of the process boundary: the trait of all its groups, their rows, and the
+/// dispatch over them.
+macro_rules! groups {
+    ($($(#[$doc:meta])* pub mod $side:ident = $Side:ident [$($group:ident::$Group:ident),+];)+) => {$(
+        $(#[$doc])*
+        pub mod $side {
+            use crate::{ApiError, Method};
+
+            /// Every group of this side.
+            pub trait $Side: $(crate::$group::$Group +)+ {}
+            impl<T: $(crate::$group::$Group +)+> $Side for T {}
+
+            /// The rows, by group.
+            pub(crate) const METHODS: &[&[Method]] = &[$(crate::$group::METHODS),+];
+
+            /// Calls `method` with JSON parameters; the result is JSON.
+            pub async fn dispatch(
+                handler: &impl $Side,
+                method: &str,
+                params: &[u8],
+            ) -> Result<Vec<u8>, ApiError> {
+                $(if let Some(reply) = crate::$group::dispatch(handler, method, params).await {
+                    return reply;
+                })+
+                Err(ApiError::invalid(format!("unknown method: {method}")))
+            }
+        }
+    )+};
+}
+
+pub(crate) use groups;

@@ -1,0 +1,214 @@
+//! gRPC over one inherited Unix socket pair: each end is used once, and nobody reconnects.
+
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use hyper::body::{Body as HttpBody, Incoming};
+use hyper::client::conn::http2::SendRequest;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::UnixStream;
+use tonic::body::Body;
+use tower::{BoxError, Service};
+
+use crate::{Tasks, limits};
+
+/// Why a pair cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The socket could not be handed to the runtime.
+    #[error("the inherited socket is not usable")]
+    Socket(#[source] std::io::Error),
+    /// The HTTP/2 connection failed.
+    #[error("the connection over the pair ended with an error")]
+    Connection(#[source] hyper::Error),
+}
+
+/// The calling end. Clones share the one connection; when it is gone every call fails at once.
+#[derive(Debug, Clone)]
+pub struct Client(SendRequest<Body>);
+
+impl Client {
+    /// Whether the far end is gone.
+    pub fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+}
+
+impl Service<http::Request<Body>> for Client {
+    type Response = http::Response<Incoming>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.0.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
+        // HTTP/2 wants an authority; the pair has none, so it is a constant that nobody reads.
+        let path = request.uri().path_and_query().cloned();
+        let mut uri = http::uri::Parts::default();
+        uri.scheme = Some(http::uri::Scheme::HTTP);
+        uri.authority = Some(http::uri::Authority::from_static("pair"));
+        uri.path_and_query = path;
+        if let Ok(uri) = http::Uri::from_parts(uri) {
+            *request.uri_mut() = uri;
+        }
+        let reply = self.0.send_request(request);
+        Box::pin(async move { reply.await.map_err(Into::into) })
+    }
+}
+
+/// Takes `socket` as the calling end. The connection is driven by a task of `tasks`.
+///
+/// # Errors
+/// When the socket is not usable or the far end does not speak HTTP/2.
+pub async fn connect(socket: StdUnixStream, tasks: &Tasks) -> Result<Client, Error> {
+    let io = TokioIo::new(UnixStream::from_std(socket).map_err(Error::Socket)?);
+    let (sender, connection) = hyper::client::conn::http2::Builder::new(tasks.clone())
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(limits::STREAM_WINDOW)
+        .initial_connection_window_size(limits::CONNECTION_WINDOW)
+        .max_concurrent_reset_streams(limits::MAX_RESETS)
+        .handshake(io)
+        .await
+        .map_err(Error::Connection)?;
+    drop(tasks.spawn(async move {
+        if let Err(err) = connection.await {
+            tracing::debug!(error = %types::Chain(&err), "the pair's calling end closed");
+        }
+    }));
+    Ok(Client(sender))
+}
+
+/// Serves `service` on `socket` until the far end goes away or `tasks` stops.
+///
+/// # Errors
+/// When the socket is not usable or the connection breaks.
+pub async fn serve<S, B>(service: S, socket: StdUnixStream, tasks: &Tasks) -> Result<(), Error>
+where
+    S: Service<http::Request<Incoming>, Response = http::Response<B>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Into<BoxError>,
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    let io = TokioIo::new(UnixStream::from_std(socket).map_err(Error::Socket)?);
+    let connection = hyper::server::conn::http2::Builder::new(tasks.clone())
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits::MAX_STREAMS)
+        .initial_stream_window_size(limits::STREAM_WINDOW)
+        .initial_connection_window_size(limits::CONNECTION_WINDOW)
+        .max_pending_accept_reset_streams(limits::MAX_RESETS)
+        .serve_connection(io, TowerToHyperService::new(service));
+    tokio::pin!(connection);
+    tokio::select! {
+        ended = &mut connection => ended.map_err(Error::Connection),
+        () = tasks.stopping() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await.map_err(Error::Connection)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::worker::worker_client::WorkerClient;
+    use proto::worker::worker_server::{Worker, WorkerServer};
+    use proto::worker::{
+        CallReply, CallRequest, DrainReply, DrainRequest, ServePart, ServeRequest, StartReply,
+        StartRequest,
+    };
+    use std::time::Duration;
+    use tokio_stream::{Stream, StreamExt as _};
+    use tonic::{Request, Response, Status};
+
+    use super::*;
+
+    struct Echo;
+
+    #[tonic::async_trait]
+    impl Worker for Echo {
+        type ServeStream = Pin<Box<dyn Stream<Item = Result<ServePart, Status>> + Send>>;
+
+        async fn start(&self, _: Request<StartRequest>) -> Result<Response<StartReply>, Status> {
+            Err(Status::unimplemented("not here"))
+        }
+
+        async fn call(&self, call: Request<CallRequest>) -> Result<Response<CallReply>, Status> {
+            let result = call.into_inner().params;
+            let outcome = Some(proto::worker::call_reply::Outcome::Result(result));
+            Ok(Response::new(CallReply { outcome }))
+        }
+
+        async fn serve(
+            &self,
+            _: Request<ServeRequest>,
+        ) -> Result<Response<Self::ServeStream>, Status> {
+            let part = |_| Ok(ServePart { head: None, data: vec![7; 1024].into() });
+            Ok(Response::new(Box::pin(tokio_stream::iter(0..10_000).map(part))))
+        }
+
+        async fn drain(&self, _: Request<DrainRequest>) -> Result<Response<DrainReply>, Status> {
+            Err(Status::unimplemented("not here"))
+        }
+    }
+
+    fn sockets() -> (StdUnixStream, StdUnixStream) {
+        let (near, far) = StdUnixStream::pair().unwrap();
+        near.set_nonblocking(true).unwrap();
+        far.set_nonblocking(true).unwrap();
+        (near, far)
+    }
+
+    async fn client_and_server(tasks: &Tasks) -> (WorkerClient<Client>, Tasks) {
+        let (near, far) = sockets();
+        let server = tasks.child();
+        let scope = server.clone();
+        drop(tasks.spawn(async move { serve(WorkerServer::new(Echo), far, &scope).await }));
+        (WorkerClient::new(connect(near, tasks).await.unwrap()), server)
+    }
+
+    #[tokio::test]
+    async fn calls_and_streams_cross() {
+        let tasks = Tasks::default();
+        let (mut client, _) = client_and_server(&tasks).await;
+        let call = CallRequest { method: "echo".to_owned(), params: "{}".into() };
+        let reply = client.call(call).await.unwrap().into_inner();
+        assert_eq!(reply.outcome, Some(proto::worker::call_reply::Outcome::Result("{}".into())));
+        let stream = client.serve(ServeRequest::default()).await.unwrap().into_inner();
+        assert_eq!(stream.filter_map(Result::ok).collect::<Vec<_>>().await.len(), 10_000);
+    }
+
+    #[tokio::test]
+    async fn the_far_end_going_away_fails_the_next_call() {
+        let tasks = Tasks::default();
+        let (near, far) = sockets();
+        let mut client = WorkerClient::new(connect(near, &tasks).await.unwrap());
+        drop(far);
+        let call =
+            tokio::time::timeout(Duration::from_secs(5), client.call(CallRequest::default()));
+        call.await.unwrap().unwrap_err();
+    }
+
+    #[tokio::test]
+    async fn five_hundred_streams_hung_up_at_once_leave_the_connection_alive() {
+        let tasks = Tasks::default();
+        let (client, _) = client_and_server(&tasks).await;
+        for _ in 0..3 {
+            let streams: Vec<_> =
+                (0..500).map(|_| tasks.spawn(take_one_part(client.clone()))).collect();
+            for stream in streams {
+                stream.await.unwrap();
+            }
+        }
+        client.clone().call(CallRequest::default()).await.unwrap();
+    }
+
+    async fn take_one_part(mut client: WorkerClient<Client>) {
+        let mut stream = client.serve(ServeRequest::default()).await.unwrap().into_inner();
+        stream.next().await.unwrap().unwrap();
+    }
+}

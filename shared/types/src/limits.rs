@@ -1,0 +1,125 @@
+//! What one tenant may use. Every limit has a default; none can be switched off, only raised.
+
+use serde::{Deserialize, Serialize};
+
+/// Limits of one tenant, as stored and as enforced.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Limits {
+    /// Requests in one clock minute; none means unlimited.
+    pub requests_per_minute: Option<u64>,
+    /// Input plus output tokens in one UTC day; none means unlimited.
+    pub tokens_per_day: Option<u64>,
+    /// Micro-dollars in one UTC day; none means unlimited.
+    pub cost_micros_per_day: Option<u64>,
+    /// Requests under way at once.
+    pub concurrency: u32,
+    /// Memory of the worker in bytes, page cache included.
+    pub memory_max: u64,
+    /// Processes and threads of the worker.
+    pub pids_max: u32,
+    /// CPU time of the worker in thousandths of one core.
+    pub cpu_millis: u32,
+    /// Size of the tenant's disk in bytes.
+    pub disk_max: u64,
+    /// Seconds without work after which the worker stops; none means never.
+    pub idle_seconds: Option<u32>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            requests_per_minute: None,
+            tokens_per_day: None,
+            cost_micros_per_day: None,
+            concurrency: 1024,
+            memory_max: 256 << 20,
+            pids_max: 64,
+            cpu_millis: 1000,
+            disk_max: 1 << 30,
+            idle_seconds: Some(900),
+        }
+    }
+}
+
+/// A change of limits: what is absent stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LimitsPatch {
+    /// See [`Limits::requests_per_minute`].
+    pub requests_per_minute: Option<u64>,
+    /// See [`Limits::tokens_per_day`].
+    pub tokens_per_day: Option<u64>,
+    /// See [`Limits::cost_micros_per_day`].
+    pub cost_micros_per_day: Option<u64>,
+    /// See [`Limits::concurrency`].
+    pub concurrency: Option<u32>,
+    /// See [`Limits::memory_max`].
+    pub memory_max: Option<u64>,
+    /// See [`Limits::pids_max`].
+    pub pids_max: Option<u32>,
+    /// See [`Limits::cpu_millis`].
+    pub cpu_millis: Option<u32>,
+    /// See [`Limits::disk_max`]; takes effect for a tenant that has no disk yet.
+    pub disk_max: Option<u64>,
+    /// See [`Limits::idle_seconds`]; 0 means never.
+    pub idle_seconds: Option<u32>,
+}
+
+/// A limit outside what the system can enforce.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field} must be from {min} to {max}")]
+pub struct LimitOutOfRange {
+    field: &'static str,
+    min: u64,
+    max: u64,
+}
+
+impl Limits {
+    /// These limits with `patch` applied, or the first field that is out of range.
+    pub fn with(&self, patch: &LimitsPatch) -> Result<Self, LimitOutOfRange> {
+        let next = Self {
+            requests_per_minute: patch.requests_per_minute.or(self.requests_per_minute),
+            tokens_per_day: patch.tokens_per_day.or(self.tokens_per_day),
+            cost_micros_per_day: patch.cost_micros_per_day.or(self.cost_micros_per_day),
+            concurrency: patch.concurrency.unwrap_or(self.concurrency),
+            memory_max: patch.memory_max.unwrap_or(self.memory_max),
+            pids_max: patch.pids_max.unwrap_or(self.pids_max),
+            cpu_millis: patch.cpu_millis.unwrap_or(self.cpu_millis),
+            disk_max: patch.disk_max.unwrap_or(self.disk_max),
+            idle_seconds: patch
+                .idle_seconds
+                .map_or(self.idle_seconds, |seconds| (seconds > 0).then_some(seconds)),
+        };
+        check("concurrency", u64::from(next.concurrency), 1, 65_536)?;
+        check("memoryMax", next.memory_max, 16 << 20, 1 << 40)?;
+        check("pidsMax", u64::from(next.pids_max), 4, 32_768)?;
+        check("cpuMillis", u64::from(next.cpu_millis), 10, 1_000_000)?;
+        check("diskMax", next.disk_max, 16 << 20, 1 << 44)?;
+        Ok(next)
+    }
+}
+
+fn check(field: &'static str, value: u64, min: u64, max: u64) -> Result<(), LimitOutOfRange> {
+    if (min..=max).contains(&value) { Ok(()) } else { Err(LimitOutOfRange { field, min, max }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_patch_changes_what_it_names() {
+        let limits = Limits::default();
+        let patch =
+            LimitsPatch { concurrency: Some(2), idle_seconds: Some(0), ..Default::default() };
+        let next = limits.with(&patch).unwrap();
+        assert_eq!((next.concurrency, next.idle_seconds), (2, None));
+        assert_eq!(next.memory_max, limits.memory_max);
+        let low = LimitsPatch { memory_max: Some(1), ..Default::default() };
+        assert_eq!(
+            limits.with(&low).unwrap_err().to_string(),
+            "memoryMax must be from 16777216 to 1099511627776"
+        );
+    }
+}
