@@ -1,1 +1,19 @@
-//! benches
+//! Benchmarks: what the gateway costs beside the provider called directly and beside the least
+//! that a proxy with one gRPC hop can cost, measured in one run.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::as_conversions,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a benchmark fails by panicking, starts programs, waits, and divides"
+)]
+
+pub mod floor;
+pub mod load;
+pub mod provider;
+pub mod stats;
+pub mod system;

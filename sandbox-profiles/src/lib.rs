@@ -1,1 +1,33 @@
-//! sandbox
+//! The boundary around one worker: the privileged launcher and its client, seccomp profiles, the
+//! worker's own confinement, and the check from outside. It knows no protocol, holds no secret and
+//! starts no runtime.
+
+mod cgroup;
+mod client;
+pub mod confine;
+mod disk;
+mod error;
+pub mod facts;
+mod fds;
+mod host;
+pub mod inherited;
+mod launcher;
+pub mod pairs;
+mod privilege;
+mod profile;
+mod record;
+mod steps;
+mod sys;
+mod verify;
+
+pub use cgroup::Layout as CgroupLayout;
+pub use client::{Exit, Launched, Launcher, Order, Status, WorkerFds, WorkerUsage};
+pub use disk::Disk;
+pub use error::Error;
+pub use facts::{Facts, RawFacts};
+pub use host::{Degradation, HostReport, Mode, probe};
+pub use launcher::{Options, Side, split};
+pub use privilege::become_supervisor;
+pub use profile::Profile;
+pub use steps::{SECCOMP_FILTERS_BEFORE_EXEC, STEPS, Step};
+pub use verify::{Expected, Finding, verify};

@@ -1,1 +1,20 @@
-//! openclawmu-worker
+//! The tenant's own process: sessions on disk, agent turns, and the OpenAI-compatible surface.
+//!
+//! It holds no secret and reaches nothing but its two socket pairs and the tenant's root, which
+//! is a parameter here so that tests run on a directory of their own.
+
+mod agent;
+pub mod app;
+mod error;
+pub mod log;
+mod methods;
+mod openai;
+mod runs;
+mod service;
+mod store;
+#[cfg(test)]
+mod testing;
+mod upcalls;
+
+pub use error::Error;
+pub use service::{Held, Worker};

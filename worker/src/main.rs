@@ -1,1 +1,28 @@
-fn main() {}
+//! The confined process of one tenant. Confinement comes first; nothing is read before it.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use openclawmu_worker::{app, log};
+use types::Chain;
+
+fn main() -> ExitCode {
+    match confined() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(err) => {
+            let line = format!("{{\"level\":\"ERROR\",\"message\":\"{}\"}}\n", Chain(&*err));
+            // Where even this fails there is nobody left to tell.
+            std::io::stderr().write_all(line.as_bytes()).unwrap_or_default();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn confined() -> Result<(), Box<dyn std::error::Error>> {
+    let confinement = sandbox::confine::worker()?;
+    log::start();
+    let (serve, host) = sandbox::inherited::sockets()?;
+    app::run(PathBuf::from(app::ROOT), confinement, serve, host)?;
+    Ok(())
+}

@@ -20,7 +20,8 @@ pub const CHAT_COMPLETIONS: Route =
 /// `GET /v1/models`.
 pub const MODELS: Route = Route { method: "GET", path: "/v1/models", scope: Some(Scope::Read) };
 /// `GET /v1/models/{id}`.
-pub const MODEL: Route = Route { method: "GET", path: "/v1/models/{*id}", scope: Some(Scope::Read) };
+pub const MODEL: Route =
+    Route { method: "GET", path: "/v1/models/{*id}", scope: Some(Scope::Read) };
 /// `POST /rpc`: JSON-RPC 2.0 over the method table.
 pub const RPC: Route = Route { method: "POST", path: "/rpc", scope: None };
 

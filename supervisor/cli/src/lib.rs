@@ -1,1 +1,52 @@
-//! cli
+//! The command line: what can be typed, and the client of the control plane behind it.
+//!
+//! `serve`, `quickstart` and `doctor` are only described here; the application runs them. All other
+//! commands are requests to a running gateway, over its Unix socket or its control address. Nothing
+//! here reads records, starts workers or holds authority of its own.
+
+mod chat;
+mod client;
+mod command;
+mod confirm;
+mod error;
+mod http;
+mod options;
+mod output;
+mod progress;
+mod rpc;
+mod target;
+mod units;
+mod view;
+
+pub use client::Client;
+pub use error::{Error, Outcome};
+pub use options::{
+    Chat, Cli, Command, Create, Doctor, Gateway, KeyCommand, LimitFlags, Options, Quickstart,
+    Remote, Rpc, Serve, TenantCommand, TokenCommand, parse,
+};
+pub use output::{Output, View};
+pub use target::{InvalidTarget, Target};
+pub use units::{Cpu, Expiry, Invalid, Size, Usd};
+
+use std::process::ExitCode;
+
+/// Says one message to a tenant's agent and prints the answer as it arrives.
+///
+/// # Errors
+/// When the gateway refuses or the answer is not complete.
+pub async fn chat(client: &Client, chat: &Chat, output: &mut Output) -> Result<(), Error> {
+    chat::run(client, chat, output).await
+}
+
+/// Runs one command against a running gateway, says how it went, and gives the exit code.
+pub async fn run(options: &Options, command: Remote) -> ExitCode {
+    let mut output = Output::new(options);
+    let outcome = match command::run(options, command, &mut output).await {
+        Ok(()) => Outcome::Done,
+        Err(error) => {
+            output.failure(&error);
+            error.outcome()
+        }
+    };
+    outcome.into()
+}

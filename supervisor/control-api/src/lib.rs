@@ -1,1 +1,53 @@
-//! control-api
+//! The words of the control plane: what operators send and what they get back, as JSON.
+//!
+//! The server and the command line share these types, and the `OpenAPI` document is made of them.
+//! Requests refuse unknown fields; replies may gain fields, so readers ignore those they do not
+//! know. Nothing here does I/O, and no type here can hold a secret except the four `Created*` and
+//! `Rotated` replies, which are sent once.
+
+mod boundary;
+mod doctor;
+mod error;
+mod keys;
+mod limits;
+mod params;
+mod schema;
+mod status;
+mod tenants;
+mod time;
+mod tokens;
+
+pub use boundary::{
+    Boundary, Capabilities, Cgroup, Descriptor, Finding, Landlock, Mount, Namespaces, Resource,
+    Seccomp,
+};
+pub use doctor::{Check, Checks, Verdict};
+pub use error::{Code, Failure, Problem};
+pub use keys::{CreateKey, CreatedKey, Key, KeyList};
+pub use limits::{Limits, LimitsPatch};
+pub use params::{KeyPath, LogsQuery, PageQuery, TenantPath, TokenPath};
+pub use status::{HostSummary, Status, TenantCounts};
+pub use tenants::{
+    CreateTenant, CreatedTenant, Deleted, Logs, RestartTenant, Tenant, TenantList, TenantRow,
+    TenantState, UpdateTenant, Usage, Worker,
+};
+pub use time::Timestamp;
+pub use tokens::{CreateToken, IssuedToken, Token, TokenList};
+
+/// The largest request body, in bytes: the largest request is a set of limits with an id.
+pub const MAX_BODY: usize = 64 << 10;
+
+/// Rows in one page of a list when the caller does not say.
+pub const DEFAULT_PAGE: u32 = 100;
+
+/// The most rows in one page of a list.
+pub const MAX_PAGE: u32 = 1000;
+
+/// The most log lines in one reply; the log of a tenant is a ring of about this size.
+pub const MAX_LOG_LINES: u32 = 1000;
+
+/// The header under which a create may be repeated safely.
+pub const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// The header that names one request in replies and in the log.
+pub const REQUEST_ID: &str = "x-request-id";

@@ -1,1 +1,120 @@
-//! front
+//! The gateway's listener: bytes in, replies out. A caller is known and permitted before a byte of
+//! its body is read, and a body goes to the caller's worker as it came.
+//!
+//! Reads no parameter and no reply of a method, keeps nothing of a tenant, and passes no header of
+//! a client on but the two that choose a session and an agent.
+
+mod body;
+mod call;
+mod edge;
+mod identity;
+mod listener;
+mod metrics;
+mod openai;
+mod probes;
+mod readiness;
+mod relay;
+mod reply;
+mod rpc;
+mod stack;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use auth::Auth;
+use prometheus_client::registry::Registry;
+use runtime::Tasks;
+use tenants::Tenants;
+use tokio::net::TcpListener;
+
+use body::Budget;
+use identity::Ids;
+use metrics::Metrics;
+
+pub use readiness::Readiness;
+
+/// What the front is made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// Who calls, and may they.
+    pub auth: Auth,
+    /// Where requests go.
+    pub tenants: Tenants,
+    /// Bounds on what clients may send.
+    pub limits: Limits,
+    /// What `/ready` says.
+    pub readiness: Readiness,
+}
+
+/// Bounds on what clients may send, before anything is allocated for it.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Bytes of a request's head. At least 8 KiB.
+    pub header_bytes: usize,
+    /// Bytes of one body.
+    pub body_bytes: usize,
+    /// Bytes of all bodies that are being read or wait for their worker.
+    pub buffered_bytes: usize,
+    /// Connections at once.
+    pub connections: usize,
+    /// From the moment in which a request could begin to the end of its head; also how long a
+    /// connection may be idle.
+    pub header_timeout: Duration,
+    /// From the first byte of a body to its last.
+    pub body_timeout: Duration,
+    /// How long requests may go on after the gateway was asked to stop.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            header_bytes: 64 << 10,
+            body_bytes: runtime::limits::MAX_BODY,
+            buffered_bytes: 256 << 20,
+            connections: 8192,
+            header_timeout: Duration::from_secs(30),
+            body_timeout: Duration::from_mins(1),
+            drain: Duration::from_secs(20),
+        }
+    }
+}
+
+/// The gateway's surface, ready to be served.
+#[derive(Debug, Clone)]
+pub struct Front(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    auth: Auth,
+    tenants: Tenants,
+    limits: Limits,
+    readiness: Readiness,
+    budget: Budget,
+    ids: Ids,
+    metrics: Arc<Metrics>,
+    /// Owns what is read and thrown away after a refusal.
+    discards: Tasks,
+}
+
+impl Front {
+    /// Puts the parts together; listens nowhere yet.
+    pub fn new(parts: Parts, registry: &mut Registry) -> Self {
+        Self(Arc::new(Inner {
+            budget: Budget::new(parts.limits.buffered_bytes),
+            auth: parts.auth,
+            tenants: parts.tenants,
+            limits: parts.limits,
+            readiness: parts.readiness,
+            ids: Ids::default(),
+            metrics: Arc::new(Metrics::register(registry)),
+            discards: Tasks::default(),
+        }))
+    }
+
+    /// Serves `listener` until `tasks` is asked to stop; then accepts nothing more and returns when
+    /// the requests under way have ended or [`Limits::drain`] is over.
+    pub async fn serve(&self, listener: TcpListener, tasks: &Tasks) {
+        listener::serve(&self.0, listener, tasks).await;
+    }
+}

@@ -1,1 +1,80 @@
-//! host
+//! What a worker may ask of the supervisor: one service per power. Model calls so far.
+//!
+//! Holds the providers' addresses and keys and is the only crate that talks to them. Knows no
+//! tenant: whoever mounts a service says whose account it counts on. Parses no tenant's JSON beyond
+//! a check of its shape, follows no redirect, and takes no address from a request.
+
+mod catalog;
+mod client;
+mod config;
+mod discover;
+mod estimate;
+mod failure;
+mod json;
+mod llm;
+mod meter;
+mod metrics;
+mod provider;
+mod reply;
+mod sse;
+
+use std::sync::Arc;
+
+use ledger::Account;
+use prometheus_client::registry::Registry;
+use proto::host::llm_server::LlmServer;
+use runtime::Tasks;
+use types::Clock;
+
+use catalog::Catalog;
+
+pub use config::{Config, Error, Kind, Model, Provider, Timeouts};
+pub use discover::{DiscoverError, list_models};
+pub use llm::Llm;
+pub use reply::Reply;
+
+/// The powers of this installation. Clones are handles to the same.
+#[derive(Debug, Clone)]
+pub struct Host(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    catalog: Catalog,
+    timeouts: Timeouts,
+    clock: Arc<dyn Clock>,
+    /// Owns what outlives a request by a moment: the wait for the end of an answer.
+    tasks: Tasks,
+}
+
+impl Host {
+    /// Checks `config`; connects to nobody yet.
+    ///
+    /// # Errors
+    /// When a name, an address, a key or a reference to a model cannot be used.
+    pub fn new(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        registry: &mut Registry,
+    ) -> Result<Self, Error> {
+        let timeouts = config.timeouts.clone();
+        let catalog = Catalog::new(config, &metrics::Metrics::register(registry))?;
+        Ok(Self(Arc::new(Inner { catalog, timeouts, clock, tasks: Tasks::default() })))
+    }
+
+    /// Every model of every provider, in the operator's order.
+    pub fn models(&self) -> &[proto::worker::Model] {
+        self.0.catalog.models()
+    }
+
+    /// `PROVIDER/MODEL`: what an agent turn uses where its agent names none.
+    pub fn default_model(&self) -> &str {
+        self.0.catalog.default_model()
+    }
+
+    /// The power to call models, counted on `account`, to be served on one worker's pair.
+    pub fn llm(&self, account: Arc<Account>) -> LlmServer<Llm> {
+        LlmServer::new(Llm::new(Arc::clone(&self.0), account))
+            .max_decoding_message_size(runtime::limits::MAX_MESSAGE)
+            .max_encoding_message_size(runtime::limits::MAX_MESSAGE)
+    }
+}

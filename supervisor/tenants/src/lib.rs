@@ -1,1 +1,145 @@
-//! tenants
+//! From a tenant's name to its worker: start on demand, verify, route, watch, drain, stop.
+//!
+//! Routes nothing to a worker that the kernel does not describe as expected, opens no file under a
+//! tenant's root, and parses neither what a client sends to a worker nor what a worker answers.
+
+mod admin;
+mod directory;
+mod error;
+mod inspect;
+mod launch;
+mod lifecycle;
+mod logs;
+mod metrics;
+mod own;
+mod reply;
+mod sweep;
+mod tenant;
+mod view;
+mod watch;
+mod worker;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use auth::Permit;
+use host::Host;
+use proto::worker::{CallReply, CallRequest, ServeRequest};
+use records::Records;
+use runtime::Tasks;
+use sandbox::{HostReport, Launcher};
+use types::{Clock, TenantId};
+
+use directory::Directory;
+use metrics::Metrics;
+use tenant::Tenant;
+
+pub use error::Error;
+pub use inspect::Inspection;
+pub use reply::Reply;
+pub use view::{Counts, State, TenantView, UsageView, WorkerView};
+
+/// How long a worker may take from the order to launch it to its first reply.
+const START_DEADLINE: Duration = Duration::from_secs(20);
+
+/// How long one method of the method table may take in a worker.
+const CALL_DEADLINE: Duration = Duration::from_secs(60);
+
+/// Every tenant of this installation. Clones are handles to the same.
+#[derive(Debug, Clone)]
+pub struct Tenants(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    launcher: Launcher,
+    host_report: HostReport,
+    records: Records,
+    host: Host,
+    clock: Arc<dyn Clock>,
+    tasks: Tasks,
+    directory: Directory,
+    metrics: Metrics,
+}
+
+/// What [`Tenants`] is made of.
+#[derive(Debug)]
+pub struct Parts<'a> {
+    /// The process that starts workers.
+    pub launcher: Launcher,
+    /// The registry of tenants.
+    pub records: Records,
+    /// What workers may ask for.
+    pub host: Host,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+    /// The scope in which every task of every tenant runs.
+    pub tasks: Tasks,
+    /// Where the metrics are shown.
+    pub registry: &'a mut prometheus_client::registry::Registry,
+}
+
+impl Tenants {
+    /// Reads the registry and starts the housekeeping; starts no worker.
+    ///
+    /// # Errors
+    /// When the records cannot be read or the launcher does not answer.
+    pub async fn start(parts: Parts<'_>) -> Result<Self, Error> {
+        let launcher = parts.launcher.clone();
+        let host_report =
+            launch::blocking(move || launcher.host()).await.map_err(Error::Launcher)?;
+        let tenants = Self(Arc::new(Inner {
+            launcher: parts.launcher,
+            host_report,
+            records: parts.records,
+            host: parts.host,
+            clock: parts.clock,
+            tasks: parts.tasks,
+            directory: Directory::default(),
+            metrics: Metrics::register(parts.registry),
+        }));
+        tenants.load().await?;
+        sweep::start(&tenants);
+        Ok(tenants)
+    }
+
+    /// One method of the method table that the worker serves.
+    ///
+    /// # Errors
+    /// When the tenant cannot take the request or its worker does not answer.
+    pub async fn call(&self, permit: &Permit, request: CallRequest) -> Result<CallReply, Error> {
+        let tenant = self.find(permit.tenant())?;
+        let admission = tenant.admit(self.0.clock.now())?;
+        let (worker, pass) = tenant.ready(&self.0).await?;
+        let call = worker.call(request);
+        let reply = tokio::time::timeout(CALL_DEADLINE, call).await;
+        drop((pass, admission));
+        match reply {
+            Ok(reply) => reply.map_err(|status| worker.failure(status)),
+            Err(_elapsed) => Err(Error::Timeout),
+        }
+    }
+
+    /// One request of the OpenAI-compatible surface; the reply arrives in parts. Dropping the reply
+    /// cancels the run.
+    ///
+    /// # Errors
+    /// When the tenant cannot take the request or its worker does not answer.
+    pub async fn serve(&self, permit: &Permit, request: ServeRequest) -> Result<Reply, Error> {
+        let tenant = self.find(permit.tenant())?;
+        let admission = tenant.admit(self.0.clock.now())?;
+        let (worker, pass) = tenant.ready(&self.0).await?;
+        match worker.serve(request).await {
+            Ok(parts) => Ok(Reply::new(parts, worker, (pass, admission))),
+            Err(status) => Err(worker.failure(status)),
+        }
+    }
+
+    /// What this machine gives and what it lacks.
+    pub fn host_report(&self) -> &HostReport {
+        &self.0.host_report
+    }
+
+    fn find(&self, id: &TenantId) -> Result<Arc<Tenant>, Error> {
+        self.0.directory.find(id).ok_or(Error::NotFound)
+    }
+}

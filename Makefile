@@ -1,0 +1,101 @@
+# make run      build, and go from nothing to a first answer; ARGS=--once ends after it
+# make test     everything that must hold; .ci/run calls it
+# make bench    the measurements of BENCHMARKS.md, as JSON
+# make install  programs, systemd unit and documents; PREFIX=/usr/local, DESTDIR for packagers
+# make fix      format, and apply what clippy can apply
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DEFAULT_GOAL := run
+
+ARGS ?=
+PREFIX ?= /usr/local
+DESTDIR ?=
+SDK := tests/sdk
+BIN := target/release
+
+# $(call need,CONDITION,PACKAGES): where CONDITION fails, installs PACKAGES with apt.
+export PATH := $(PATH):/usr/sbin:/sbin
+define need
+if ! { $(1); } >/dev/null 2>&1; then
+  if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+    echo "missing: $(2) (named as Debian and Ubuntu do); install it and try again" >&2
+    exit 1
+  fi
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(2) </dev/null
+fi
+endef
+
+.PHONY: run build test check sdk bench install uninstall fix
+
+run: build
+	@$(BIN)/openclawmu quickstart $(ARGS)
+
+# mkfs.ext4 makes the fixed-size disks of tenants, which only root can mount.
+DISKS := [ "$$(id -u)" != 0 ] || command -v mkfs.ext4
+
+build:
+	@$(call need,command -v cc,gcc libc6-dev)
+	$(call need,$(DISKS),e2fsprogs)
+	cargo build --release --locked --package openclawmu --package openclawmu-worker
+
+# In the order in which a mistake costs least; the tests come last, so that their summary ends the output.
+test: check sdk
+	@$(call need,$(DISKS),e2fsprogs)
+	$(call need,command -v setpriv,util-linux)
+	set -x
+	cargo nextest --version >/dev/null 2>&1 || cargo install cargo-nextest --locked --version 0.9.143
+	cargo build --workspace --locked --bins --examples
+	cargo nextest run --workspace --locked --profile ci
+
+# tests/it/tidy.rs holds deny.toml's rules as well, hence cargo-deny only where it is.
+check:
+	@$(call need,command -v cc,gcc libc6-dev)
+	set -x
+	cargo fmt --all --check
+	cargo clippy --workspace --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --locked --no-deps
+	if cargo deny --version >/dev/null 2>&1; then
+	  cargo deny check bans licenses sources
+	fi
+
+# The official SDKs, which the tests drive as they are.
+sdk:
+	@$(call need,python3 -c 'import ensurepip',python3 python3-venv)
+	$(call need,command -v node,nodejs)
+	$(call need,command -v npm,npm)
+	if ! cmp -s $(SDK)/requirements.txt $(SDK)/venv/installed; then
+	  rm -rf $(SDK)/venv
+	  python3 -m venv $(SDK)/venv
+	  $(SDK)/venv/bin/pip install --quiet --no-deps --requirement $(SDK)/requirements.txt
+	  cp $(SDK)/requirements.txt $(SDK)/venv/installed
+	fi
+	if ! cmp -s $(SDK)/package-lock.json $(SDK)/node_modules/installed; then
+	  npm ci --prefix $(SDK) --no-audit --no-fund --silent
+	  cp $(SDK)/package-lock.json $(SDK)/node_modules/installed
+	fi
+
+bench: build
+	@cargo run --release --locked --package benches -- $(ARGS)
+
+install: build
+	@install -D -m 0755 $(BIN)/openclawmu "$(DESTDIR)$(PREFIX)/bin/openclawmu"
+	install -D -m 0755 $(BIN)/openclawmu-worker "$(DESTDIR)$(PREFIX)/bin/openclawmu-worker"
+	install -d "$(DESTDIR)$(PREFIX)/lib/systemd/system"
+	sed 's|@PREFIX@|$(PREFIX)|' packaging/openclawmu.service >"$(DESTDIR)$(PREFIX)/lib/systemd/system/openclawmu.service"
+	install -d "$(DESTDIR)$(PREFIX)/share/doc/openclawmu"
+	install -m 0644 README.md ARCHITECTURE.md SECURITY.md CHANGELOG.md LICENSE packaging/openclawmu.json5 \
+	  "$(DESTDIR)$(PREFIX)/share/doc/openclawmu"
+	install -d -m 0700 "$(DESTDIR)/var/lib/openclawmu"
+
+# Leaves the state directory: it is the tenants', not the program's.
+uninstall:
+	@rm -f "$(DESTDIR)$(PREFIX)/bin/openclawmu" "$(DESTDIR)$(PREFIX)/bin/openclawmu-worker"
+	rm -f "$(DESTDIR)$(PREFIX)/lib/systemd/system/openclawmu.service"
+	rm -rf "$(DESTDIR)$(PREFIX)/share/doc/openclawmu"
+
+fix:
+	@cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
+	cargo fmt --all

@@ -1,0 +1,112 @@
+//! `bench`: runs every measurement and prints one JSON document; `bench quick` takes less time.
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::as_conversions,
+    clippy::cast_precision_loss,
+    reason = "a benchmark fails by panicking and prints its result"
+)]
+
+use std::time::Duration;
+
+use benches::load::{self, Target};
+use benches::{floor, provider, system};
+use serde_json::{Value, json};
+
+/// Callers at once in the closed loop.
+const CONNECTIONS: usize = 32;
+
+fn main() {
+    let quick = std::env::args().any(|arg| arg == "quick");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let result = runtime.block_on(measure(if quick { 2 } else { 8 }, quick));
+    println!("{}", serde_json::to_string_pretty(&result).unwrap());
+}
+
+async fn measure(seconds: u64, quick: bool) -> Value {
+    let time = Duration::from_secs(seconds);
+    let provider = provider::start();
+    let direct = Target { address: provider, token: None };
+    let floor = Target { address: floor::start(provider), token: None };
+    let system = system::System::start(provider);
+    let gateway = system.tenant("bench");
+    load::once(&gateway, &load::body("bench", false)).await;
+    json!({
+        "machine": machine(),
+        "throughput": throughput(&system, [&direct, &floor, &gateway], time).await,
+        "latencyAt1000PerSecond": latency([&direct, &floor, &gateway], time).await,
+        "stream": streams([&direct, &gateway]).await,
+        "agentTurns": agent_turns(&gateway, time).await,
+        "coldStart": system::cold_start(&system, if quick { 10 } else { 100 }).await,
+        "memory": memories(&system, if quick { &[1, 10] } else { &[1, 50, 200] }).await,
+    })
+}
+
+async fn throughput(system: &system::System, targets: [&Target; 3], time: Duration) -> Value {
+    let body = load::body("bench", false);
+    let [direct, floor, gateway] = targets;
+    let direct = load::closed(direct, &body, CONNECTIONS, time).await;
+    let floor = load::closed(floor, &body, CONNECTIONS, time).await;
+    let before = system.cpu();
+    let through = load::closed(gateway, &body, CONNECTIONS, time).await;
+    let used = system.cpu().saturating_sub(before);
+    let requests = through.latency.count as f64;
+    json!({
+        "connections": CONNECTIONS,
+        "direct": direct,
+        "floor": floor,
+        "gateway": through,
+        "gatewayOverFloor": through.per_second / floor.per_second,
+        "gatewayCpuMicrosPerRequest": used.as_secs_f64() * 1e6 / requests,
+    })
+}
+
+async fn latency(targets: [&Target; 3], time: Duration) -> Value {
+    let body = load::body("bench", false);
+    let [direct, floor, gateway] = targets;
+    let direct = load::paced(direct, &body, 1000, time).await;
+    let floor = load::paced(floor, &body, 1000, time).await;
+    let through = load::paced(gateway, &body, 1000, time).await;
+    json!({
+        "direct": direct.latency,
+        "floor": floor.latency,
+        "gateway": through.latency,
+        "addedP50Us": through.latency.p50_us - direct.latency.p50_us,
+        "addedP99Us": through.latency.p99_us - direct.latency.p99_us,
+    })
+}
+
+async fn streams(targets: [&Target; 2]) -> Value {
+    let [direct, gateway] = targets;
+    let direct = load::flood(direct, 50).await;
+    let through = load::flood(gateway, 50).await;
+    json!({
+        "streams": 50,
+        "direct": direct,
+        "gateway": through,
+        "gatewayOverDirect": through.chunks_per_second / direct.chunks_per_second,
+    })
+}
+
+async fn agent_turns(gateway: &Target, time: Duration) -> Value {
+    json!(load::closed(gateway, &load::body("openclaw", false), 8, time).await)
+}
+
+async fn memories(system: &system::System, counts: &[usize]) -> Value {
+    let mut targets = Vec::new();
+    let mut found = Vec::new();
+    for &count in counts {
+        found.push(system::memory(system, &mut targets, count).await);
+    }
+    json!(found)
+}
+
+fn machine() -> Value {
+    let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap();
+    let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name\t: "));
+    json!({
+        "cpu": model,
+        "cores": std::thread::available_parallelism().unwrap().get(),
+        "kernel": std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap().trim(),
+    })
+}

@@ -1,0 +1,89 @@
+//! Landlock for the worker: by object, not by name, so it holds even where the mount namespace were
+//! wrong.
+//!
+//! It does not cover descriptors that are open already, nor stat, chmod and chown: those are the
+//! business of the mount flags and of the seccomp list.
+#![expect(unsafe_code, reason = "the landlock crate does not tell the kernel's ABI beforehand")]
+
+use landlock::{
+    ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible as _, PathBeneath,
+    PathFd, Ruleset, RulesetAttr as _, RulesetCreated, RulesetCreatedAttr as _, Scope,
+    make_bitflags,
+};
+use nix::errno::Errno;
+
+use crate::Error;
+
+/// From this ABI on (Linux 6.12: files, truncation, devices, TCP, abstract sockets, signals) all of
+/// it is demanded; below, what there is is used and the loss is named.
+pub(super) const ABI_REQUIRED: u32 = 6;
+/// What a worker may name beside its own directory.
+const DEVICES: [(&str, bool); 4] =
+    [("/dev/null", true), ("/dev/zero", false), ("/dev/random", false), ("/dev/urandom", false)];
+/// `LANDLOCK_CREATE_RULESET_VERSION`.
+const VERSION: u32 = 1;
+
+/// Restricts the calling thread to `/tenant` and four devices, without TCP, without abstract
+/// sockets and signals to the outside. Returns the kernel's ABI; 0 means that there is no Landlock
+/// and nothing was done.
+///
+/// # Errors
+/// When a path is missing, or the kernel has the ABI and does not enforce all of it.
+pub fn landlock() -> Result<u32, Error> {
+    let abi = abi();
+    if abi == 0 {
+        return Ok(0);
+    }
+    let mut rules = handled(abi).map_err(Error::Landlock)?;
+    rules = allow(rules, "/tenant", tenant())?;
+    for (path, writable) in DEVICES {
+        let read: BitFlags<AccessFs> = AccessFs::ReadFile.into();
+        rules = allow(rules, path, if writable { read | AccessFs::WriteFile } else { read })?;
+    }
+    rules.restrict_self().map_err(Error::Landlock)?;
+    Ok(abi)
+}
+
+/// Everything that the newest ABI known here can refuse is refused unless a rule allows it.
+fn handled(abi: u32) -> Result<RulesetCreated, landlock::RulesetError> {
+    let mut rules = Ruleset::default();
+    if abi >= ABI_REQUIRED {
+        rules = rules
+            .set_compatibility(CompatLevel::HardRequirement)
+            .handle_access(AccessFs::from_all(ABI::V6))?
+            .handle_access(AccessNet::from_all(ABI::V6))?
+            .scope(Scope::from_all(ABI::V6))?;
+    }
+    rules
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(AccessFs::from_all(ABI::V10))?
+        .handle_access(AccessNet::from_all(ABI::V10))?
+        .scope(Scope::from_all(ABI::V10))?
+        .create()
+}
+
+/// Files and directories, no execution, no device, no socket, no pipe with a name, no symbolic
+/// link.
+fn tenant() -> BitFlags<AccessFs> {
+    make_bitflags!(AccessFs::{
+        ReadFile | ReadDir | WriteFile | Truncate | MakeReg | MakeDir | RemoveFile | RemoveDir | Refer
+    })
+}
+
+fn allow(
+    rules: RulesetCreated,
+    path: &'static str,
+    access: BitFlags<AccessFs>,
+) -> Result<RulesetCreated, Error> {
+    let fd = PathFd::new(path).map_err(|source| Error::LandlockPath { path, source })?;
+    rules.add_rule(PathBeneath::new(fd, access)).map_err(Error::Landlock)
+}
+
+/// The kernel's Landlock ABI; 0 where Landlock is absent or off.
+pub fn abi() -> u32 {
+    let (attributes, size) = (std::ptr::null::<u8>(), 0_usize);
+    // SAFETY: with the version flag the kernel takes a null pointer and size 0 and makes nothing.
+    let result =
+        unsafe { libc::syscall(libc::SYS_landlock_create_ruleset, attributes, size, VERSION) };
+    Errno::result(result).ok().and_then(|abi| u32::try_from(abi).ok()).unwrap_or(0)
+}

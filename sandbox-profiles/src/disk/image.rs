@@ -1,0 +1,140 @@
+//! A file as a disk: attached to a free loop device that goes away with its mount, and mounted on
+//! the tenant's directory. It does not make file systems.
+
+use std::ffi::CString;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::path::Path;
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, openat};
+use nix::mount::{MntFlags, umount2};
+use nix::sys::stat::{Mode, SFlag, fstat, major};
+
+use super::failed;
+use crate::Error;
+use crate::sys::{ioctl_int, ioctl_words, mounts};
+
+const LOOP_CONFIGURE: libc::Ioctl = 0x4C0A;
+const LOOP_CTL_GET_FREE: libc::Ioctl = 0x4C82;
+const LOOP_MAJOR: u64 = 7;
+const LO_FLAGS_AUTOCLEAR: u64 = 4;
+/// Past the page cache of the file below, which would hold everything a second time. Where the
+/// file system below cannot, the kernel leaves it.
+const LO_FLAGS_DIRECT_IO: u64 = 16;
+/// The block size of the file systems made here, in bytes.
+pub(super) const BLOCK: u64 = 4096;
+/// Another process can take the device between asking for a free one and configuring it.
+const ATTEMPTS: u32 = 16;
+/// How often a busy disk is tried before it is detached from the tree and left to end by itself.
+const UNMOUNT_ATTEMPTS: u32 = 20;
+
+/// The file that holds the tenant's disk. A tenant id has no dot, so it is nobody's directory.
+pub(super) fn name(tenant: &str) -> String {
+    format!("{tenant}.img")
+}
+
+/// Whether this process may use loop devices.
+pub(crate) fn is_possible() -> bool {
+    control().is_ok()
+}
+
+/// Mounts the tenant's image on its directory.
+pub(super) fn attach(tenants: &OwnedFd, tenant: &str, below: &OwnedFd) -> Result<(), Error> {
+    let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+    let image = openat(tenants, name(tenant).as_str(), flags, Mode::empty())
+        .map_err(|err| failed("open the tenant's disk", err))?;
+    let (device, path) = loop_device(&image).map_err(|err| failed("attach a loop device", err))?;
+    let options = [
+        (c"source", Some(path.as_c_str())),
+        (c"errors", Some(c"remount-ro")),
+        // The file is fresh and sparse: its inode tables read as zero already.
+        (c"noinit_itable", None),
+    ];
+    let mount = mounts::make(c"ext4", &options, mounts::INERT)
+        .map_err(|err| failed("mount the tenant's disk", err))?;
+    // From here the mount holds the device, and with its end the device is free again.
+    drop(device);
+    mounts::attach(&mount, below, c"").map_err(|err| failed("attach the tenant's disk", err))
+}
+
+fn loop_device(image: &OwnedFd) -> nix::Result<(OwnedFd, CString)> {
+    let control = control()?;
+    for _ in 0..ATTEMPTS {
+        let number = ioctl_int(&control, LOOP_CTL_GET_FREE, 0)?;
+        let path = format!("/dev/loop{number}");
+        let device = device(Path::new(&path))?;
+        match configure(&device, image) {
+            Err(Errno::EBUSY) => {}
+            result => {
+                result?;
+                let path = CString::new(path).map_err(|_nul| Errno::EINVAL)?;
+                return Ok((device, path));
+            }
+        }
+    }
+    Err(Errno::EBUSY)
+}
+
+fn configure(device: &OwnedFd, image: &OwnedFd) -> nix::Result<()> {
+    // struct loop_config as words: descriptor and block size, then loop_info64 whose eighth word
+    // holds the flags in its upper half, then reserved words.
+    let mut config = [0_u64; 38];
+    let fd = u64::from(image.as_raw_fd().cast_unsigned());
+    config[0] = fd | BLOCK << 32;
+    config[7] = (LO_FLAGS_AUTOCLEAR | LO_FLAGS_DIRECT_IO) << 32;
+    ioctl_words(device, LOOP_CONFIGURE, &mut config).map(drop)
+}
+
+fn control() -> nix::Result<OwnedFd> {
+    let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+    nix::fcntl::open("/dev/loop-control", flags, Mode::empty())
+}
+
+fn device(path: &Path) -> nix::Result<OwnedFd> {
+    let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+    let device = nix::fcntl::open(path, flags, Mode::empty())?;
+    let stat = fstat(&device)?;
+    let kind = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT;
+    if kind == SFlag::S_IFBLK && major(stat.st_rdev) == LOOP_MAJOR {
+        Ok(device)
+    } else {
+        Err(Errno::ENOTBLK)
+    }
+}
+
+/// Unmounts everything that is mounted on the tenant's directory. The launcher stands in the
+/// directory of roots, which nobody else can enter, so the name is safe.
+pub(super) fn unmount(tenants: &OwnedFd, tenant: &str) -> nix::Result<()> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    for attempt in 0..=UNMOUNT_ATTEMPTS {
+        let directory = match openat(tenants, tenant, flags, Mode::empty()) {
+            Err(Errno::ENOENT) => return Ok(()),
+            directory => directory?,
+        };
+        if !mounts::is_mount_root(&directory)? {
+            return Ok(());
+        }
+        drop(directory);
+        let path = format!("/proc/self/fd/{}/{tenant}", tenants.as_raw_fd());
+        let last = attempt == UNMOUNT_ATTEMPTS;
+        let lazily = if last { MntFlags::MNT_DETACH } else { MntFlags::empty() };
+        match umount2(path.as_str(), lazily | MntFlags::UMOUNT_NOFOLLOW) {
+            Ok(()) | Err(Errno::EBUSY) => {}
+            Err(err) => return Err(err),
+        }
+    }
+    Ok(())
+}
+
+/// Unmounts every disk; one that cannot be is left for the next start.
+pub(super) fn unmount_all(tenants: &OwnedFd) {
+    let path = format!("/proc/self/fd/{}", tenants.as_raw_fd());
+    let Ok(entries) = std::fs::read_dir(path) else { return };
+    for name in entries.filter_map(Result::ok).filter_map(|it| it.file_name().into_string().ok()) {
+        if let Err(err) = unmount(tenants, &name)
+            && err != Errno::ENOTDIR
+        {
+            crate::launcher::complain(&format!("the disk of {name} stays mounted: {err}"));
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What this host can hold and what it cannot: the probe behind `doctor` and the boundary report.
+//! It changes nothing on the host.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::cgroup::Layout;
+use crate::disk::Disk;
+
+mod probe;
+
+pub(crate) use probe::{Seen, report};
+
+/// Whether the launcher has the host's root.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Every guarantee can be held: ids per tenant, cgroups, disk images.
+    Root,
+    /// The launcher is an ordinary user; see [`HostReport::degraded`] for what that loses.
+    Rootless,
+}
+
+/// One guarantee that this host does not give.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Degradation {
+    /// A stable word, as the configuration's `require` names it.
+    pub guarantee: String,
+    /// Why it is missing here.
+    pub reason: String,
+    /// What an operator can do about it.
+    pub remedy: String,
+}
+
+/// The host as the launcher found it at start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HostReport {
+    /// The kernel's release.
+    pub kernel: String,
+    /// With or without root.
+    pub mode: Mode,
+    /// Where limits on memory, processes and CPU are set.
+    pub cgroup: Layout,
+    /// How a tenant's disk is bounded.
+    pub disk: Disk,
+    /// The kernel's Landlock level; zero is none.
+    pub landlock_abi: u32,
+    /// Whether an ordinary user may make user namespaces.
+    pub user_namespaces: bool,
+    /// SHA-256 of the worker binary, in hex; none without a launcher.
+    pub worker_digest: Option<String>,
+    /// The inode of the sealed copy that every worker executes; none without a launcher.
+    pub worker_inode: Option<u64>,
+    /// Name and inode of each namespace of the launcher and the supervisor.
+    pub namespaces: BTreeMap<String, u64>,
+    /// The supervisor's uid.
+    pub supervisor_uid: u32,
+    /// The supervisor's gid.
+    pub supervisor_gid: u32,
+    /// The first id of the reserved range.
+    pub uid_base: u32,
+    /// Guarantees that do not hold here; empty is the aim.
+    pub degraded: Vec<Degradation>,
+}
+
+impl HostReport {
+    /// The host uid of the worker of the tenant with this index.
+    pub fn worker_uid(&self, index: u32) -> u32 {
+        match self.mode {
+            Mode::Root => worker_uid(self.uid_base, index).unwrap_or(u32::MAX),
+            Mode::Rootless => self.supervisor_uid,
+        }
+    }
+
+    /// The host gid of the worker of the tenant with this index.
+    pub fn worker_gid(&self, index: u32) -> u32 {
+        match self.mode {
+            Mode::Root => self.worker_uid(index),
+            Mode::Rootless => self.supervisor_gid,
+        }
+    }
+}
+
+/// The host uid, and gid, of a tenant's worker; none where the range of ids ends.
+pub(crate) fn worker_uid(base: u32, index: u32) -> Option<u32> {
+    index.checked_mul(2)?.checked_add(2)?.checked_add(base)
+}
+
+/// The host uid of a tenant's tools, which nobody else uses.
+pub(crate) fn tools_uid(base: u32, index: u32) -> Option<u32> {
+    worker_uid(base, index)?.checked_add(1)
+}
+
+/// What this host would give to a gateway with this state directory, without a launcher.
+pub fn probe(state_dir: &Path, uid_base: u32) -> HostReport {
+    probe::run(state_dir, uid_base)
+}

@@ -1,0 +1,192 @@
+//! The launcher's loop: one request at a time, signals passed on, and at the end nothing left.
+
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::{Pid, fchdir};
+
+use super::answer::Desk;
+use super::resources::Resources;
+use super::{complain, start};
+use crate::host::Mode;
+use crate::record::{Reply, Request, Verdict};
+use crate::sys::{self, End};
+use crate::{Error, confine, fds};
+
+/// A spare process is made when nothing was asked for this long: a launch has just been answered,
+/// and the cores are the new worker's.
+const IDLE: Duration = Duration::from_millis(20);
+/// A supervisor that has closed its socket is about to end; one that does not is stuck.
+const LAST_GRACE: Duration = Duration::from_secs(30);
+/// How a shell says that a program was ended by a signal.
+const SIGNALED: i32 = 128;
+
+/// The signals that are read instead of taken, and what was blocked before.
+#[derive(Debug)]
+pub(super) struct Signals {
+    read: SigSet,
+    before: SigSet,
+}
+
+/// Blocks the signals that the loop reads; before the fork, so that none is lost.
+pub(super) fn block_signals() -> nix::Result<Signals> {
+    let read: SigSet = [Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT].into_iter().collect();
+    let mut before = SigSet::empty();
+    sigprocmask(SigmaskHow::SIG_BLOCK, Some(&read), Some(&mut before))?;
+    Ok(Signals { read, before })
+}
+
+impl Signals {
+    /// What the child does with its copy.
+    pub(super) fn restore(&self) -> nix::Result<()> {
+        sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.before), None)
+    }
+}
+
+/// Runs until the supervisor has ended.
+pub(super) fn run(
+    resources: Resources,
+    socket: OwnedFd,
+    signals: &Signals,
+    supervisor: Pid,
+) -> Result<ExitCode, Error> {
+    let signals =
+        SignalFd::with_flags(&signals.read, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+            .map_err(start("read signals"))?;
+    fchdir(resources.disks.tenants()).map_err(start("enter the directory of tenants"))?;
+    if resources.mode == Mode::Rootless {
+        // Only root may load a filter without. Workers inherit it, so their own step changes
+        // nothing then.
+        nix::sys::prctl::set_no_new_privs().map_err(start("give up new privileges"))?;
+    }
+    confine::launcher_filter()?;
+    let mut office = Office {
+        socket: Some(socket),
+        signals,
+        supervisor,
+        deadline: None,
+        desk: Desk::new(resources),
+    };
+    let ended = office.attend();
+    office.desk.close();
+    ended
+}
+
+struct Office {
+    /// None once the supervisor has closed its end.
+    socket: Option<OwnedFd>,
+    signals: SignalFd,
+    supervisor: Pid,
+    /// When a supervisor without a socket is killed.
+    deadline: Option<Instant>,
+    desk: Desk,
+}
+
+impl Office {
+    fn attend(&mut self) -> Result<ExitCode, Error> {
+        loop {
+            let (signaled, asked) = self.wait()?;
+            if signaled && let Some(code) = self.take_signals().map_err(start("read a signal"))? {
+                return Ok(code);
+            }
+            if asked {
+                self.answer();
+            } else if !signaled && self.socket.is_some() {
+                self.desk.make_spare();
+            }
+            if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                complain("the supervisor did not end; killing it");
+                kill(self.supervisor, Signal::SIGKILL).map_err(start("kill the supervisor"))?;
+                self.deadline = None;
+            }
+        }
+    }
+
+    /// Whether there are signals and whether there is a request.
+    fn wait(&self) -> Result<(bool, bool), Error> {
+        let idle = self.desk.wants_spare() && self.socket.is_some();
+        let within = if idle { Some(IDLE) } else { self.deadline.map(until) };
+        let timeout = within.map_or(PollTimeout::NONE, |within| {
+            PollTimeout::try_from(within).unwrap_or(PollTimeout::MAX)
+        });
+        let mut fds = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
+        fds.extend(self.socket.as_ref().map(|it| PollFd::new(it.as_fd(), PollFlags::POLLIN)));
+        match poll(&mut fds, timeout) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(err) => return Err(start("wait for a request")(err)),
+        }
+        let mut ready = fds.iter().map(|it| it.any().unwrap_or(false));
+        Ok((ready.next().unwrap_or(false), ready.next().unwrap_or(false)))
+    }
+
+    fn take_signals(&mut self) -> nix::Result<Option<ExitCode>> {
+        let mut code = None;
+        while let Some(signal) = self.signals.read_signal()? {
+            // From a terminal the kernel has sent it to the whole group, the supervisor included.
+            let by_terminal = signal.ssi_code > 0;
+            let signal = Signal::try_from(signal.ssi_signo.cast_signed())?;
+            if signal == Signal::SIGCHLD {
+                code = code.or(self.reap()?);
+            } else if !by_terminal {
+                kill(self.supervisor, signal)?;
+            }
+        }
+        Ok(code)
+    }
+
+    /// The supervisor's exit code, once it has ended. Workers are reaped when they are asked about.
+    fn reap(&self) -> nix::Result<Option<ExitCode>> {
+        let code = match sys::try_reap(self.supervisor)? {
+            None => return Ok(None),
+            Some(End::Exited(code)) => code,
+            Some(End::Signaled(signal)) => {
+                complain(&format!("the supervisor was ended by signal {signal}"));
+                SIGNALED.saturating_add(signal)
+            }
+        };
+        Ok(Some(ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))))
+    }
+
+    fn answer(&mut self) {
+        let Some(socket) = &self.socket else { return };
+        let (bytes, received) = match fds::receive(socket, Request::SIZE + 1, 3) {
+            Ok(request) => request,
+            Err(err) if err.kind() == std::io::ErrorKind::InvalidData => {
+                complain("refused a record that is too large");
+                (Vec::new(), Vec::new())
+            }
+            Err(_gone) => return self.hang_up(),
+        };
+        let (reply, pidfd) = match Request::decode(&bytes) {
+            Ok(request) => {
+                let number = request.number;
+                let (reply, pidfd) = self.desk.answer(&request, received);
+                (Reply { number, ..reply }, pidfd)
+            }
+            Err(err) => {
+                complain(&format!("refused a record: {err}"));
+                (Reply::other(Verdict::Refused, 0, &err.to_string()), None)
+            }
+        };
+        let sent: Vec<&OwnedFd> = pidfd.iter().collect();
+        if fds::send(socket, &reply.encode(), &sent).is_err() {
+            self.hang_up();
+        }
+    }
+
+    /// Without its socket the supervisor can do nothing for its workers any more.
+    fn hang_up(&mut self) {
+        self.socket = None;
+        self.deadline = Some(Instant::now() + LAST_GRACE);
+        self.desk.kill_all();
+    }
+}
+
+fn until(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}

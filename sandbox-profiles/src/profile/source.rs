@@ -1,0 +1,246 @@
+//! A profile as people write it: JSON in which every rule gives its reason.
+//!
+//! The build script compiles this file too, so it uses nothing of the crate. It reads no files and
+//! knows no system call by number.
+
+use serde::Deserialize;
+
+/// The largest number of rules that one profile may have, its common part included.
+const RULES_MAX: usize = 512;
+
+/// What the kernel does with a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(crate) enum Action {
+    /// The call goes on.
+    #[serde(rename = "allow")]
+    Allow,
+    /// The whole process dies by SIGSYS.
+    #[serde(rename = "kill_process")]
+    KillProcess,
+    /// The call fails as not permitted.
+    #[serde(rename = "EPERM")]
+    Eperm,
+    /// The call fails as unknown to the kernel.
+    #[serde(rename = "ENOSYS")]
+    Enosys,
+    /// The address family is unknown to the kernel.
+    #[serde(rename = "EAFNOSUPPORT")]
+    Eafnosupport,
+}
+
+impl Action {
+    /// The value that a filter program returns for this action.
+    pub(crate) fn code(self) -> u32 {
+        const ERRNO: u32 = 0x0005_0000;
+        match self {
+            Self::Allow => 0x7fff_0000,
+            Self::KillProcess => 0x8000_0000,
+            Self::Eperm => ERRNO | 1,
+            Self::Enosys => ERRNO | 0x26,
+            Self::Eafnosupport => ERRNO | 0x61,
+        }
+    }
+}
+
+/// One file of `profiles/`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Source {
+    /// Who runs under it, and how the list was found.
+    pub comment: String,
+    /// A file whose rules stand before these.
+    #[serde(default)]
+    pub include: Option<String>,
+    /// What happens to a call that no rule names; absent in a file made to be included.
+    #[serde(default)]
+    pub default: Option<Action>,
+    /// What a rule does that does not say.
+    pub action: Action,
+    /// Looked at from the top; the first that fits decides.
+    pub rules: Vec<Rule>,
+}
+
+/// One system call, perhaps only with certain arguments.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Rule {
+    /// The call's name.
+    pub syscall: String,
+    /// Why the rule exists.
+    pub comment: String,
+    /// What to do where it is not the file's `action`.
+    #[serde(default)]
+    pub action: Option<Action>,
+    /// All must hold; empty means any arguments.
+    #[serde(default)]
+    pub args: Vec<Condition>,
+    /// The only architecture that has the call, where not all have it.
+    #[serde(default)]
+    pub arch: Option<String>,
+}
+
+/// A test of one argument.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Condition {
+    /// Which argument, 0 to 5.
+    pub index: u8,
+    /// How many of its bits the kernel looks at.
+    #[serde(rename = "type")]
+    pub width: Width,
+    /// The comparison.
+    pub op: Op,
+    /// The bits compared, for `masked_eq`.
+    #[serde(default)]
+    pub mask: Option<Value>,
+    /// What it is compared with.
+    pub value: Value,
+}
+
+/// The size of an argument. An `int` is a `dword`: the upper half of its register is not looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Width {
+    /// 32 bits.
+    Dword,
+    /// 64 bits.
+    Qword,
+}
+
+/// A comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Op {
+    /// Equal.
+    Eq,
+    /// Not equal.
+    Ne,
+    /// Equal in the bits of the mask.
+    MaskedEq,
+}
+
+/// A number, a kernel constant by name, or several constants or-ed together.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Value {
+    /// A number.
+    Number(u64),
+    /// A constant.
+    Name(String),
+    /// The union of constants.
+    Names(Vec<String>),
+}
+
+impl Value {
+    /// The number meant; none where a name is not in `CONSTANTS`.
+    pub(crate) fn number(&self) -> Option<u64> {
+        match self {
+            Self::Number(number) => Some(*number),
+            Self::Name(name) => constant(name),
+            Self::Names(names) => names.iter().try_fold(0, |all, name| Some(all | constant(name)?)),
+        }
+    }
+}
+
+/// The constants that profiles may name; a test compares them with `libc`.
+pub(crate) const CONSTANTS: &[(&str, u64)] = &[
+    ("AF_UNIX", 1),
+    ("AF_INET", 2),
+    ("AF_INET6", 10),
+    ("AF_NETLINK", 16),
+    ("PROT_EXEC", 4),
+    ("CLONE_THREAD", 0x0001_0000),
+    ("CLONE_NEWNS", 0x0002_0000),
+    ("CLONE_NEWCGROUP", 0x0200_0000),
+    ("CLONE_NEWUTS", 0x0400_0000),
+    ("CLONE_NEWIPC", 0x0800_0000),
+    ("CLONE_NEWUSER", 0x1000_0000),
+    ("CLONE_NEWPID", 0x2000_0000),
+    ("CLONE_NEWNET", 0x4000_0000),
+    ("F_GETFD", 1),
+    ("F_SETFD", 2),
+    ("F_GETFL", 3),
+    ("F_SETFL", 4),
+    ("F_DUPFD_CLOEXEC", 1030),
+    ("PR_GET_DUMPABLE", 3),
+    ("PR_SET_NAME", 15),
+    ("PR_GET_NAME", 16),
+    ("PR_GET_SECCOMP", 21),
+    ("PR_GET_NO_NEW_PRIVS", 39),
+    ("PR_SET_VMA", 0x5356_4d41),
+    ("KEYCTL_JOIN_SESSION_KEYRING", 1),
+    ("SECCOMP_FILTER_FLAG_NEW_LISTENER", 8),
+    ("TIOCSTI", 0x5412),
+    ("TIOCLINUX", 0x541c),
+];
+
+fn constant(name: &str) -> Option<u64> {
+    CONSTANTS.iter().find(|(known, _)| *known == name).map(|(_, number)| *number)
+}
+
+/// A profile with its common part put before its own rules.
+#[derive(Debug)]
+pub(crate) struct Policy {
+    /// What happens to a call that no rule names.
+    pub default: Action,
+    /// Each with its action filled in.
+    pub rules: Vec<(Action, Rule)>,
+}
+
+/// Reads a profile; `include` gives the text of a file of `profiles/` by name.
+///
+/// # Errors
+/// A sentence for whoever edits the profile.
+pub(crate) fn parse(
+    text: &str,
+    include: impl Fn(&str) -> Result<String, String>,
+) -> Result<Policy, String> {
+    let own = read(text)?;
+    let default = own.default.ok_or("the profile has no default")?;
+    let mut rules = Vec::new();
+    if let Some(name) = &own.include {
+        let common = read(&include(name)?)?;
+        if common.default.is_some() || common.include.is_some() {
+            return Err(format!("{name} is included: it has neither a default nor an include"));
+        }
+        rules.extend(resolve(common));
+    }
+    rules.extend(resolve(own));
+    if rules.len() > RULES_MAX {
+        return Err(format!("more than {RULES_MAX} rules"));
+    }
+    Ok(Policy { default, rules })
+}
+
+fn read(text: &str) -> Result<Source, String> {
+    let source: Source = serde_json::from_str(text).map_err(|err| err.to_string())?;
+    if source.comment.trim().is_empty() {
+        return Err("the profile says nothing about itself".to_owned());
+    }
+    for rule in &source.rules {
+        check(rule).map_err(|what| format!("{}: {what}", rule.syscall))?;
+    }
+    Ok(source)
+}
+
+fn check(rule: &Rule) -> Result<(), String> {
+    if rule.comment.trim().len() < 8 {
+        return Err("the rule gives no reason".to_owned());
+    }
+    for condition in &rule.args {
+        let mask = condition.mask.as_ref().map(Value::number);
+        let sound = condition.index <= 5
+            && condition.value.number().is_some()
+            && mask != Some(None)
+            && (condition.op == Op::MaskedEq) == mask.is_some();
+        if !sound {
+            return Err(format!("argument rule {condition:?} is unsound"));
+        }
+    }
+    Ok(())
+}
+
+fn resolve(source: Source) -> impl Iterator<Item = (Action, Rule)> {
+    let action = source.action;
+    source.rules.into_iter().map(move |rule| (rule.action.unwrap_or(action), rule))
+}

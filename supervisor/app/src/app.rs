@@ -1,0 +1,231 @@
+//! The running gateway: every part started in order, and ended in the reverse.
+
+use std::net::{SocketAddr, TcpListener as StdTcpListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use auth::Auth;
+use control::{Control, Requests};
+use front::{Front, Readiness};
+use host::Host;
+use prometheus_client::registry::Registry;
+use records::Records;
+use runtime::Tasks;
+use sandbox::Launcher;
+use tenants::Tenants;
+use tokio::net::{TcpListener, UnixListener};
+use types::{Clock, SystemClock};
+
+use crate::config::Config;
+
+/// How long what is under way may take to finish once the gateway is asked to stop.
+const DRAIN_DEADLINE: Duration = Duration::from_secs(25);
+
+/// How long tasks may take to end after that.
+const TASKS_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How often last-use times of tokens are written.
+const FLUSH_EVERY: Duration = Duration::from_secs(30);
+
+/// The control socket, below the state directory.
+pub const CONTROL_SOCKET: &str = "run/control.sock";
+
+/// The records, by an absolute path that does not lead through the state directory's parents: they
+/// may be closed to the supervisor, and the store makes relative paths absolute.
+const RECORDS: &str = "/proc/self/cwd/records";
+
+/// The sockets that the gateway listens on, bound before privilege is dropped.
+#[derive(Debug)]
+pub struct Listeners {
+    /// Clients.
+    pub gateway: StdTcpListener,
+    /// Operators.
+    pub control: StdTcpListener,
+}
+
+/// The running gateway.
+#[derive(Debug)]
+pub struct App {
+    tasks: Tasks,
+    serving: Tasks,
+    auth: Auth,
+    tenants: Tenants,
+    readiness: Readiness,
+    gateway: SocketAddr,
+    control: SocketAddr,
+}
+
+/// A gateway that could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The records cannot be opened.
+    #[error("the records cannot be opened")]
+    Records(#[source] records::Error),
+    /// Tokens and keys cannot be read.
+    #[error("tokens and keys cannot be read")]
+    Auth(#[source] auth::Error),
+    /// The providers cannot be used.
+    #[error("the providers cannot be used")]
+    Host(#[source] host::Error),
+    /// The tenants cannot be read.
+    #[error("the tenants cannot be read")]
+    Tenants(#[source] tenants::Error),
+    /// A socket cannot be listened on.
+    #[error("{what} cannot be listened on")]
+    Listen {
+        /// Which socket.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The control socket cannot be listened on.
+    #[error("the control socket cannot be listened on")]
+    Control(#[source] control::Error),
+    /// The machine does not give what the configuration demands.
+    #[error("required by the configuration and not given by this machine: {}", .0.join(", "))]
+    Required(Vec<String>),
+}
+
+impl App {
+    /// Starts every part. Paths are relative to the state directory, which is the working one.
+    ///
+    /// # Errors
+    /// When any part cannot be started; nothing is left running.
+    pub async fn start(
+        launcher: Launcher,
+        config: &Config,
+        host: host::Config,
+        listeners: Listeners,
+    ) -> Result<Self, Error> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let (tasks, serving) = (Tasks::default(), Tasks::default());
+        let mut registry = Registry::default();
+        let records = Records::open(Path::new(RECORDS)).await.map_err(Error::Records)?;
+        let auth = Auth::load(records.clone(), Arc::clone(&clock)).await.map_err(Error::Auth)?;
+        let host = Host::new(host, Arc::clone(&clock), &mut registry).map_err(Error::Host)?;
+        let parts = tenants::Parts {
+            launcher,
+            records: records.clone(),
+            host,
+            clock: Arc::clone(&clock),
+            tasks: tasks.child(),
+            registry: &mut registry,
+        };
+        let tenants = Tenants::start(parts).await.map_err(Error::Tenants)?;
+        require(&config.require, tenants.host_report())?;
+        let readiness = Readiness::default();
+        let front = front::Parts {
+            auth: auth.clone(),
+            tenants: tenants.clone(),
+            limits: front::Limits::default(),
+            readiness: readiness.clone(),
+        };
+        let front = Front::new(front, &mut registry);
+        let requests = Requests::register(&mut registry);
+        let sockets = Sockets::open(listeners).await?;
+        let (gateway, control) = (sockets.gateway_address, sockets.control_address);
+        let plane = Control::new(control::Parts {
+            auth: auth.clone(),
+            tenants: tenants.clone(),
+            records,
+            started_at: clock.now(),
+            clock,
+            metrics: Arc::new(registry),
+            requests,
+            version: env!("CARGO_PKG_VERSION"),
+            gateway,
+            allowed_uids: config.control_uids.clone(),
+        });
+        sockets.serve(&front, &plane, &serving);
+        flush_last_use(&auth, &tasks);
+        readiness.set_ready();
+        Ok(Self { tasks, serving, auth, tenants, readiness, gateway, control })
+    }
+
+    /// Where clients connect.
+    pub const fn gateway(&self) -> SocketAddr {
+        self.gateway
+    }
+
+    /// Where operators connect.
+    pub const fn control(&self) -> SocketAddr {
+        self.control
+    }
+
+    /// Stops accepting, drains with a deadline, ends.
+    pub async fn stop(self) {
+        self.readiness.set_draining();
+        let accepted = self.serving.shut_down(DRAIN_DEADLINE).await;
+        self.tenants.shut_down(TASKS_DEADLINE).await;
+        write_last_use(&self.auth).await;
+        let ended = self.tasks.shut_down(TASKS_DEADLINE).await;
+        if !(accepted && ended) {
+            tracing::warn!("the deadline passed before all work had ended");
+        }
+    }
+}
+
+fn require(required: &[String], report: &sandbox::HostReport) -> Result<(), Error> {
+    let lost = |guarantee: &&String| {
+        report.degraded.iter().any(|degraded| degraded.guarantee == guarantee.as_str())
+    };
+    let missing: Vec<_> = required.iter().filter(lost).cloned().collect();
+    if missing.is_empty() { Ok(()) } else { Err(Error::Required(missing)) }
+}
+
+fn flush_last_use(auth: &Auth, tasks: &Tasks) {
+    let auth = auth.clone();
+    tasks.spawn_until_stopped(async move {
+        let mut ticks = tokio::time::interval(FLUSH_EVERY);
+        loop {
+            ticks.tick().await;
+            write_last_use(&auth).await;
+        }
+    });
+}
+
+async fn write_last_use(auth: &Auth) {
+    if let Err(err) = auth.flush_last_used().await {
+        tracing::error!(error = %types::Chain(&err), "last use of tokens not written");
+    }
+}
+
+/// Every socket that the gateway listens on; there are no others.
+struct Sockets {
+    gateway: TcpListener,
+    gateway_address: SocketAddr,
+    control: TcpListener,
+    control_address: SocketAddr,
+    local: UnixListener,
+}
+
+impl Sockets {
+    async fn open(listeners: Listeners) -> Result<Self, Error> {
+        let (gateway, gateway_address) = listen(listeners.gateway, "the gateway's address")?;
+        let (control, control_address) = listen(listeners.control, "the control plane's address")?;
+        let local = control::bind(Path::new(CONTROL_SOCKET)).await.map_err(Error::Control)?;
+        Ok(Self { gateway, gateway_address, control, control_address, local })
+    }
+
+    fn serve(self, front: &Front, plane: &Control, serving: &Tasks) {
+        let (front, scope) = (front.clone(), serving.clone());
+        drop(serving.spawn(async move { front.serve(self.gateway, &scope).await }));
+        let (tcp, scope) = (plane.clone(), serving.clone());
+        drop(serving.spawn(async move { control::serve_tcp(self.control, tcp, scope).await }));
+        let (local, scope) = (plane.clone(), serving.clone());
+        drop(serving.spawn(async move { control::serve_unix(self.local, local, scope).await }));
+    }
+}
+
+fn listen(
+    listener: StdTcpListener,
+    what: &'static str,
+) -> Result<(TcpListener, SocketAddr), Error> {
+    let listen = |source| Error::Listen { what, source };
+    listener.set_nonblocking(true).map_err(listen)?;
+    let listener = TcpListener::from_std(listener).map_err(listen)?;
+    let address = listener.local_addr().map_err(listen)?;
+    Ok((listener, address))
+}

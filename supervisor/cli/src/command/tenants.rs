@@ -1,0 +1,129 @@
+//! `tenants ...`
+
+use std::time::Duration;
+
+use control_api::{
+    Boundary, CreateTenant, CreatedTenant, Deleted, LimitsPatch, Logs, RestartTenant, Tenant,
+    TenantList, UpdateTenant,
+};
+use serde::Serialize;
+use types::TenantId;
+
+use crate::client::Client;
+use crate::confirm;
+use crate::error::Error;
+use crate::options::{Create, LimitFlags, TenantCommand};
+use crate::output::Output;
+use crate::progress;
+
+/// Pages that one `tenants list` reads at most: a million tenants.
+const MAX_PAGES: usize = 1000;
+
+/// How long the gateway waits for requests under way when nothing else is said.
+const DEFAULT_DEADLINE: u32 = 30;
+
+pub(super) async fn run(
+    client: &Client,
+    command: TenantCommand,
+    output: &mut Output,
+) -> Result<(), Error> {
+    match command {
+        TenantCommand::Create(create) => output.reply(&create_tenant(client, create).await?),
+        TenantCommand::List { limit, after } => {
+            output.reply(&list(client, limit, after.as_ref()).await?)
+        }
+        TenantCommand::Show { id } => output.reply(&client.get::<Tenant>(&path(&id, "")).await?),
+        TenantCommand::Limits(change) => output.reply(&limits(client, change).await?),
+        TenantCommand::Suspend { id } => output.reply(&act(client, &id, "/suspend").await?),
+        TenantCommand::Resume { id } => output.reply(&act(client, &id, "/resume").await?),
+        TenantCommand::Restart { id, deadline_seconds, now } => {
+            output.reply(&restart(client, &id, RestartTenant { deadline_seconds, now }).await?)
+        }
+        TenantCommand::Delete { id, yes } => output.reply(&delete(client, &id, yes).await?),
+        TenantCommand::Inspect { id } => {
+            output.reply(&client.get::<Boundary>(&path(&id, "/inspect")).await?)
+        }
+        TenantCommand::Logs { id, lines } => {
+            let path = path(&id, &format!("/logs?lines={lines}"));
+            output.reply(&client.get::<Logs>(&path).await?)
+        }
+    }
+}
+
+async fn create_tenant(client: &Client, create: Create) -> Result<CreatedTenant, Error> {
+    let limits = Some(LimitsPatch::from(create.limits));
+    let request = CreateTenant { id: create.id, limits };
+    let message = format!("Making {}", request.id);
+    progress::during(message, client.post("/v1/tenants", &request)).await
+}
+
+async fn list(
+    client: &Client,
+    limit: Option<u32>,
+    after: Option<&TenantId>,
+) -> Result<TenantList, Error> {
+    let first = page(client, limit.unwrap_or(control_api::MAX_PAGE), after).await?;
+    if limit.is_some() {
+        return Ok(first);
+    }
+    let mut all = first;
+    for _ in 1..MAX_PAGES {
+        let Some(next) = all.next.take() else { break };
+        let page = page(client, control_api::MAX_PAGE, Some(&next)).await?;
+        all.tenants.extend(page.tenants);
+        all.next = page.next;
+    }
+    Ok(all)
+}
+
+async fn page(client: &Client, limit: u32, after: Option<&TenantId>) -> Result<TenantList, Error> {
+    let after = after.map(|id| format!("&after={id}")).unwrap_or_default();
+    client.get(&format!("/v1/tenants?limit={limit}{after}")).await
+}
+
+async fn limits(client: &Client, change: Create) -> Result<Tenant, Error> {
+    let request = UpdateTenant { limits: change.limits.into() };
+    client.patch(&path(&change.id, ""), &request).await
+}
+
+async fn act(client: &Client, id: &TenantId, action: &str) -> Result<Tenant, Error> {
+    client.post(&path(id, action), &Nothing {}).await
+}
+
+async fn restart(client: &Client, id: &TenantId, how: RestartTenant) -> Result<Tenant, Error> {
+    let deadline = how.deadline_seconds.unwrap_or(DEFAULT_DEADLINE);
+    let longer = Duration::from_secs(u64::from(deadline));
+    let path = path(id, "/restart");
+    let work = client.post_patiently(&path, &how, longer);
+    progress::during(format!("Restarting {id}"), work).await
+}
+
+async fn delete(client: &Client, id: &TenantId, yes: bool) -> Result<Deleted, Error> {
+    let what = format!("This deletes tenant {id} with its conversations, files and tokens.");
+    confirm::destroying(id.as_str(), &what, yes)?;
+    let path = path(id, "");
+    progress::during(format!("Deleting {id}"), client.delete(&path)).await
+}
+
+fn path(id: &TenantId, rest: &str) -> String {
+    format!("/v1/tenants/{id}{rest}")
+}
+
+#[derive(Serialize)]
+struct Nothing {}
+
+impl From<LimitFlags> for LimitsPatch {
+    fn from(flags: LimitFlags) -> Self {
+        Self {
+            requests_per_minute: flags.requests_per_minute,
+            tokens_per_day: flags.tokens_per_day,
+            cost_micros_per_day: flags.cost_per_day_usd.map(|usd| usd.0),
+            concurrency: flags.concurrency,
+            memory_max: flags.memory_max.map(|size| size.0),
+            pids_max: flags.pids_max,
+            cpu_millis: flags.cpu_max.map(|cpu| cpu.0),
+            disk_max: flags.disk_max.map(|size| size.0),
+            idle_seconds: flags.idle_seconds,
+        }
+    }
+}

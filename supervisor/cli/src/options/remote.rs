@@ -1,0 +1,258 @@
+//! The commands that are requests to a running gateway.
+
+use clap::{Args, Subcommand};
+use clap_complete::Shell;
+use types::{AgentId, Role, Scope, Secret, TenantId};
+
+use crate::target::Target;
+use crate::units::{self, Cpu, Expiry, Size, Usd};
+
+/// A request to a running gateway.
+#[derive(Debug, Subcommand)]
+pub enum Remote {
+    /// Tenants: make, look at, stop, delete.
+    #[command(subcommand)]
+    Tenants(TenantCommand),
+    /// Tokens of a tenant.
+    #[command(subcommand)]
+    Tokens(TokenCommand),
+    /// Keys of operators for the control plane.
+    #[command(subcommand)]
+    Keys(KeyCommand),
+    /// What runs here.
+    Status,
+    /// Talk to a tenant's agent; without a message, line by line.
+    Chat(Chat),
+    /// Call one method of a tenant.
+    Rpc(Rpc),
+    /// What a tenant used today, beside its limits.
+    Usage {
+        /// The tenant.
+        tenant: TenantId,
+    },
+    /// Print completions for a shell.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+}
+
+/// `tenants ...`
+#[derive(Debug, Subcommand)]
+pub enum TenantCommand {
+    /// Make a tenant and print its token, this once.
+    Create(Create),
+    /// List tenants by id.
+    List {
+        /// At most this many; all if absent.
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        limit: Option<u32>,
+        /// Only those after this id.
+        #[arg(long, value_name = "ID")]
+        after: Option<TenantId>,
+    },
+    /// Show one tenant.
+    Show {
+        /// The tenant.
+        id: TenantId,
+    },
+    /// Change limits of a tenant; those that are not named stay.
+    #[command(visible_alias = "patch")]
+    Limits(Create),
+    /// Stop a tenant's worker and refuse its tokens until `resume`.
+    Suspend {
+        /// The tenant.
+        id: TenantId,
+    },
+    /// Take a suspended or parked tenant back into service.
+    Resume {
+        /// The tenant.
+        id: TenantId,
+    },
+    /// Replace a tenant's worker; requests under way may end first.
+    Restart {
+        /// The tenant.
+        id: TenantId,
+        /// How long requests under way may take to end, in seconds [default: 30].
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=3600))]
+        deadline_seconds: Option<u32>,
+        /// Do not wait for requests under way.
+        #[arg(long, conflicts_with = "deadline_seconds")]
+        now: bool,
+    },
+    /// Delete a tenant with everything it has.
+    Delete {
+        /// The tenant.
+        id: TenantId,
+        /// Do not ask.
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Show the boundary of a tenant's worker, read from the kernel; starts the worker if it sleeps.
+    Inspect {
+        /// The tenant.
+        id: TenantId,
+    },
+    /// Show the end of a tenant's log.
+    Logs {
+        /// The tenant.
+        id: TenantId,
+        /// The last so many lines.
+        #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        lines: u32,
+    },
+}
+
+/// A tenant and limits.
+#[derive(Debug, Args)]
+pub struct Create {
+    /// The tenant: lower-case letters, digits, `_` and `-`; at most 32.
+    pub id: TenantId,
+    /// Its limits.
+    #[command(flatten)]
+    pub limits: LimitFlags,
+}
+
+/// Limits as they are typed.
+#[derive(Debug, Default, Args)]
+pub struct LimitFlags {
+    /// Requests in one clock minute.
+    #[arg(long, value_name = "N")]
+    pub requests_per_minute: Option<u64>,
+    /// Input plus output tokens in one UTC day.
+    #[arg(long, value_name = "N")]
+    pub tokens_per_day: Option<u64>,
+    /// Dollars in one UTC day, for example 2.50.
+    #[arg(long, value_name = "X")]
+    pub cost_per_day_usd: Option<Usd>,
+    /// Requests under way at once.
+    #[arg(long, value_name = "N")]
+    pub concurrency: Option<u32>,
+    /// Memory of the worker, for example 256M.
+    #[arg(long, value_name = "SIZE")]
+    pub memory_max: Option<Size>,
+    /// Processes and threads of the worker.
+    #[arg(long, value_name = "N")]
+    pub pids_max: Option<u32>,
+    /// Cores of CPU time of the worker, for example 0.5.
+    #[arg(long, value_name = "X")]
+    pub cpu_max: Option<Cpu>,
+    /// Size of the tenant's disk, for example 1G.
+    #[arg(long, value_name = "SIZE")]
+    pub disk_max: Option<Size>,
+    /// Seconds without work after which the worker stops; 0 means never.
+    #[arg(long, value_name = "N")]
+    pub idle_seconds: Option<u32>,
+}
+
+/// `tokens ...`
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Make a token and print it, this once.
+    Create {
+        /// The tenant.
+        tenant: TenantId,
+        /// What it may do: operator.read, operator.write, operator.approvals, operator.pairing,
+        /// operator.admin or hooks; several with commas or by repeating the flag.
+        #[arg(long = "scope", required = true, value_delimiter = ',', value_name = "SCOPE")]
+        scopes: Vec<Scope>,
+        /// What it is for.
+        #[arg(long)]
+        label: String,
+        /// When it stops to hold: 30d, 12h, or a time such as 2027-01-31T00:00:00Z.
+        #[arg(long, value_name = "WHEN")]
+        expires: Option<Expiry>,
+    },
+    /// List a tenant's tokens.
+    List {
+        /// The tenant.
+        tenant: TenantId,
+    },
+    /// Replace a token by a new one; connections of the old one end at once.
+    Rotate {
+        /// The tenant.
+        tenant: TenantId,
+        /// The token's id, as `tokens list` shows it.
+        token: String,
+    },
+    /// End a token and its connections at once.
+    Revoke {
+        /// The tenant.
+        tenant: TenantId,
+        /// The token's id, as `tokens list` shows it.
+        token: String,
+    },
+}
+
+/// `keys ...`
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Make an operator key and print it, this once.
+    Create {
+        /// Who or what it is for.
+        #[arg(long)]
+        label: String,
+        /// What it may do: auditor, operator or owner.
+        #[arg(long, value_parser = units::role)]
+        role: Role,
+        /// When it stops to hold: 30d, 12h, or a time such as 2027-01-31T00:00:00Z.
+        #[arg(long, value_name = "WHEN")]
+        expires: Option<Expiry>,
+    },
+    /// List operator keys.
+    List,
+    /// End an operator key at once.
+    Revoke {
+        /// The key's id, as `keys list` shows it.
+        id: String,
+    },
+}
+
+/// `chat ...`
+#[derive(Debug, Args)]
+pub struct Chat {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// What to say; without it, lines of the standard input.
+    pub message: Option<String>,
+    /// Which agent.
+    #[arg(long, default_value = "main", value_name = "ID")]
+    pub agent: AgentId,
+    /// Which conversation [default: agent:AGENT:main].
+    #[arg(long, value_name = "KEY")]
+    pub session: Option<String>,
+    /// A model of a provider instead of the agent: a plain completion.
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<String>,
+    /// Where and with which token.
+    #[command(flatten)]
+    pub gateway: Gateway,
+}
+
+/// `rpc ...`
+#[derive(Debug, Args)]
+pub struct Rpc {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The method, for example sessions.list.
+    pub method: String,
+    /// Its parameters, as JSON.
+    #[arg(default_value = "{}", value_parser = units::json)]
+    pub params: Box<serde_json::value::RawValue>,
+    /// Where and with which token.
+    #[command(flatten)]
+    pub gateway: Gateway,
+}
+
+/// How a command reaches the tenants' side of the gateway.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Gateway {
+    /// The tenant's token; better given by the variable. Without one, and on the gateway's own
+    /// machine, a token for this one call is made and revoked afterwards.
+    #[arg(long, env = "OPENCLAWMU_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    #[arg(value_parser = super::secret)]
+    pub token: Option<Secret>,
+    /// The gateway's address as `http://HOST:PORT` [default: as the control plane says].
+    #[arg(long, env = "OPENCLAWMU_GATEWAY", value_name = "URL")]
+    pub gateway: Option<Target>,
+}

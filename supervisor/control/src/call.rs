@@ -1,0 +1,116 @@
+//! What a handler is given: the control plane, a permit, and the request as types that refuse
+//! whatever they do not know. The body is read here, so after the caller is known and permitted.
+
+use std::time::Duration;
+
+use auth::OperatorPermit;
+use axum::extract::{FromRequestParts as _, Path, Query};
+use bytes::Bytes;
+use http::request::Parts;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use utoipa::openapi::path::Parameter;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::Control;
+use crate::document::Operation;
+use crate::error::Error;
+
+/// How long a body may take to arrive.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A permitted request whose body has not been read.
+pub(crate) struct Request {
+    pub(crate) control: Control,
+    pub(crate) permit: OperatorPermit,
+    pub(crate) head: Parts,
+    pub(crate) body: axum::body::Body,
+}
+
+/// A permitted request.
+pub(crate) struct Call<P = Nothing, Q = Nothing, B = Nothing> {
+    pub(crate) control: Control,
+    pub(crate) permit: OperatorPermit,
+    pub(crate) head: Parts,
+    pub(crate) path: P,
+    pub(crate) query: Q,
+    pub(crate) body: B,
+    /// The body as it came.
+    pub(crate) bytes: Bytes,
+}
+
+/// Nothing is taken, and anything that comes is refused.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Nothing {}
+
+/// What stands in a path or a query.
+pub(crate) trait Params: DeserializeOwned + Send + 'static {
+    fn parameters() -> Vec<Parameter>;
+}
+
+impl<T: IntoParams + DeserializeOwned + Send + 'static> Params for T {
+    fn parameters() -> Vec<Parameter> {
+        T::into_params(|| None)
+    }
+}
+
+impl Params for Nothing {
+    fn parameters() -> Vec<Parameter> {
+        Vec::new()
+    }
+}
+
+/// What stands in a body.
+pub(crate) trait Body: DeserializeOwned + Send + 'static {
+    fn describe(operation: &mut Operation);
+}
+
+impl<T: ToSchema + DeserializeOwned + Send + 'static> Body for T {
+    fn describe(operation: &mut Operation) {
+        operation.takes::<T>();
+    }
+}
+
+impl Body for Nothing {
+    fn describe(_: &mut Operation) {}
+}
+
+impl Request {
+    /// Reads path, query and body. An empty body stands for an empty object.
+    pub(crate) async fn read<P: Params, Q: Params, B: Body>(
+        mut self,
+    ) -> Result<Call<P, Q, B>, Error> {
+        let (path, query, body, bytes) = inputs(&mut self.head, self.body).await?;
+        let (control, permit, head) = (self.control, self.permit, self.head);
+        Ok(Call { control, permit, head, path, query, body, bytes })
+    }
+}
+
+async fn inputs<P: Params, Q: Params, B: Body>(
+    head: &mut Parts,
+    body: axum::body::Body,
+) -> Result<(P, Q, B, Bytes), Error> {
+    let path = Path::<P>::from_request_parts(head, &()).await;
+    let Path(path) = path.map_err(|err| Error::Address(err.body_text()))?;
+    let query = Query::<Q>::try_from_uri(&head.uri);
+    let Query(query) = query.map_err(|err| Error::Address(err.body_text()))?;
+    let bytes = whole(body).await?;
+    let json: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
+    let body = serde_json::from_slice(json).map_err(Error::Body)?;
+    Ok((path, query, body, bytes))
+}
+
+async fn whole(body: axum::body::Body) -> Result<Bytes, Error> {
+    let limited = Limited::new(body, control_api::MAX_BODY).collect();
+    let arrived = tokio::time::timeout(PATIENCE, limited).await.or(Err(Error::Slow))?;
+    match arrived {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(err) if err.is::<LengthLimitError>() => Err(Error::TooLarge),
+        Err(err) => Err(Error::Broken(axum::Error::new(err))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,8 @@
+//! What each operation does. Every function here is called with a permit for its row.
+
+mod boundary;
+pub(crate) mod gateway;
+pub(crate) mod keys;
+pub(crate) mod tenants;
+pub(crate) mod tokens;
+mod views;

@@ -1,0 +1,98 @@
+//! The route table: what the control plane can be asked, by whom, and who answers. Router,
+//! authorisation, document and the test over every route are made of it.
+
+use http::Method;
+use types::Role;
+use types::Role::{Auditor, Operator, Owner};
+
+use crate::handlers::{gateway, keys, tenants, tokens};
+use crate::row::{Probe, Row, guarded, open};
+
+/// One route, as a test or a reference page sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// The HTTP method.
+    pub method: &'static str,
+    /// The path; `{id}` stands for one segment.
+    pub path: &'static str,
+    /// The least role, or none where no key is needed.
+    pub needs: Option<Role>,
+    /// The name of the operation.
+    pub operation: &'static str,
+}
+
+/// Every route.
+pub fn routes() -> Vec<Route> {
+    let route = |row: Row| Route {
+        method: name(&row.method),
+        path: row.path,
+        needs: row.needs(),
+        operation: row.operation,
+    };
+    rows().into_iter().map(route).collect()
+}
+
+/// Every row.
+pub(crate) fn rows() -> Vec<Row> {
+    let mut rows = tenant_rows();
+    rows.extend(token_rows());
+    rows.extend(gateway_rows());
+    rows
+}
+
+#[rustfmt::skip] // one row, one line
+fn tenant_rows() -> Vec<Row> {
+    use tenants as t;
+    const ALL: &str = "/v1/tenants";
+    const ONE: &str = "/v1/tenants/{id}";
+    vec![
+        guarded(Method::GET, ALL, Auditor, "listTenants", "Lists tenants by id.", t::list),
+        guarded(Method::POST, ALL, Operator, "createTenant", "Makes a tenant and its first token.", t::create),
+        guarded(Method::GET, ONE, Auditor, "showTenant", "Shows one tenant.", t::show),
+        guarded(Method::PATCH, ONE, Operator, "updateTenant", "Changes limits.", t::update),
+        guarded(Method::DELETE, ONE, Owner, "deleteTenant", "Deletes a tenant with everything it has.", t::delete),
+        guarded(Method::POST, "/v1/tenants/{id}/suspend", Operator, "suspendTenant", "Stops the worker and refuses the tenant's tokens.", t::suspend),
+        guarded(Method::POST, "/v1/tenants/{id}/resume", Operator, "resumeTenant", "Takes a suspended or parked tenant back into service.", t::resume),
+        guarded(Method::POST, "/v1/tenants/{id}/restart", Operator, "restartTenant", "Replaces the worker.", t::restart),
+        guarded(Method::GET, "/v1/tenants/{id}/inspect", Auditor, "inspectTenant", "Reads the worker's boundary from the kernel.", t::inspect),
+        guarded(Method::GET, "/v1/tenants/{id}/logs", Auditor, "tenantLogs", "Shows the end of the tenant's log, which may hold the tenant's own words.", t::logs),
+        guarded(Method::GET, "/v1/tenants/{id}/usage", Auditor, "tenantUsage", "Shows what the tenant used today.", t::usage),
+    ]
+}
+
+#[rustfmt::skip] // one row, one line
+fn token_rows() -> Vec<Row> {
+    const ALL: &str = "/v1/tenants/{id}/tokens";
+    const ONE: &str = "/v1/tenants/{id}/tokens/{tokenId}";
+    vec![
+        guarded(Method::GET, ALL, Auditor, "listTokens", "Lists a tenant's tokens, without the tokens themselves.", tokens::list),
+        guarded(Method::POST, ALL, Operator, "createToken", "Makes a token.", tokens::create),
+        guarded(Method::POST, "/v1/tenants/{id}/tokens/{tokenId}/rotate", Operator, "rotateToken", "Replaces a token by a new one.", tokens::rotate),
+        guarded(Method::DELETE, ONE, Operator, "revokeToken", "Ends a token and its connections at once.", tokens::revoke),
+        guarded(Method::GET, "/v1/keys", Owner, "listKeys", "Lists operator keys, without the keys themselves.", keys::list),
+        guarded(Method::POST, "/v1/keys", Owner, "createKey", "Makes an operator key.", keys::create),
+        guarded(Method::DELETE, "/v1/keys/{keyId}", Owner, "revokeKey", "Ends an operator key at once.", keys::revoke),
+    ]
+}
+
+#[rustfmt::skip] // one row, one line
+fn gateway_rows() -> Vec<Row> {
+    vec![
+        guarded(Method::GET, "/v1/status", Auditor, "status", "Tells what runs here.", gateway::status),
+        guarded(Method::GET, "/metrics", Auditor, "metrics", "Metrics in Prometheus' text format.", gateway::metrics),
+        guarded(Method::GET, "/openapi.json", Auditor, "openapi", "This document.", gateway::openapi),
+        open("/health", "health", "Whether the gateway answers.", Probe::Alive),
+        open("/healthz", "healthz", "Whether the gateway answers.", Probe::Alive),
+        open("/ready", "ready", "Whether the gateway takes requests.", Probe::Ready),
+        open("/readyz", "readyz", "Whether the gateway takes requests.", Probe::Ready),
+    ]
+}
+
+fn name(method: &Method) -> &'static str {
+    match method.as_str() {
+        "POST" => "POST",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        _ => "GET",
+    }
+}

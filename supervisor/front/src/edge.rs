@@ -1,0 +1,89 @@
+//! The outermost step of every request, whatever becomes of it: its id, the headers that every
+//! reply has, and the figures.
+
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use axum::Router;
+use axum::body::Body;
+use bytes::Bytes;
+use http::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::{Request, Response};
+use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use tower::Service as _;
+
+use crate::Inner;
+use crate::identity::Identity;
+use crate::metrics::Running;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// All requests of one connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Edge {
+    pub(crate) front: Arc<Inner>,
+    pub(crate) router: Router,
+    pub(crate) peer: IpAddr,
+}
+
+impl hyper::service::Service<Request<Incoming>> for Edge {
+    type Response = Response<Counted>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Counted>, Infallible>> + Send>>;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        let mut running = self.front.metrics.begin(request.uri().path());
+        let id = self.front.ids.next();
+        request.extensions_mut().insert(Identity { id: id.clone(), peer: self.peer });
+        let response = self.router.clone().call(request);
+        Box::pin(async move {
+            let mut response = response.await?;
+            running.answered(response.status().as_u16());
+            mark(response.headers_mut(), id);
+            Ok(response.map(|body| Counted { body, running }))
+        })
+    }
+}
+
+/// What every reply says.
+fn mark(headers: &mut HeaderMap, id: HeaderValue) {
+    headers.insert(REQUEST_ID, id);
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+}
+
+/// A reply's body; with it ends the request.
+#[derive(Debug)]
+pub(crate) struct Counted {
+    body: Body,
+    running: Running,
+}
+
+impl HttpBody for Counted {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if let Some(Ok(frame)) = &frame
+            && let Some(data) = frame.data_ref()
+        {
+            self.running.sent(data.len());
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,65 @@
+//! The way of a request, from the outside in, each step with the reason why it stands there.
+//!
+//! 1. `listener`: connections, heads and their times are bounded before anything is parsed.
+//! 2. `edge`: id, headers and figures; outside of the routes, so that 404 and 405 have them too.
+//! 3. path and verb: the table below; a wrong one costs neither a token check nor a byte of body.
+//! 4. `call`: token, then scope, from the head alone, so that a stranger's body is never kept.
+//! 5. `body`: bounded in size, time and sum, once it is known whose it is.
+//! 6. `tenants`: rate and concurrency of the tenant, then its worker.
+//! 7. `relay`: what the worker answers, as it comes.
+
+use std::sync::Arc;
+
+use api::routes::{self, Route};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use axum::routing::{MethodFilter, MethodRouter, any, on};
+
+use crate::call::{Call, refuse};
+use crate::reply::Refusal;
+use crate::{Inner, openai, probes, rpc};
+
+/// Every route.
+pub(crate) fn router(front: &Arc<Inner>) -> Router {
+    Router::new()
+        .route(routes::CHAT_COMPLETIONS.path, row(&routes::CHAT_COMPLETIONS, openai::chat))
+        .route(routes::MODELS.path, row(&routes::MODELS, openai::models))
+        .route(routes::MODEL.path, row(&routes::MODEL, openai::model))
+        .route(routes::RPC.path, row(&routes::RPC, rpc::calls))
+        .route("/health", any(probes::live))
+        .route("/healthz", any(probes::live))
+        .route("/ready", any(probes::ready))
+        .route("/readyz", any(probes::ready))
+        .fallback(not_found)
+        .method_not_allowed_fallback(wrong_method)
+        .with_state(Arc::clone(front))
+}
+
+/// A route of the table: its handler is reached with a known and permitted caller only.
+fn row<H, F>(route: &'static Route, handler: H) -> MethodRouter<Arc<Inner>>
+where
+    H: Fn(Call, Body) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response> + Send + 'static,
+{
+    let filter = if route.method == "GET" { MethodFilter::GET } else { MethodFilter::POST };
+    on(filter, move |State(front): State<Arc<Inner>>, request: Request| {
+        let entered = Call::enter(&front, route, request);
+        let handler = handler.clone();
+        async move {
+            match entered {
+                Ok((call, body)) => handler(call, body).await,
+                Err(response) => *response,
+            }
+        }
+    })
+}
+
+async fn not_found(State(front): State<Arc<Inner>>, request: Request) -> Response {
+    refuse(&front, request.into_body(), &Refusal::not_found())
+}
+
+async fn wrong_method(State(front): State<Arc<Inner>>, request: Request) -> Response {
+    refuse(&front, request.into_body(), &Refusal::wrong_method())
+}

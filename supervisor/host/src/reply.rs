@@ -1,0 +1,265 @@
+//! An answer on its way to a worker: what has arrived together leaves together, the bill is settled
+//! before the last batch leaves, and dropping the answer closes the provider's connection.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use proto::host::llm_event::Event;
+use proto::host::{Finished, LlmBatch, LlmEvent, Started};
+use runtime::Tasks;
+use tokio::time::{Instant, Sleep};
+use tokio_stream::Stream;
+use tonic::Status;
+
+use crate::catalog::Target;
+use crate::client::Answer;
+use crate::config::Timeouts;
+use crate::failure::{Failure, Wait};
+use crate::meter::Meter;
+use crate::provider::{Reader, Reading, Speech, Way};
+use crate::sse::Parser;
+
+/// Events of one batch after which no more of the provider's answer is read before the worker has
+/// taken them.
+const MAX_BATCH: usize = 256;
+
+/// The batches of one answer.
+#[derive(Debug)]
+pub struct Reply {
+    source: Source,
+    meter: Box<Meter>,
+    /// The batch that was awaited before this became a reply.
+    first: Option<LlmBatch>,
+    waits: Waits,
+    request_id: String,
+    ended: bool,
+    tasks: Tasks,
+}
+
+/// Where an answer comes from.
+#[derive(Debug)]
+pub(crate) enum Source {
+    Remote(Box<Feed>),
+    Demo(Box<Speech>),
+    /// Read to its end, or not to be read on.
+    Over,
+}
+
+/// A provider's answer as it is read.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    answer: Answer,
+    parser: Parser,
+    reader: Reader,
+    /// Why the answer ends, as far as it was said.
+    reason: Option<&'static str>,
+    /// What went wrong after the events that were given out last.
+    failure: Option<Failure>,
+}
+
+/// When an answer is given up.
+#[derive(Debug)]
+pub(crate) struct Waits {
+    total: Instant,
+    idle: Duration,
+    /// When the wait that is on is over, and which it is.
+    next: Instant,
+    wait: Wait,
+    /// Made when the first wait begins; an answer that arrives at once needs none.
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Reply {
+    /// Waits for the first events of an answer; until then another provider can be asked.
+    ///
+    /// # Errors
+    /// What ended the answer before it began, with the meter for the next attempt.
+    pub(crate) async fn begin(
+        source: Source,
+        meter: Box<Meter>,
+        waits: Waits,
+        request_id: &str,
+        tasks: &Tasks,
+    ) -> Result<Self, (Failure, Box<Meter>)> {
+        let (request_id, tasks) = (request_id.to_owned(), tasks.clone());
+        let mut reply = Self { source, meter, first: None, waits, request_id, ended: false, tasks };
+        match std::future::poll_fn(|cx| reply.poll_batch(cx)).await {
+            Ok(mut batch) => {
+                batch.events.insert(0, started(reply.meter.target()));
+                reply.first = Some(batch);
+                Ok(reply)
+            }
+            Err(failure) => Err((failure, reply.meter)),
+        }
+    }
+
+    /// The next events. After a batch that ends with `Finished` there are none.
+    fn poll_batch(&mut self, cx: &mut Context<'_>) -> Poll<Result<LlmBatch, Failure>> {
+        loop {
+            let Poll::Ready(mut reading) = self.source.poll_reading(cx)? else {
+                let wait = ready!(self.waits.poll(cx));
+                return Poll::Ready(Err(Failure::Slow(wait)));
+            };
+            self.waits.arrived();
+            self.meter.arrived(reading.bytes, reading.usage);
+            if reading.done {
+                let usage = Some(self.meter.finish(&self.request_id));
+                let reason = reading.reason.unwrap_or("stop").to_owned();
+                let finished = Event::Finished(Finished { reason, usage });
+                reading.events.push(LlmEvent { event: Some(finished) });
+                self.ended = true;
+                self.reclaim(cx);
+            }
+            if !reading.events.is_empty() {
+                return Poll::Ready(Ok(LlmBatch { events: reading.events }));
+            }
+        }
+    }
+
+    /// Gives the connection back, now where the answer's end has arrived, else a little later.
+    fn reclaim(&mut self, cx: &mut Context<'_>) {
+        let Source::Remote(feed) = std::mem::replace(&mut self.source, Source::Over) else {
+            return;
+        };
+        let target = Arc::clone(self.meter.target());
+        let Way::Remote(remote) = &target.provider.way else { return };
+        if let Some(answer) = remote.client.reclaim_now(feed.answer, cx) {
+            self.tasks.spawn_until_stopped(async move {
+                if let Way::Remote(remote) = &target.provider.way {
+                    remote.client.reclaim(answer).await;
+                }
+            });
+        }
+    }
+}
+
+impl Stream for Reply {
+    type Item = Result<LlmBatch, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(first)));
+        }
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let batch = ready!(self.poll_batch(cx)).map_err(|failure| {
+            self.ended = true;
+            self.source = Source::Over;
+            self.meter.failed(&failure);
+            tracing::warn!(
+                request_id = self.request_id,
+                provider = self.meter.target().provider(),
+                error = %types::Chain(&failure),
+                "an answer broke off"
+            );
+            failure.status()
+        });
+        Poll::Ready(Some(batch))
+    }
+}
+
+fn started(target: &Target) -> LlmEvent {
+    let provider = target.provider().to_owned();
+    let model = target.model.clone();
+    LlmEvent { event: Some(Event::Started(Started { provider, model })) }
+}
+
+impl Source {
+    fn poll_reading(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reading, Failure>> {
+        match self {
+            Self::Remote(feed) => feed.poll_reading(cx),
+            Self::Demo(speech) => speech.poll_reading(cx).map(Ok),
+            Self::Over => Poll::Ready(Err(Failure::Early)),
+        }
+    }
+}
+
+impl Feed {
+    pub(crate) fn new((answer, reader): (Answer, Reader)) -> Self {
+        Self { answer, parser: Parser::default(), reader, reason: None, failure: None }
+    }
+
+    /// Everything that has arrived, up to a bound.
+    fn poll_reading(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reading, Failure>> {
+        if let Some(failure) = self.failure.take() {
+            return Poll::Ready(Err(failure));
+        }
+        let mut reading = Reading { reason: self.reason, ..Reading::default() };
+        let mut arrived = false;
+        while !reading.done && reading.events.len() < MAX_BATCH {
+            let Poll::Ready(data) = self.answer.poll_data(cx) else {
+                if arrived {
+                    break;
+                }
+                return Poll::Pending;
+            };
+            arrived = true;
+            if let Err(failure) = self.read(data, &mut reading) {
+                if reading.events.is_empty() {
+                    return Poll::Ready(Err(failure));
+                }
+                self.failure = Some(failure);
+                break;
+            }
+        }
+        self.reason = reading.reason;
+        Poll::Ready(Ok(reading))
+    }
+
+    fn read(
+        &mut self,
+        data: Option<Result<bytes::Bytes, hyper::Error>>,
+        reading: &mut Reading,
+    ) -> Result<(), Failure> {
+        let reader = &mut self.reader;
+        match data {
+            Some(Ok(data)) => self.parser.feed(&data, |event| {
+                // What follows the end is of no interest.
+                if reading.done { Ok(()) } else { reader.read(event, reading) }
+            }),
+            Some(Err(err)) => Err(Failure::Cut(err)),
+            None => {
+                self.parser.end(|event| reader.read(event, reading))?;
+                reading.done = reading.reason.is_some();
+                if reading.done { Ok(()) } else { Err(Failure::Early) }
+            }
+        }
+    }
+}
+
+impl Waits {
+    pub(crate) fn new(total: Instant, timeouts: &Timeouts) -> Self {
+        let next = Instant::now() + timeouts.first_byte;
+        Self { total, idle: timeouts.idle, next, wait: Wait::FirstByte, timer: None }
+    }
+
+    /// The moment at which something is over, and what.
+    pub(crate) fn due(&self) -> (Instant, Wait) {
+        if self.next < self.total { (self.next, self.wait) } else { (self.total, Wait::Total) }
+    }
+
+    fn arrived(&mut self) {
+        self.next = Instant::now() + self.idle;
+        self.wait = Wait::Idle;
+    }
+
+    /// Ready when one of the waits is over. The timer is not moved at each arrival, but looks again
+    /// when it goes off.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Wait> {
+        let (due, wait) = self.due();
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(due)));
+        if timer.deadline() > due {
+            timer.as_mut().reset(due);
+        }
+        loop {
+            ready!(timer.as_mut().poll(cx));
+            if Instant::now() >= due {
+                return Poll::Ready(wait);
+            }
+            timer.as_mut().reset(due);
+        }
+    }
+}

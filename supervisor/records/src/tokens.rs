@@ -1,0 +1,83 @@
+//! The table of tenants' tokens.
+
+use types::{TenantId, UnixMillis};
+
+use crate::store::{Guard, Op};
+use crate::{Error, Records, TRIES, TokenRow, contended, json, tenants, unchanged};
+
+const PREFIX: &str = "token/";
+
+/// Where the tokens of one tenant are.
+pub(crate) fn prefix(tenant: &TenantId) -> String {
+    format!("{PREFIX}{tenant}/")
+}
+
+fn key(tenant: &TenantId, id: &str) -> String {
+    format!("{}{id}", prefix(tenant))
+}
+
+impl Records {
+    /// Every token of every tenant.
+    pub async fn tokens(&self) -> Result<Vec<TokenRow>, Error> {
+        self.every(PREFIX).await
+    }
+
+    /// Writes a token, whose tenant must exist until it is written.
+    pub async fn put_token(&self, row: &TokenRow) -> Result<(), Error> {
+        let key = key(&row.tenant, &row.id);
+        for _ in 0..TRIES {
+            let tenant = self.item(&tenants::key(&row.tenant)).await?.ok_or(Error::NotFound)?;
+            let before = self.item(&key).await?;
+            let value = json::encode(row, before.as_ref().map(|item| &*item.value))?;
+            let guards =
+                vec![Guard::Created(tenant.key, tenant.created), unchanged(&key, before.as_ref())];
+            if self.try_commit(guards, vec![Op::put(key.clone(), value)]).await? {
+                return Ok(());
+            }
+        }
+        Err(contended(key))
+    }
+
+    /// Removes a token.
+    pub async fn delete_token(&self, tenant: &TenantId, id: &str) -> Result<(), Error> {
+        self.delete(&key(tenant, id)).await
+    }
+
+    /// Removes every token of a tenant.
+    pub async fn delete_tokens_of(&self, tenant: &TenantId) -> Result<(), Error> {
+        let ops = vec![Op::DeletePrefix(prefix(tenant).into())];
+        self.store.commit(Vec::new(), ops).await?;
+        Ok(())
+    }
+
+    /// Writes down when tokens were last used, in one commit. Those that are gone stay gone.
+    pub async fn touch_tokens(&self, used: &[(&TenantId, &str, UnixMillis)]) -> Result<(), Error> {
+        for _ in 0..TRIES {
+            let (mut guards, mut ops) = (Vec::new(), Vec::new());
+            for (tenant, id, at) in used {
+                let key = key(tenant, id);
+                let Some(item) = self.item(&key).await? else { continue };
+                let mut row: TokenRow = json::decode(&item.key, &item.value)?;
+                row.last_used_at = row.last_used_at.max(Some(*at));
+                guards.push(unchanged(&key, Some(&item)));
+                ops.push(Op::put(key, json::encode(&row, Some(&item.value))?));
+            }
+            if self.try_commit(guards, ops).await? {
+                return Ok(());
+            }
+        }
+        Err(contended(PREFIX))
+    }
+
+    /// Removes the row at `key`, which must be there.
+    pub(crate) async fn delete(&self, key: &str) -> Result<(), Error> {
+        for _ in 0..TRIES {
+            let item = self.item(key).await?.ok_or(Error::NotFound)?;
+            let guards = vec![unchanged(key, Some(&item))];
+            if self.try_commit(guards, vec![Op::Delete(item.key)]).await? {
+                return Ok(());
+            }
+        }
+        Err(contended(key))
+    }
+}

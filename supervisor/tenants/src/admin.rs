@@ -1,0 +1,230 @@
+//! What operators do to tenants.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use ledger::Used;
+use records::TenantRow;
+use types::{Limits, LimitsPatch, TenantId, UnixMillis};
+
+use crate::tenant::Tenant;
+use crate::view::{Counts, State, TenantView, UsageView};
+use crate::{Error, Tenants, launch, lifecycle};
+
+/// Tenants read from the records at once.
+const PAGE: usize = 1000;
+
+/// How long a suspended or deleted tenant's worker may finish what it has.
+const SHORT_DRAIN: Duration = Duration::from_millis(200);
+
+impl Tenants {
+    /// Registers a tenant. Its root is made when its worker first starts.
+    ///
+    /// # Errors
+    /// When the id is taken, a limit is out of range, or the records fail.
+    pub async fn create(&self, id: &TenantId, patch: &LimitsPatch) -> Result<TenantView, Error> {
+        let limits = Limits::default().with(patch).map_err(Error::InvalidLimit)?;
+        let now = self.0.clock.now();
+        let row = self.0.records.insert_tenant(id, now, limits).await;
+        let row = row.map_err(|err| match err {
+            records::Error::Exists => Error::Exists,
+            other => Error::Records(other),
+        })?;
+        let tenant = Arc::new(Tenant::new(row, Used::default(), now));
+        self.0.directory.insert([Arc::clone(&tenant)]);
+        tracing::info!(tenant = %id, "tenant created");
+        Ok(tenant.view(now))
+    }
+
+    /// Up to `limit` tenants after `after`, in the order of their ids.
+    pub fn list(&self, after: Option<&TenantId>, limit: usize) -> Vec<TenantView> {
+        let now = self.0.clock.now();
+        self.0.directory.page(after, limit).iter().map(|tenant| tenant.view(now)).collect()
+    }
+
+    /// One tenant as it is known without asking anybody.
+    ///
+    /// # Errors
+    /// When there is no such tenant.
+    pub fn peek(&self, id: &TenantId) -> Result<TenantView, Error> {
+        Ok(self.find(id)?.view(self.0.clock.now()))
+    }
+
+    /// One tenant, with the memory of its worker.
+    ///
+    /// # Errors
+    /// When there is no such tenant.
+    pub async fn show(&self, id: &TenantId) -> Result<TenantView, Error> {
+        let tenant = self.find(id)?;
+        let mut view = tenant.view(self.0.clock.now());
+        let number = tenant.worker.load().as_ref().map(|worker| worker.id);
+        if let (Some(worker), Some(number)) = (view.worker.as_mut(), number) {
+            let launcher = self.0.launcher.clone();
+            match launch::blocking(move || launcher.usage(number)).await {
+                Ok(usage) => worker.pss_bytes = usage.pss_bytes,
+                Err(err) => tracing::debug!(tenant = %id, error = %types::Chain(&err), "no usage"),
+            }
+        }
+        Ok(view)
+    }
+
+    /// Changes limits: those of the ledger at once, those of the process at its next start.
+    ///
+    /// # Errors
+    /// When there is no such tenant, a limit is out of range, or the records fail.
+    pub async fn patch(&self, id: &TenantId, patch: &LimitsPatch) -> Result<TenantView, Error> {
+        let tenant = self.find(id)?;
+        let limits = tenant.row.load().limits.with(patch).map_err(Error::InvalidLimit)?;
+        self.update(&tenant, move |row| row.limits.clone_from(&limits)).await?;
+        tenant.account.set_limits(&tenant.row.load().limits);
+        Ok(tenant.view(self.0.clock.now()))
+    }
+
+    /// Refuses the tenant's requests from now on and ends its worker.
+    ///
+    /// # Errors
+    /// When there is no such tenant or the records fail.
+    pub async fn suspend(&self, id: &TenantId) -> Result<(), Error> {
+        let tenant = self.find(id)?;
+        self.update(&tenant, |row| row.suspended = true).await?;
+        let control = tenant.control.lock().await;
+        lifecycle::drain(&tenant, SHORT_DRAIN).await;
+        drop(control);
+        tracing::info!(tenant = %id, "tenant suspended");
+        Ok(())
+    }
+
+    /// Accepts the tenant's requests again, and forgets its crashes.
+    ///
+    /// # Errors
+    /// When there is no such tenant or the records fail.
+    pub async fn resume(&self, id: &TenantId) -> Result<(), Error> {
+        let tenant = self.find(id)?;
+        self.update(&tenant, |row| row.suspended = false).await?;
+        lifecycle::forgive(&tenant, &mut *tenant.control.lock().await);
+        tracing::info!(tenant = %id, "tenant resumed");
+        Ok(())
+    }
+
+    /// Replaces the tenant's worker: what is under way may finish until the deadline, what arrives
+    /// meanwhile waits for the new worker.
+    ///
+    /// # Errors
+    /// When there is no such tenant, it is suspended, or the new worker does not start.
+    pub async fn restart(&self, id: &TenantId, deadline: Duration) -> Result<(), Error> {
+        let tenant = self.find(id)?;
+        let inner = Arc::clone(&self.0);
+        // A task of its own: an operator who hangs up must not leave the tenant half restarted.
+        let restart = self.0.tasks.spawn(async move {
+            let mut control = Arc::clone(&tenant.control).lock_owned().await;
+            lifecycle::drain(&tenant, deadline).await;
+            lifecycle::forgive(&tenant, &mut control);
+            lifecycle::start(&inner, &tenant, &mut control).await.map(drop)
+        });
+        restart.await.map_err(Error::Task)??;
+        tracing::info!(tenant = %id, "tenant restarted");
+        Ok(())
+    }
+
+    /// Ends the tenant: worker, root and records.
+    ///
+    /// # Errors
+    /// When there is no such tenant, its root cannot be removed, or the records fail.
+    pub async fn delete(&self, id: &TenantId) -> Result<(), Error> {
+        let tenant = self.find(id)?;
+        self.update(&tenant, |row| row.suspended = true).await?;
+        let control = tenant.control.lock().await;
+        lifecycle::drain(&tenant, SHORT_DRAIN).await;
+        let (launcher, name, index) =
+            (self.0.launcher.clone(), id.clone(), tenant.row.load().index);
+        launch::blocking(move || launcher.erase(&name, index)).await.map_err(Error::Launcher)?;
+        self.0.records.delete_tenant(id).await.map_err(Error::Records)?;
+        self.0.directory.remove(id);
+        drop(control);
+        tracing::info!(tenant = %id, "tenant deleted");
+        Ok(())
+    }
+
+    /// The last lines that the tenant's workers wrote, oldest first.
+    ///
+    /// # Errors
+    /// When there is no such tenant.
+    pub fn logs(&self, id: &TenantId, lines: usize) -> Result<Vec<String>, Error> {
+        Ok(self.find(id)?.log.tail(lines))
+    }
+
+    /// What the tenant used in the current UTC day.
+    ///
+    /// # Errors
+    /// When there is no such tenant.
+    pub fn usage(&self, id: &TenantId) -> Result<UsageView, Error> {
+        let tenant = self.find(id)?;
+        let now = self.0.clock.now();
+        let row = tenant.row.load();
+        let used = tenant.account.used(now);
+        Ok(UsageView { window: ledger::day(now), used, limits: row.limits.clone() })
+    }
+
+    /// How many tenants there are, by state.
+    pub fn counts(&self) -> Counts {
+        let now = self.0.clock.now();
+        let mut counts = Counts::default();
+        for tenant in self.0.directory.all() {
+            counts.registered += 1;
+            match tenant.state(now) {
+                State::Ready | State::Draining => counts.ready += 1,
+                State::Parked => counts.parked += 1,
+                State::Suspended => counts.suspended += 1,
+                State::Stopped | State::Starting => {}
+            }
+        }
+        counts
+    }
+
+    async fn update(
+        &self,
+        tenant: &Tenant,
+        change: impl FnMut(&mut TenantRow) + Send,
+    ) -> Result<(), Error> {
+        let row = self.0.records.update_tenant(&tenant.id, change).await;
+        tenant.row.store(Arc::new(row.map_err(Error::Records)?));
+        Ok(())
+    }
+
+    /// Fills the directory from the records.
+    pub(crate) async fn load(&self) -> Result<(), Error> {
+        let now = self.0.clock.now();
+        let day = ledger::day(now);
+        let mut after: Option<TenantId> = None;
+        loop {
+            let rows = self.0.records.tenants(after.as_ref(), PAGE).await;
+            let rows = rows.map_err(Error::Records)?;
+            let Some(last) = rows.last() else { return Ok(()) };
+            after = Some(last.id.clone());
+            let mut tenants = Vec::with_capacity(rows.len());
+            for row in rows {
+                let used = self.used(&row.id, &day).await?;
+                tenants.push(Arc::new(Tenant::new(row, used, now)));
+            }
+            self.0.directory.insert(tenants);
+        }
+    }
+
+    async fn used(&self, id: &TenantId, day: &str) -> Result<Used, Error> {
+        let row = self.0.records.usage(id, day).await.map_err(Error::Records)?;
+        Ok(Used {
+            requests: row.requests,
+            input_tokens: row.input_tokens,
+            output_tokens: row.output_tokens,
+            cost_micros: row.cost_micros,
+        })
+    }
+}
+
+/// When the tenant last had a request, and no worker is at work for it.
+pub(crate) fn idle_since(tenant: &Tenant) -> Option<UnixMillis> {
+    let worker = tenant.worker.load_full()?;
+    let last_used = tenant.last_used.load(Ordering::Relaxed);
+    (worker.passes() == 0).then(|| last_used.max(worker.started_at))
+}

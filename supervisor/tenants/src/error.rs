@@ -1,0 +1,136 @@
+//! Why a tenant's request was not answered, with the two faces of each reason: what the client is
+//! told, and the chain of causes for the log.
+
+use sandbox::Finding;
+
+/// A request to or about a tenant that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No such tenant.
+    #[error("there is no such tenant")]
+    NotFound,
+    /// A tenant of that name exists.
+    #[error("a tenant of this id exists already")]
+    Exists,
+    /// An operator suspended the tenant.
+    #[error("the tenant is suspended")]
+    Suspended,
+    /// The worker crashed too often.
+    #[error("the tenant's worker crashed repeatedly and is parked for {retry_after_s} s")]
+    Parked {
+        /// Seconds until the next start is tried.
+        retry_after_s: u64,
+    },
+    /// A limit of the tenant is reached.
+    #[error("{0}")]
+    Refused(ledger::Refusal),
+    /// A limit is outside what can be enforced.
+    #[error("{0}")]
+    InvalidLimit(types::LimitOutOfRange),
+    /// The kernel does not describe the worker as it should be.
+    #[error("the worker's confinement differs from what was ordered in {} points", .0.len())]
+    Unverified(Vec<Finding>),
+    /// The worker answered with another version than the supervisor's.
+    #[error("the worker is of another version")]
+    Version,
+    /// The launcher failed.
+    #[error("the launcher could not do it")]
+    Launcher(#[source] sandbox::Error),
+    /// A system call of the supervisor failed.
+    #[error("the worker's sockets could not be made")]
+    Sockets(#[source] std::io::Error),
+    /// The pair to the worker failed.
+    #[error("the worker could not be reached")]
+    Pair(#[source] runtime::pair::Error),
+    /// The worker refused to start.
+    #[error("the worker did not start")]
+    Start(#[source] Box<tonic::Status>),
+    /// The worker ended before the answer did.
+    #[error("the tenant's worker ended before the answer did")]
+    WorkerGone,
+    /// The worker answered with a failure.
+    #[error("the worker failed")]
+    Worker(#[source] Box<tonic::Status>),
+    /// The answer took too long.
+    #[error("the tenant's worker did not answer in time")]
+    Timeout,
+    /// The gateway is going down.
+    #[error("the gateway is shutting down")]
+    ShuttingDown,
+    /// The records failed.
+    #[error("the records could not be read or written")]
+    Records(#[source] records::Error),
+    /// A task of the supervisor ended in a panic.
+    #[error("an internal task failed")]
+    Task(#[source] tokio::task::JoinError),
+}
+
+impl Error {
+    /// The HTTP status that says it to a client.
+    pub const fn http_status(&self) -> u16 {
+        match self {
+            Self::NotFound => 404,
+            Self::Exists => 409,
+            Self::Suspended => 403,
+            Self::Refused(_) => 429,
+            Self::InvalidLimit(_) => 422,
+            Self::Timeout => 504,
+            Self::Parked { .. }
+            | Self::Unverified(_)
+            | Self::Version
+            | Self::Launcher(_)
+            | Self::Sockets(_)
+            | Self::Pair(_)
+            | Self::Start(_)
+            | Self::WorkerGone
+            | Self::Worker(_)
+            | Self::ShuttingDown
+            | Self::Records(_)
+            | Self::Task(_) => 503,
+        }
+    }
+
+    /// What a client is told: no path, no cause, no other tenant.
+    pub fn public(&self) -> String {
+        match self {
+            Self::NotFound
+            | Self::Exists
+            | Self::Suspended
+            | Self::Parked { .. }
+            | Self::Refused(_)
+            | Self::InvalidLimit(_)
+            | Self::WorkerGone
+            | Self::Timeout
+            | Self::ShuttingDown => self.to_string(),
+            Self::Unverified(_)
+            | Self::Version
+            | Self::Launcher(_)
+            | Self::Sockets(_)
+            | Self::Pair(_)
+            | Self::Start(_)
+            | Self::Worker(_) => "the tenant's worker could not be started or reached".to_owned(),
+            Self::Records(_) | Self::Task(_) => "the gateway cannot do this now".to_owned(),
+        }
+    }
+
+    /// Seconds after which trying again may help.
+    pub const fn retry_after_s(&self) -> Option<u64> {
+        match self {
+            Self::Parked { retry_after_s } => Some(*retry_after_s),
+            Self::Refused(refusal) => Some(refusal.retry_after_s),
+            Self::WorkerGone | Self::ShuttingDown | Self::Worker(_) | Self::Pair(_) => Some(1),
+            Self::Unverified(_)
+            | Self::Version
+            | Self::Launcher(_)
+            | Self::Sockets(_)
+            | Self::Start(_)
+            | Self::Records(_)
+            | Self::Task(_) => Some(5),
+            Self::NotFound
+            | Self::Exists
+            | Self::Suspended
+            | Self::InvalidLimit(_)
+            | Self::Timeout => None,
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! A reply that arrives in parts; dropping it cancels the run.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use ledger::Admission;
+use proto::worker::ServePart;
+use runtime::Pass;
+use tokio_stream::Stream;
+use tonic::Streaming;
+
+use crate::Error;
+use crate::worker::Worker;
+
+/// The parts of one reply, in order. It holds the request's place in the tenant's concurrency and
+/// the worker's gate until it is dropped.
+#[derive(Debug)]
+pub struct Reply {
+    parts: Streaming<ServePart>,
+    worker: Arc<Worker>,
+    _held: (Pass, Admission),
+}
+
+impl Reply {
+    pub(crate) const fn new(
+        parts: Streaming<ServePart>,
+        worker: Arc<Worker>,
+        held: (Pass, Admission),
+    ) -> Self {
+        Self { parts, worker, _held: held }
+    }
+
+    /// The next part; `None` after the last one of a complete reply.
+    pub async fn next(&mut self) -> Option<Result<ServePart, Error>> {
+        std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
+    }
+}
+
+impl Stream for Reply {
+    type Item = Result<ServePart, Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let polled = Pin::new(&mut self.parts).poll_next(cx);
+        polled.map(|part| part.map(|it| it.map_err(|status| self.worker.failure(status))))
+    }
+}

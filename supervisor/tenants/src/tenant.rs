@@ -1,0 +1,122 @@
+//! One tenant: its limits, its account, and the worker that takes its requests.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use arc_swap::{ArcSwap, ArcSwapOption};
+use ledger::{Account, Admission, Used};
+use records::TenantRow;
+use runtime::Pass;
+use tokio::sync::Mutex;
+use types::{TenantId, UnixMillis};
+
+use crate::lifecycle::{self, Control};
+use crate::logs::Log;
+use crate::view::{State, TenantView, WorkerView};
+use crate::worker::Worker;
+use crate::{Error, Inner};
+
+/// One registered tenant.
+#[derive(Debug)]
+pub(crate) struct Tenant {
+    pub(crate) id: TenantId,
+    pub(crate) row: ArcSwap<TenantRow>,
+    pub(crate) account: Arc<Account>,
+    pub(crate) log: Log,
+    /// The worker that takes requests, read without a lock.
+    pub(crate) worker: ArcSwapOption<Worker>,
+    /// Held by whoever starts, drains or ends the worker; requests that find none wait for it.
+    pub(crate) control: Arc<Mutex<Control>>,
+    /// What the holder of `control` is doing, for people who look.
+    pub(crate) busy: ArcSwapOption<State>,
+    /// Until when nothing is started, in milliseconds since the epoch; 0 for not parked.
+    pub(crate) parked_until: AtomicU64,
+    /// Whether the tenant's root was made ready since the gateway started.
+    pub(crate) prepared: AtomicBool,
+    /// When the tenant last had a request; 0 for never.
+    pub(crate) last_used: AtomicU64,
+}
+
+impl Tenant {
+    pub(crate) fn new(row: TenantRow, used_today: Used, now: UnixMillis) -> Self {
+        Self {
+            id: row.id.clone(),
+            account: Arc::new(Account::new(&row.limits, used_today, now)),
+            log: Log::default(),
+            worker: ArcSwapOption::empty(),
+            control: Arc::default(),
+            busy: ArcSwapOption::empty(),
+            parked_until: AtomicU64::new(0),
+            prepared: AtomicBool::new(false),
+            last_used: AtomicU64::new(row.last_active_at.unwrap_or(0)),
+            row: ArcSwap::from_pointee(row),
+        }
+    }
+
+    /// A place for one more request, or the limit that it would break.
+    pub(crate) fn admit(&self, now: UnixMillis) -> Result<Admission, Error> {
+        self.last_used.store(now, Ordering::Relaxed);
+        self.account.admit(now).map_err(Error::Refused)
+    }
+
+    /// A verified worker and the right to send it one request; starts one where none is.
+    pub(crate) async fn ready(
+        self: &Arc<Self>,
+        inner: &Arc<Inner>,
+    ) -> Result<(Arc<Worker>, Pass), Error> {
+        if let Some(found) = self.enter() {
+            return Ok(found);
+        }
+        let mut control = Arc::clone(&self.control).lock_owned().await;
+        if let Some(found) = self.enter() {
+            return Ok(found);
+        }
+        let (tenant, scope) = (Arc::clone(self), Arc::clone(inner));
+        // A task of its own: a client that hangs up must not leave a half-started worker behind.
+        let start = inner.tasks.spawn(async move {
+            let started = lifecycle::start(&scope, &tenant, &mut control).await;
+            drop(control);
+            started
+        });
+        let worker = start.await.map_err(Error::Task)??;
+        worker.enter().ok_or(Error::WorkerGone)
+    }
+
+    fn enter(&self) -> Option<(Arc<Worker>, Pass)> {
+        self.worker.load().as_ref().and_then(Worker::enter)
+    }
+
+    pub(crate) fn state(&self, now: UnixMillis) -> State {
+        if let Some(busy) = self.busy.load_full() {
+            return *busy;
+        }
+        if self.row.load().suspended {
+            State::Suspended
+        } else if self.worker.load().as_ref().is_some_and(|worker| !worker.is_gone()) {
+            State::Ready
+        } else if self.parked_until.load(Ordering::Relaxed) > now {
+            State::Parked
+        } else {
+            State::Stopped
+        }
+    }
+
+    pub(crate) fn view(&self, now: UnixMillis) -> TenantView {
+        let row = self.row.load();
+        let worker = self.worker.load_full().filter(|worker| !worker.is_gone());
+        let last_used = self.last_used.load(Ordering::Relaxed);
+        TenantView {
+            id: self.id.clone(),
+            state: self.state(now),
+            created_at: row.created_at,
+            limits: row.limits.clone(),
+            last_active_at: (last_used > 0).then_some(last_used),
+            worker: worker.map(|worker| WorkerView {
+                pid: worker.pid,
+                started_at: worker.started_at,
+                pss_bytes: None,
+                version: worker.version.clone(),
+            }),
+        }
+    }
+}

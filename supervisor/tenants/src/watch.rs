@@ -1,0 +1,68 @@
+//! One task per worker that waits for its end, reaps it through the launcher, and says so.
+
+use std::sync::Arc;
+
+use sandbox::Launched;
+use tokio_util::sync::DropGuard;
+
+use crate::tenant::Tenant;
+use crate::worker::{Leash, PidFd};
+use crate::{Error, Inner, launch};
+
+/// Starts the watch over a process that was just launched. Dropping the guard kills the process,
+/// so that a start that fails half-way leaves nothing behind.
+pub(crate) fn start(
+    inner: &Arc<Inner>,
+    tenant: &Arc<Tenant>,
+    launched: Launched,
+) -> Result<(Leash, DropGuard), Error> {
+    let leash = Leash::default();
+    #[expect(deprecated, reason = "its replacement is unsafe, and an OwnedFd is what it asks for")]
+    let pidfd = PidFd::new(launched.pidfd).map_err(Error::Sockets)?;
+    let task = Watch {
+        inner: Arc::clone(inner),
+        tenant: Arc::clone(tenant),
+        leash: leash.clone(),
+        id: launched.id,
+        pid: launched.pid,
+    };
+    drop(inner.tasks.spawn(task.run(pidfd)));
+    let guard = leash.pulled.clone().drop_guard();
+    Ok((leash, guard))
+}
+
+struct Watch {
+    inner: Arc<Inner>,
+    tenant: Arc<Tenant>,
+    leash: Leash,
+    id: u64,
+    pid: u32,
+}
+
+impl Watch {
+    async fn run(self, pidfd: PidFd) {
+        let asked_for = tokio::select! {
+            () = self.leash.pulled.cancelled() => true,
+            ended = pidfd.readable() => {
+                if let Err(err) = ended {
+                    tracing::error!(pid = self.pid, error = %types::Chain(&err), "pidfd is unreadable");
+                }
+                false
+            }
+        };
+        let (launcher, id) = (self.inner.launcher.clone(), self.id);
+        #[expect(clippy::use_debug, reason = "an exit status has no other form")]
+        match launch::blocking(move || launcher.kill(id)).await {
+            Ok(exit) if asked_for => {
+                tracing::info!(tenant = %self.tenant.id, pid = self.pid, ?exit, "worker stopped");
+            }
+            Ok(exit) => {
+                tracing::warn!(tenant = %self.tenant.id, pid = self.pid, ?exit, "worker crashed");
+            }
+            Err(err) => {
+                tracing::error!(tenant = %self.tenant.id, pid = self.pid, error = %types::Chain(&err), "worker not reaped");
+            }
+        }
+        self.leash.gone.cancel();
+    }
+}

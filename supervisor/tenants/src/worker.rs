@@ -1,0 +1,157 @@
+//! One verified worker process: its calling end, the gate in front of it, and how it is ended.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+use proto::worker::worker_client::WorkerClient;
+use proto::worker::{CallReply, CallRequest, DrainRequest, ServePart, ServeRequest};
+use runtime::{Gate, Pass, Tasks, pair};
+use sandbox::Expected;
+use tokio_util::sync::CancellationToken;
+use tonic::{Status, Streaming};
+use types::UnixMillis;
+
+use crate::Error;
+
+/// A worker that requests may be routed to.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    /// The launcher's number for it.
+    pub(crate) id: u64,
+    pub(crate) pid: u32,
+    pub(crate) started_at: UnixMillis,
+    pub(crate) version: String,
+    /// What the kernel must say of it, now and at every inspection.
+    pub(crate) expected: Expected,
+    pub(crate) landlock_abi: u32,
+    client: WorkerClient<pair::Client>,
+    connection: pair::Client,
+    gate: Gate,
+    leash: Leash,
+}
+
+/// The hold on a process: pulled, it is killed; it says when the process is gone.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Leash {
+    pub(crate) pulled: CancellationToken,
+    pub(crate) gone: CancellationToken,
+}
+
+/// What [`Worker::new`] is made of.
+pub(crate) struct Parts {
+    pub(crate) id: u64,
+    pub(crate) pid: u32,
+    pub(crate) started_at: UnixMillis,
+    pub(crate) version: String,
+    pub(crate) expected: Expected,
+    pub(crate) landlock_abi: u32,
+    pub(crate) connection: pair::Client,
+    pub(crate) leash: Leash,
+}
+
+/// The calling end for messages of the size that a pair may carry.
+pub(crate) fn client(connection: &pair::Client) -> WorkerClient<pair::Client> {
+    WorkerClient::new(connection.clone())
+        .max_decoding_message_size(runtime::limits::MAX_MESSAGE)
+        .max_encoding_message_size(runtime::limits::MAX_MESSAGE)
+}
+
+impl Worker {
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self {
+            id: parts.id,
+            pid: parts.pid,
+            started_at: parts.started_at,
+            version: parts.version,
+            expected: parts.expected,
+            landlock_abi: parts.landlock_abi,
+            client: client(&parts.connection),
+            connection: parts.connection,
+            gate: Gate::default(),
+            leash: parts.leash,
+        }
+    }
+
+    /// The right to send one request, unless the worker drains or is gone.
+    pub(crate) fn enter(self: &Arc<Self>) -> Option<(Arc<Self>, Pass)> {
+        if self.is_gone() {
+            return None;
+        }
+        self.gate.enter().ok().map(|pass| (Arc::clone(self), pass))
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        self.connection.is_closed() || self.leash.gone.is_cancelled()
+    }
+
+    /// Requests under way.
+    pub(crate) fn passes(&self) -> usize {
+        self.gate.passes()
+    }
+
+    pub(crate) async fn call(&self, request: CallRequest) -> Result<CallReply, Status> {
+        self.client.clone().call(request).await.map(tonic::Response::into_inner)
+    }
+
+    pub(crate) async fn serve(
+        &self,
+        request: ServeRequest,
+    ) -> Result<Streaming<ServePart>, Status> {
+        self.client.clone().serve(request).await.map(tonic::Response::into_inner)
+    }
+
+    /// Takes no new work, waits up to `deadline` for what is under way, and ends the process.
+    pub(crate) async fn drain(&self, deadline: std::time::Duration) {
+        self.gate.close();
+        let finished = async {
+            self.gate.emptied().await;
+            let deadline_ms = u32::try_from(deadline.as_millis()).unwrap_or(u32::MAX);
+            self.client.clone().drain(DrainRequest { deadline_ms }).await
+        };
+        match tokio::time::timeout(deadline, finished).await {
+            Ok(Ok(_reply)) => {}
+            Ok(Err(status)) => tracing::debug!(pid = self.pid, %status, "the worker did not drain"),
+            Err(_elapsed) => tracing::info!(pid = self.pid, "drain deadline passed"),
+        }
+        self.end().await;
+    }
+
+    /// Kills the process and waits until it is gone.
+    pub(crate) async fn end(&self) {
+        self.gate.close();
+        self.leash.pulled.cancel();
+        self.leash.gone.cancelled().await;
+    }
+
+    /// What a failed request means: the worker's answer, or its end.
+    pub(crate) fn failure(&self, status: Status) -> Error {
+        if self.is_gone() || is_transport(&status) {
+            Error::WorkerGone
+        } else {
+            Error::Worker(Box::new(status))
+        }
+    }
+}
+
+/// Whether the status was made on this side because the connection broke.
+fn is_transport(status: &Status) -> bool {
+    std::error::Error::source(status).is_some()
+        || matches!(status.code(), tonic::Code::Unavailable | tonic::Code::Cancelled)
+}
+
+/// Serves the host's powers on the worker's calling pair until the worker is gone.
+pub(crate) fn serve_host(
+    llm: proto::host::llm_server::LlmServer<host::Llm>,
+    socket: std::os::unix::net::UnixStream,
+    tasks: &Tasks,
+) {
+    let scope = tasks.clone();
+    drop(tasks.spawn(async move {
+        if let Err(err) = pair::serve(llm, socket, &scope).await {
+            tracing::debug!(error = %types::Chain(&err), "the host's pair closed");
+        }
+    }));
+}
+
+/// A process's pidfd, readable when the process has ended.
+pub(crate) type PidFd = tokio::io::unix::AsyncFd<OwnedFd>;

@@ -1,0 +1,172 @@
+//! A model provider on loopback that speaks `OpenAI`'s streaming protocol by a script: what it
+//! does is chosen by the model's name, and it counts what it was asked.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::ReceiverStream;
+
+/// The key that the gateway must present, and that nobody else may ever see.
+pub const KEY: &str = "sk-provider-key-0123456789abcdef";
+
+/// A provider.
+#[derive(Debug, Clone)]
+pub struct Provider {
+    address: SocketAddr,
+    seen: Arc<Seen>,
+}
+
+/// What a provider was asked.
+#[derive(Debug, Default)]
+struct Seen {
+    requests: AtomicUsize,
+    /// Streams that were given up before their end.
+    cancelled: AtomicUsize,
+    bodies: Mutex<Vec<Value>>,
+}
+
+type Body = StreamBody<ReceiverStream<Result<Frame<Bytes>, Infallible>>>;
+
+impl Provider {
+    /// The models, by what they do: `mock` answers with the last message, `slow` takes 50 ms a
+    /// word and never ends, `broken` answers 500, `busy` answers 429 with `Retry-After: 7`,
+    /// `cut` ends in the middle of an event.
+    pub const MODELS: [&'static str; 5] = ["mock", "slow", "broken", "busy", "cut"];
+
+    /// Starts one.
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let provider =
+            Self { address: listener.local_addr().unwrap(), seen: Arc::new(Seen::default()) };
+        let seen = Arc::clone(&provider.seen);
+        drop(tokio::spawn(accept(listener, seen)));
+        provider
+    }
+
+    /// A configuration with this provider and no other.
+    pub fn config(&self) -> String {
+        json!({
+            "providers": {"test": {
+                "kind": "openai",
+                "baseUrl": format!("http://{}/v1", self.address),
+                "apiKey": {"command": ["printf", KEY]},
+                "models": Self::MODELS,
+            }},
+            "defaultModel": "test/mock",
+        })
+        .to_string()
+    }
+
+    /// Where it listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// How many requests it had.
+    pub fn requests(&self) -> usize {
+        self.seen.requests.load(Ordering::SeqCst)
+    }
+
+    /// How many streams were given up before their end.
+    pub fn cancelled(&self) -> usize {
+        self.seen.cancelled.load(Ordering::SeqCst)
+    }
+
+    /// The bodies that it was sent, oldest first.
+    pub fn bodies(&self) -> Vec<Value> {
+        self.seen.bodies.lock().unwrap().clone()
+    }
+}
+
+async fn accept(listener: TcpListener, seen: Arc<Seen>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        stream.set_nodelay(true).unwrap();
+        let seen = Arc::clone(&seen);
+        let service = hyper::service::service_fn(move |request| {
+            let answer = answer(request, Arc::clone(&seen));
+            async { Ok::<_, Infallible>(answer.await) }
+        });
+        let connection = hyper::server::conn::http1::Builder::new()
+            .serve_connection(TokioIo::new(stream), service);
+        drop(tokio::spawn(connection));
+    }
+}
+
+async fn answer(request: Request<Incoming>, seen: Arc<Seen>) -> Response<Body> {
+    seen.requests.fetch_add(1, Ordering::SeqCst);
+    let authorized = request
+        .headers()
+        .get("authorization")
+        .is_some_and(|value| value.as_bytes() == format!("Bearer {KEY}").as_bytes());
+    if !authorized {
+        return whole(401, r#"{"error":{"message":"wrong key"}}"#);
+    }
+    let body = request.into_body().collect().await.unwrap().to_bytes();
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    let model = body["model"].as_str().unwrap().to_owned();
+    let last = body["messages"].as_array().unwrap().last().unwrap()["content"].clone();
+    let last = last.as_str().map_or_else(|| last.to_string(), str::to_owned);
+    seen.bodies.lock().unwrap().push(body);
+    match model.as_str() {
+        "broken" => whole(500, r#"{"error":{"message":"broken"}}"#),
+        "busy" => whole(429, r#"{"error":{"message":"busy"}}"#),
+        _ => stream(model, last, seen),
+    }
+}
+
+fn whole(status: u16, text: &'static str) -> Response<Body> {
+    let (sender, receiver) = tokio::sync::mpsc::channel(1);
+    sender.try_send(Ok(Frame::data(Bytes::from_static(text.as_bytes())))).unwrap();
+    let body = StreamBody::new(ReceiverStream::new(receiver));
+    Response::builder().status(status).header("retry-after", "7").body(body).unwrap()
+}
+
+fn stream(model: String, text: String, seen: Arc<Seen>) -> Response<Body> {
+    let (sender, receiver) = tokio::sync::mpsc::channel(4);
+    drop(tokio::spawn(async move {
+        let slow = model == "slow";
+        let words: Vec<String> = match model.as_str() {
+            "slow" => (0..100_000).map(|n| format!("word{n} ")).collect(),
+            _ => text.split_inclusive(' ').map(str::to_owned).collect(),
+        };
+        let count = words.len();
+        for word in words {
+            let chunk = json!({"choices": [{"index": 0, "delta": {"content": word}}]});
+            if sender.send(Ok(event(&chunk.to_string()))).await.is_err() {
+                seen.cancelled.fetch_add(1, Ordering::SeqCst);
+                return;
+            }
+            if slow {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+        if model == "cut" {
+            drop(sender.send(Ok(Frame::data(Bytes::from_static(b"data: {\"choi")))).await);
+            return;
+        }
+        let end = json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]});
+        let usage = json!({"choices": [], "usage": {"prompt_tokens": 10, "completion_tokens": count,
+            "total_tokens": 10 + count}});
+        for data in [end.to_string(), usage.to_string(), "[DONE]".to_owned()] {
+            if sender.send(Ok(event(&data))).await.is_err() {
+                return;
+            }
+        }
+    }));
+    let body = StreamBody::new(ReceiverStream::new(receiver));
+    Response::builder().header("content-type", "text/event-stream").body(body).unwrap()
+}
+
+fn event(data: &str) -> Frame<Bytes> {
+    Frame::data(Bytes::from(format!("data: {data}\n\n")))
+}

@@ -1,0 +1,174 @@
+//! The conversation so far as a model gets it: from a transcript's end, within a budget.
+
+use std::fs::File;
+use std::io;
+
+use proto::host::{Message, Part, Role, ToolCall, part};
+
+use crate::store::{Line, MAX_LINE, StoredMessage, Tail};
+
+/// Characters of earlier messages that a model gets; the newest are kept.
+pub(super) const MAX_CHARS: usize = 200_000;
+/// Bytes of a transcript that are read for it, tool results and foreign entries included.
+const MAX_SCAN: usize = 16 << 20;
+
+/// Messages of a transcript, oldest first.
+pub(super) fn read(file: &File) -> io::Result<Vec<Message>> {
+    let mut walk = Walk::default();
+    let mut tail = Tail::of(file, MAX_LINE)?;
+    let mut scanned = 0;
+    while scanned < MAX_SCAN
+        && let Some(bytes) = tail.next_line()?
+    {
+        scanned += bytes.len();
+        if let Some(line) = Line::parse(&bytes)
+            && walk.step(&line).is_break()
+        {
+            break;
+        }
+    }
+    Ok(walk.messages())
+}
+
+/// Keeps the newest of `messages`, oldest first, within the budget.
+pub(super) fn newest(mut messages: Vec<Message>) -> Vec<Message> {
+    let mut left = MAX_CHARS;
+    let kept = messages.iter().rev().take_while(|message| spend(&mut left, message)).count();
+    messages.drain(..messages.len() - kept);
+    messages
+}
+
+/// A walk from the newest entry along the links to older ones.
+#[derive(Debug)]
+struct Walk {
+    /// Newest first.
+    found: Vec<Message>,
+    left: usize,
+    /// The entry that comes next on this branch; `None` before the first.
+    next: Option<String>,
+    /// Where a compaction says that its summary takes over.
+    last: Option<String>,
+    summary: Option<String>,
+}
+
+impl Default for Walk {
+    fn default() -> Self {
+        Self { found: Vec::new(), left: MAX_CHARS, next: None, last: None, summary: None }
+    }
+}
+
+impl Walk {
+    fn step(&mut self, line: &Line<'_>) -> std::ops::ControlFlow<()> {
+        use std::ops::ControlFlow::{Break, Continue};
+        let on_branch = self.next.is_none() || self.next.as_deref() == line.id.as_deref();
+        if line.kind == "session" || !on_branch {
+            return Continue(());
+        }
+        match &*line.kind {
+            "message" => {
+                let message = line.message().as_ref().and_then(from_stored);
+                if let Some(message) = message {
+                    if !spend(&mut self.left, &message) {
+                        return Break(());
+                    }
+                    self.found.push(message);
+                }
+            }
+            "compaction" if self.summary.is_none() => {
+                self.summary.clone_from(&line.summary);
+                self.last.clone_from(&line.first_kept_entry_id);
+                if self.last.is_none() {
+                    return Break(());
+                }
+            }
+            _ => {}
+        }
+        if line.id.is_some()
+            && (line.parent_id.is_none() || self.last.as_deref() == line.id.as_deref())
+        {
+            return Break(());
+        }
+        self.next = line.parent_id.as_deref().map(str::to_owned);
+        Continue(())
+    }
+
+    fn messages(mut self) -> Vec<Message> {
+        if let Some(summary) = self.summary {
+            let text = format!("Summary of the conversation before this point:\n\n{summary}");
+            self.found.push(text_message(Role::User, text));
+        }
+        self.found.reverse();
+        self.found
+    }
+}
+
+/// Takes what a message costs from the budget; false where it does not suffice.
+fn spend(left: &mut usize, message: &Message) -> bool {
+    let texts = message.parts.iter().map(|part| match &part.part {
+        Some(part::Part::Text(text)) => text.chars().count(),
+        // An image costs a model about as much as a page of text.
+        Some(part::Part::ImageUrl(_)) => 4000,
+        None => 0,
+    });
+    let calls = message.tool_calls.iter().map(|call| call.name.len() + call.arguments.len());
+    match left.checked_sub(texts.chain(calls).sum()) {
+        Some(rest) => {
+            *left = rest;
+            true
+        }
+        None => false,
+    }
+}
+
+fn from_stored(stored: &StoredMessage<'_>) -> Option<Message> {
+    let role = match &*stored.role {
+        "user" => Role::User,
+        "assistant" => Role::Assistant,
+        "toolResult" => Role::Tool,
+        _ => return None,
+    };
+    let mut message = text_message(role, stored.text());
+    if role == Role::Tool {
+        message.tool_call_id = stored.tool_call_id.clone()?;
+    }
+    if role == Role::Assistant {
+        message.parts.retain(|part| part.part != Some(part::Part::Text(String::new())));
+        let call = |(id, name, arguments)| ToolCall { id, name, arguments };
+        message.tool_calls = stored.tool_calls().into_iter().map(call).collect();
+    }
+    Some(message)
+}
+
+/// A message of one text.
+pub(super) fn text_message(role: Role, text: String) -> Message {
+    let parts = vec![Part { part: Some(part::Part::Text(text)) }];
+    Message { role: role.into(), parts, ..Message::default() }
+}
+
+/// Makes a conversation one that every provider takes: each call of a tool is answered right
+/// after it or left out, and what a failed attempt left behind is not said twice.
+pub(super) fn settle(messages: Vec<Message>) -> Vec<Message> {
+    let mut settled: Vec<Message> = Vec::with_capacity(messages.len());
+    let mut rest = messages.into_iter().peekable();
+    while let Some(mut message) = rest.next() {
+        let mut answers = Vec::new();
+        while let Some(answer) = rest.next_if(|next| next.role() == Role::Tool) {
+            answers.push(answer);
+        }
+        let is_answered = |call: &ToolCall| answers.iter().any(|one| one.tool_call_id == call.id);
+        if !message.tool_calls.iter().all(is_answered) {
+            message.tool_calls.clear();
+        }
+        answers.retain(|one| message.tool_calls.iter().any(|call| call.id == one.tool_call_id));
+        let is_empty = message.parts.is_empty() && message.tool_calls.is_empty();
+        let is_repeated = message.role() == Role::User && settled.last() == Some(&message);
+        if message.role() != Role::Tool && !is_empty && !is_repeated {
+            settled.push(message);
+            settled.append(&mut answers);
+        }
+    }
+    settled
+}
+
+#[cfg(test)]
+mod tests;

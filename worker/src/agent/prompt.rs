@@ -1,0 +1,83 @@
+//! What one turn asks of a model: the parts of a request, and the system prompt.
+
+use proto::host::{Message, Role, part};
+use types::{AgentId, UnixMillis};
+
+use super::history::text_message;
+use crate::openai::Fault;
+
+/// A request's messages, by what a turn does with them.
+#[derive(Debug)]
+pub(super) struct Incoming {
+    /// More for the system prompt.
+    pub(super) system: Vec<String>,
+    /// The conversation before the prompt, which counts where the session is new.
+    pub(super) earlier: Vec<Message>,
+    /// The user's message, or answers to tool calls.
+    pub(super) prompt: Vec<Message>,
+}
+
+impl Incoming {
+    /// Sorts a request's messages.
+    pub(super) fn new(messages: Vec<Message>) -> Result<Self, Fault> {
+        let is_system = |message: &Message| message.role() == Role::System;
+        let (system, mut earlier): (Vec<_>, Vec<_>) = messages.into_iter().partition(is_system);
+        let answers =
+            earlier.iter().rev().take_while(|message| message.role() == Role::Tool).count();
+        let prompt = if answers > 0 {
+            earlier.split_off(earlier.len() - answers)
+        } else {
+            let last = earlier.iter().rposition(|message| message.role() == Role::User);
+            let last = last.ok_or_else(|| {
+                Fault::invalid(Some("messages"), "Missing user message in `messages`.")
+            })?;
+            earlier.truncate(last + 1);
+            earlier.split_off(last)
+        };
+        Ok(Self { system: system.iter().map(text_of).collect(), earlier, prompt })
+    }
+
+    /// Whether the turn goes on with the answers to tool calls.
+    pub(super) fn is_answer(&self) -> bool {
+        self.prompt.iter().any(|message| message.role() == Role::Tool)
+    }
+}
+
+/// The texts of a message.
+pub(super) fn text_of(message: &Message) -> String {
+    let texts = message.parts.iter().filter_map(|part| match &part.part {
+        Some(part::Part::Text(text)) => Some(text.as_str()),
+        Some(part::Part::ImageUrl(_)) => Some("[image]"),
+        None => None,
+    });
+    texts.collect::<Vec<_>>().join("\n\n")
+}
+
+/// The system prompt: what is stable first, so that providers can cache it.
+pub(super) fn system(
+    agent: &AgentId,
+    workspace: &str,
+    extra: &[String],
+    now: UnixMillis,
+) -> Message {
+    let mut text = format!(
+        "You are the agent `{agent}` of a personal assistant that runs on OpenClawMU. \
+         The section below holds the files of your workspace; your owner maintains them. \
+         Treat what they say about you and about your owner as given, and keep to their rules."
+    );
+    if !workspace.is_empty() {
+        text.push_str("\n\n# Workspace files");
+        text.push_str(workspace);
+    }
+    for extra in extra.iter().filter(|extra| !extra.trim().is_empty()) {
+        text.push_str("\n\n# Instructions of this conversation\n\n");
+        text.push_str(extra);
+    }
+    let millis = i64::try_from(now).unwrap_or(i64::MAX);
+    if let Ok(now) = jiff::Timestamp::from_millisecond(millis) {
+        // The day only: a prompt that changes every second is never found in a cache.
+        let today = format!("\n\nToday is {} (UTC).", now.strftime("%A, %Y-%m-%d"));
+        text.push_str(&today);
+    }
+    text_message(Role::System, text)
+}

@@ -1,0 +1,128 @@
+//! What a turn leaves in the transcript.
+
+use proto::host::{Message, Role};
+use serde_json::value::RawValue;
+use types::UnixMillis;
+
+use super::prompt::text_of;
+use crate::Error;
+use crate::openai::Fold;
+use crate::store::{Block, Stop, Stored, Totals, Usage, raw_text};
+
+/// A request's messages as they are stored. `before` is what they may answer.
+pub(super) fn incoming(
+    messages: &[Message],
+    before: &[Message],
+    now: UnixMillis,
+) -> Result<Vec<Stored>, Error> {
+    let mut stored = Vec::with_capacity(messages.len());
+    for message in messages {
+        let mut content = vec![Block::Text { text: raw_text(&text_of(message))? }];
+        stored.push(match message.role() {
+            Role::Tool => Stored::ToolResult {
+                tool_call_id: message.tool_call_id.clone(),
+                tool_name: name_of_call(&message.tool_call_id, before, messages),
+                content,
+                is_error: false,
+                timestamp: now,
+            },
+            Role::Assistant => {
+                for call in &message.tool_calls {
+                    content.push(tool_call(&call.id, &call.name, &call.arguments)?);
+                }
+                let by = Totals {
+                    provider: "client".into(),
+                    model: "client".into(),
+                    ..Totals::default()
+                };
+                let stop = if message.tool_calls.is_empty() { Stop::Done } else { Stop::ToolUse };
+                said(content, by, stop, None, now)
+            }
+            Role::User | Role::System | Role::Unspecified => {
+                Stored::User { content, timestamp: now }
+            }
+        });
+    }
+    Ok(stored)
+}
+
+/// A model's reply as it is stored, whole or as far as it came.
+pub(super) fn reply(
+    fold: &Fold,
+    totals: Totals,
+    stop: Stop,
+    error: Option<String>,
+    now: UnixMillis,
+) -> Result<Stored, Error> {
+    let mut content = Vec::new();
+    if !fold.text().is_empty() {
+        content.push(Block::Text { text: raw(format!("\"{}\"", fold.text()))? });
+    }
+    for call in fold.calls() {
+        content.push(tool_call(&call.id, &call.name, &call.arguments)?);
+    }
+    Ok(said(content, totals, stop, error, now))
+}
+
+/// What a reply has used.
+pub(super) fn totals(fold: &Fold, aborted: bool) -> Totals {
+    let usage = fold.usage().copied().unwrap_or_default();
+    Totals {
+        provider: fold.started().provider.clone(),
+        model: fold.started().model.clone(),
+        input: usage.input_tokens,
+        output: usage.output_tokens,
+        cached: usage.cached_tokens,
+        aborted,
+    }
+}
+
+/// How a reply ended, in the words of the format.
+pub(super) fn stop_of(fold: &Fold) -> Stop {
+    match fold.reason() {
+        "length" => Stop::Length,
+        "tool_calls" => Stop::ToolUse,
+        "content_filter" => Stop::Error,
+        _ => Stop::Done,
+    }
+}
+
+fn said(
+    content: Vec<Block>,
+    by: Totals,
+    stop_reason: Stop,
+    error_message: Option<String>,
+    timestamp: UnixMillis,
+) -> Stored {
+    Stored::Assistant {
+        content,
+        api: "openai-completions",
+        usage: Usage::new(by.input, by.output, by.cached),
+        provider: by.provider,
+        model: by.model,
+        stop_reason,
+        error_message,
+        timestamp,
+    }
+}
+
+fn tool_call(id: &str, name: &str, arguments: &str) -> Result<Block, Error> {
+    // A model may write arguments that are no JSON object; they are kept as the text they are.
+    let is_object = arguments.trim_start().starts_with('{');
+    let arguments = match serde_json::from_str::<&RawValue>(arguments) {
+        Ok(object) if is_object => object.to_owned(),
+        _ => raw_text(arguments)?,
+    };
+    Ok(Block::ToolCall { id: id.to_owned(), name: name.to_owned(), arguments })
+}
+
+/// The tool that the call `id` was for: the newest such call wins.
+fn name_of_call(id: &str, before: &[Message], messages: &[Message]) -> String {
+    let all = before.iter().chain(messages).rev().flat_map(|message| &message.tool_calls);
+    let mut matching = all.filter(|call| call.id == id);
+    matching.next().map(|call| call.name.clone()).unwrap_or_default()
+}
+
+fn raw(json: String) -> Result<Box<RawValue>, Error> {
+    RawValue::from_string(json).map_err(|source| Error::Invalid { what: "a reply", source })
+}

@@ -1,0 +1,66 @@
+//! What can go wrong in a worker, for its log; what a client is told is made from it elsewhere.
+
+/// A failure of the tenant's storage or of the process itself.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// An operation on the tenant's files failed.
+    #[error("cannot {what}")]
+    Io {
+        /// What was attempted.
+        what: &'static str,
+        /// The cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file's content cannot be read as what it should be.
+    #[error("{what} is not valid")]
+    Invalid {
+        /// Which kind of file.
+        what: &'static str,
+        /// The cause.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A transcript entry would be longer than a line may be.
+    #[error("the entry is longer than {max} bytes")]
+    TooLong {
+        /// The limit in bytes.
+        max: usize,
+    },
+    /// A name from a file of the tenant would leave its directory.
+    #[error("the stored session id is not a plain name")]
+    BadName,
+    /// A job of the blocking pool did not end.
+    #[error("a storage job ended without a result")]
+    Job(#[source] tokio::task::JoinError),
+    /// A job that was shared with another turn failed there; that turn has logged the cause.
+    #[error("the sessions file could not be written")]
+    Shared {
+        /// Whether the disk is full.
+        full: bool,
+    },
+    /// One of the two socket pairs failed.
+    #[error("a socket pair failed")]
+    Pair(#[from] runtime::pair::Error),
+}
+
+impl Error {
+    /// For `map_err`: an I/O failure of the operation `what`.
+    pub(crate) fn io(what: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        move |source| Self::Io { what, source }
+    }
+
+    /// Whether the tenant's disk is full.
+    pub fn is_disk_full(&self) -> bool {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        match self {
+            Self::Io { source, .. } => matches!(source.kind(), StorageFull | QuotaExceeded),
+            Self::Shared { full } => *full,
+            Self::Invalid { .. }
+            | Self::TooLong { .. }
+            | Self::BadName
+            | Self::Job(_)
+            | Self::Pair(_) => false,
+        }
+    }
+}

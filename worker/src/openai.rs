@@ -1,0 +1,37 @@
+//! The OpenAI-compatible surface: one request in, parts of one reply out.
+//!
+//! Streaming from the host is the only way a reply is made; a reply without stream is its fold.
+
+mod chat;
+mod encode;
+mod error;
+mod fold;
+mod models;
+mod reply;
+mod request;
+mod target;
+
+use proto::worker::{Route, ServeRequest};
+
+pub(crate) use encode::{Chunks, Shape, document};
+pub(crate) use error::Fault;
+pub(crate) use fold::Fold;
+pub(crate) use models::Models;
+pub(crate) use reply::{Reply, head, whole};
+pub(crate) use request::ChatRequest;
+
+use crate::service::Core;
+
+/// Answers one request. A failure before the first byte is a reply as well.
+pub(crate) async fn serve(core: &Core, models: &Models, request: ServeRequest) -> Reply {
+    let reply = match request.route() {
+        Route::ChatCompletions => chat::serve(core, models, request).await,
+        Route::Models => models::list(core, models).await,
+        Route::Model => models::get(core, models, &request.model).await,
+        Route::Unspecified => Err(Fault::invalid(None, "Unknown route.")),
+    };
+    reply.unwrap_or_else(|fault| Reply::Whole(Some(fault.part())))
+}
+
+#[cfg(test)]
+mod tests;

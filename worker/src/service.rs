@@ -1,0 +1,164 @@
+//! The `Worker` service: what may be asked when, and who answers it.
+//!
+//! Before `Start` everything else is refused, a second `Start` is refused, and after `Drain`
+//! nothing new is accepted. What an answer says is decided elsewhere.
+
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use proto::worker::call_reply::Outcome;
+use proto::worker::worker_server::{Worker as Service, WorkerServer};
+use proto::worker::{
+    CallReply, CallRequest, DrainReply, DrainRequest, Error as CallError, Probe, ServePart,
+    ServeRequest, StartReply, StartRequest,
+};
+use runtime::pair::Client;
+use runtime::{Gate, Pass, Tasks, limits};
+use sandbox::confine::Confinement;
+use tokio_stream::Stream;
+use tonic::{Request, Response, Status, async_trait};
+use types::{Clock, UnixMillis};
+
+use crate::methods::Call;
+use crate::openai::{self, Models, Reply};
+use crate::runs::Runs;
+use crate::store::Store;
+use crate::upcalls::Llm;
+
+/// How long runs that a drain has stopped may take to store what they have.
+const STOP_GRACE: Duration = Duration::from_secs(2);
+
+/// What every operation may use. Clones are handles to the same things.
+#[derive(Debug, Clone)]
+pub(crate) struct Core {
+    pub(crate) store: Store,
+    pub(crate) llm: Llm,
+    pub(crate) runs: Runs,
+    pub(crate) tasks: Tasks,
+    pub(crate) started_at: UnixMillis,
+}
+
+/// The worker's side of pair A. Clones serve the same tenant.
+#[derive(Debug, Clone)]
+pub struct Worker(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    core: Core,
+    gate: Gate,
+    confinement: Confinement,
+    /// Set by `Start`.
+    models: OnceLock<Models>,
+}
+
+impl Worker {
+    /// A worker on the tenant's root. `host` is pair B; turns are tasks of `tasks`.
+    pub fn new(
+        root: PathBuf,
+        host: Client,
+        confinement: Confinement,
+        clock: Arc<dyn Clock>,
+        tasks: &Tasks,
+    ) -> Self {
+        let started_at = clock.now();
+        let store = Store::new(root, clock);
+        let (llm, runs, tasks) = (Llm::new(host), Runs::default(), tasks.clone());
+        let core = Core { store, llm, runs, tasks, started_at };
+        let (gate, models) = (Gate::default(), OnceLock::new());
+        Self(Arc::new(Inner { core, gate, confinement, models }))
+    }
+
+    /// The service for `runtime::pair::serve`.
+    pub fn into_service(self) -> WorkerServer<Self> {
+        WorkerServer::new(self)
+            .max_decoding_message_size(limits::MAX_MESSAGE)
+            .max_encoding_message_size(limits::MAX_MESSAGE)
+    }
+
+    /// The configuration and a pass, or why there is none in this phase.
+    fn enter(&self) -> Result<(&Models, Pass), Status> {
+        let models = self.0.models.get();
+        let models = models.ok_or_else(|| Status::failed_precondition("not started"))?;
+        let pass = self.0.gate.enter().map_err(|_closed| Status::unavailable("draining"))?;
+        Ok((models, pass))
+    }
+}
+
+#[async_trait]
+impl Service for Worker {
+    type ServeStream = Held;
+
+    async fn start(&self, request: Request<StartRequest>) -> Result<Response<StartReply>, Status> {
+        let StartRequest { models, default_model } = request.into_inner();
+        let models = Models::new(models, default_model);
+        if self.0.models.set(models).is_err() {
+            return Err(Status::failed_precondition("started already"));
+        }
+        let Confinement { landlock_abi, probes, .. } = &self.0.confinement;
+        let probe =
+            |(name, refused): &(&str, bool)| Probe { name: (*name).to_owned(), refused: *refused };
+        Ok(Response::new(StartReply {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            landlock_abi: *landlock_abi,
+            probes: probes.iter().map(probe).collect(),
+        }))
+    }
+
+    async fn call(&self, request: Request<CallRequest>) -> Result<Response<CallReply>, Status> {
+        let (_, _pass) = self.enter()?;
+        let CallRequest { method, params } = request.into_inner();
+        let called = api::worker::dispatch(&Call(&self.0.core), &method, &params).await;
+        let outcome = match called {
+            Ok(result) => Outcome::Result(result.into()),
+            Err(error) => Outcome::Error(CallError {
+                code: error.code.name().to_owned(),
+                message: error.message,
+                retry_after_ms: error.retry_after_ms.unwrap_or(0),
+            }),
+        };
+        Ok(Response::new(CallReply { outcome: Some(outcome) }))
+    }
+
+    async fn serve(&self, request: Request<ServeRequest>) -> Result<Response<Held>, Status> {
+        let (models, pass) = self.enter()?;
+        let reply = openai::serve(&self.0.core, models, request.into_inner()).await;
+        Ok(Response::new(Held { reply, _pass: pass }))
+    }
+
+    async fn drain(&self, request: Request<DrainRequest>) -> Result<Response<DrainReply>, Status> {
+        let deadline = Duration::from_millis(request.into_inner().deadline_ms.into());
+        self.0.gate.close();
+        let emptied = tokio::time::timeout(deadline, self.0.gate.emptied()).await;
+        let mut cancelled = 0;
+        if emptied.is_err() {
+            cancelled = self.0.core.runs.count();
+            self.0.core.runs.stop_all();
+            let stopped = tokio::time::timeout(STOP_GRACE, self.0.gate.emptied()).await;
+            if stopped.is_err() {
+                tracing::warn!(left = self.0.gate.passes(), "runs did not end when stopped");
+            }
+        }
+        Ok(Response::new(DrainReply { cancelled }))
+    }
+}
+
+/// A reply that keeps the gate open until it is read or dropped.
+#[derive(Debug)]
+pub struct Held {
+    reply: Reply,
+    _pass: Pass,
+}
+
+impl Stream for Held {
+    type Item = Result<ServePart, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Pin::new(&mut self.reply).poll_next(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests;

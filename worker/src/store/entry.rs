@@ -1,0 +1,218 @@
+//! Transcript entries: the lines of a `.jsonl` file, as written and as read.
+//!
+//! What is written is complete; what is read takes only what a prompt or a listing needs and
+//! tolerates everything else, because transcripts come from other versions and other programs.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use types::UnixMillis;
+
+use super::transcript::EntryId;
+
+/// A message to be stored.
+#[derive(Debug, Serialize)]
+#[serde(tag = "role", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub(crate) enum Stored {
+    /// What the user said.
+    User { content: Vec<Block>, timestamp: UnixMillis },
+    /// What the model said.
+    Assistant {
+        content: Vec<Block>,
+        api: &'static str,
+        provider: String,
+        model: String,
+        usage: Usage,
+        stop_reason: Stop,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        error_message: Option<String>,
+        timestamp: UnixMillis,
+    },
+    /// What a tool of the client answered.
+    ToolResult {
+        tool_call_id: String,
+        tool_name: String,
+        content: Vec<Block>,
+        is_error: bool,
+        timestamp: UnixMillis,
+    },
+}
+
+/// A piece of a message. Text is JSON already, because it was escaped while it streamed.
+#[derive(Debug, Serialize)]
+#[serde(tag = "type", rename_all = "camelCase")]
+pub(crate) enum Block {
+    /// A JSON string.
+    Text { text: Box<RawValue> },
+    /// A call; the arguments are a JSON object, or a JSON string where the model wrote none.
+    ToolCall { id: String, name: String, arguments: Box<RawValue> },
+}
+
+/// How a turn ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Stop {
+    /// The model had finished.
+    #[serde(rename = "stop")]
+    Done,
+    /// A limit on length was reached.
+    Length,
+    /// The model calls tools.
+    ToolUse,
+    /// Somebody stopped it.
+    Aborted,
+    /// It failed.
+    Error,
+}
+
+/// Tokens of one turn, as `OpenClaw` counts them: input without what came from a cache.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Usage {
+    input: u64,
+    output: u64,
+    cache_read: u64,
+    cache_write: u64,
+    total_tokens: u64,
+    cost: Cost,
+}
+
+/// Always zero: prices are the supervisor's. The format has the field.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Cost {
+    input: u8,
+    output: u8,
+    cache_read: u8,
+    cache_write: u8,
+    total: u8,
+}
+
+impl Usage {
+    /// From counts in which the cached tokens are part of the input.
+    pub(crate) const fn new(input: u64, output: u64, cached: u64) -> Self {
+        Self {
+            input: input.saturating_sub(cached),
+            output,
+            cache_read: cached,
+            cache_write: 0,
+            total_tokens: input.saturating_add(output),
+            cost: Cost { input: 0, output: 0, cache_read: 0, cache_write: 0, total: 0 },
+        }
+    }
+}
+
+/// One line as it is written.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct NewLine<'a> {
+    pub(super) r#type: &'static str,
+    pub(super) id: EntryId,
+    pub(super) parent_id: Option<&'a str>,
+    pub(super) timestamp: String,
+    pub(super) message: &'a Stored,
+}
+
+/// One line as it is read.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Line<'a> {
+    #[serde(rename = "type", borrow)]
+    pub(crate) kind: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(crate) id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    pub(crate) parent_id: Option<Cow<'a, str>>,
+    /// Of a `message`.
+    #[serde(borrow)]
+    pub(crate) message: Option<&'a RawValue>,
+    /// Of a `compaction`.
+    pub(crate) summary: Option<String>,
+    /// Of a `compaction`.
+    pub(crate) first_kept_entry_id: Option<String>,
+}
+
+/// A message as it is read.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct StoredMessage<'a> {
+    #[serde(borrow)]
+    pub(crate) role: Cow<'a, str>,
+    content: Option<ReadContent>,
+    pub(crate) tool_call_id: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum ReadContent {
+    Text(String),
+    Blocks(Vec<ReadBlock>),
+}
+
+#[derive(Debug, Deserialize)]
+struct ReadBlock {
+    r#type: Option<String>,
+    text: Option<String>,
+    id: Option<String>,
+    name: Option<String>,
+    /// Only tool calls have it, and only here is any JSON allowed.
+    arguments: Option<serde_json::Value>,
+}
+
+impl<'a> Line<'a> {
+    /// Reads one line; `None` for what is not an entry.
+    pub(crate) fn parse(line: &'a [u8]) -> Option<Self> {
+        serde_json::from_slice(line).ok()
+    }
+
+    /// The message of a `message` entry.
+    pub(crate) fn message(&self) -> Option<StoredMessage<'a>> {
+        serde_json::from_str(self.message?.get()).ok()
+    }
+}
+
+impl StoredMessage<'_> {
+    /// The text blocks, joined by empty lines; an image leaves a mark.
+    pub(crate) fn text(&self) -> String {
+        match &self.content {
+            None => String::new(),
+            Some(ReadContent::Text(text)) => text.clone(),
+            Some(ReadContent::Blocks(blocks)) => {
+                let texts: Vec<&str> = blocks.iter().filter_map(ReadBlock::shown).collect();
+                texts.join("\n\n")
+            }
+        }
+    }
+
+    /// The calls that the model made: id, name, arguments.
+    pub(crate) fn tool_calls(&self) -> Vec<(String, String, String)> {
+        let Some(ReadContent::Blocks(blocks)) = &self.content else { return Vec::new() };
+        blocks.iter().filter_map(ReadBlock::call).collect()
+    }
+}
+
+impl ReadBlock {
+    fn shown(&self) -> Option<&str> {
+        match self.r#type.as_deref() {
+            Some("text") => self.text.as_deref().filter(|text| !text.is_empty()),
+            Some("image") => Some("[image]"),
+            _ => None,
+        }
+    }
+
+    fn call(&self) -> Option<(String, String, String)> {
+        if self.r#type.as_deref() != Some("toolCall") {
+            return None;
+        }
+        let arguments = self.arguments.as_ref()?;
+        let arguments = arguments.as_str().map_or_else(|| arguments.to_string(), str::to_owned);
+        Some((self.id.clone()?, self.name.clone()?, arguments))
+    }
+}
+
+/// `text` as a JSON string.
+pub(crate) fn raw_text(text: &str) -> Result<Box<RawValue>, crate::Error> {
+    serde_json::value::to_raw_value(text)
+        .map_err(|source| crate::Error::Invalid { what: "a text", source })
+}

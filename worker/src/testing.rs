@@ -1,0 +1,285 @@
+//! A worker on a directory of its own, and a host whose model says what the test says.
+
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use proto::host::llm_event::Event;
+use proto::host::llm_server::{Llm, LlmServer};
+use proto::host::{Finished, LlmBatch, LlmEvent, LlmRequest, Started, ToolCallDelta, Usage};
+use proto::worker::worker_client::WorkerClient;
+use proto::worker::{
+    CallRequest, Head, Model, Route, ServePart, ServeRequest, StartRequest, call_reply::Outcome,
+};
+use runtime::pair::Client;
+use runtime::pair::{connect, serve};
+use runtime::{Tasks, limits};
+use sandbox::confine::Confinement;
+use sandbox::pairs;
+use serde_json::Value;
+use tokio::sync::{mpsc, oneshot};
+use tokio_stream::StreamExt as _;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+use types::ManualClock;
+
+use crate::Worker;
+
+/// 2026-11-22T12:00:00Z.
+pub(crate) const NOW: u64 = 1_795_348_800_000;
+
+/// What a model's stream gives.
+type Given = Result<LlmBatch, Status>;
+type Opened = Result<ReceiverStream<Given>, Status>;
+
+pub(crate) type Batches = mpsc::Sender<Given>;
+
+/// A model call that waits for the test.
+pub(crate) struct ModelCall {
+    pub(crate) request: LlmRequest,
+    open: oneshot::Sender<Opened>,
+}
+
+impl ModelCall {
+    /// Opens the stream; dropping the sender ends it.
+    pub(crate) fn open(self) -> Batches {
+        let (batches, stream) = mpsc::channel(64);
+        assert!(self.open.send(Ok(ReceiverStream::new(stream))).is_ok(), "the worker waits");
+        batches
+    }
+
+    /// Fails the call before anything is streamed.
+    pub(crate) fn refuse(self, status: Status) {
+        assert!(self.open.send(Err(status)).is_ok(), "the worker waits");
+    }
+}
+
+struct Scripted(mpsc::UnboundedSender<ModelCall>);
+
+#[tonic::async_trait]
+impl Llm for Scripted {
+    type StreamStream = ReceiverStream<Given>;
+
+    async fn stream(
+        &self,
+        request: Request<LlmRequest>,
+    ) -> Result<Response<Self::StreamStream>, Status> {
+        let (open, opened) = oneshot::channel();
+        let call = ModelCall { request: request.into_inner(), open };
+        self.0.send(call).map_err(|_closed| Status::unavailable("no test"))?;
+        Ok(Response::new(opened.await.map_err(|_dropped| Status::internal("dropped"))??))
+    }
+}
+
+/// The two ends of a worker.
+pub(crate) struct Harness {
+    pub(crate) client: WorkerClient<Client>,
+    pub(crate) calls: mpsc::UnboundedReceiver<ModelCall>,
+    pub(crate) root: PathBuf,
+    /// Stops everything when dropped, before the directory goes.
+    _tasks: StopOnDrop,
+    _directory: Option<tempfile::TempDir>,
+}
+
+struct StopOnDrop(Tasks);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
+}
+
+/// A whole reply.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) head: Head,
+    pub(crate) parts: usize,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    /// The events of an event stream; the last must be the end mark.
+    pub(crate) fn events(&self) -> Vec<Value> {
+        let body = self.body.strip_suffix("data: [DONE]\n\n").expect("the end mark");
+        let events = body.split_terminator("\n\n");
+        events
+            .map(|event| serde_json::from_str(event.strip_prefix("data: ").unwrap()).unwrap())
+            .collect()
+    }
+}
+
+impl Harness {
+    /// A started worker on an empty directory.
+    pub(crate) async fn new() -> Self {
+        let mut harness = Self::unstarted().await;
+        harness.start().await.unwrap();
+        harness
+    }
+
+    /// A started worker on `root`.
+    pub(crate) async fn on(root: PathBuf) -> Self {
+        let mut harness = Self::assemble(root, two_pairs()).await;
+        harness.start().await.unwrap();
+        harness
+    }
+
+    pub(crate) async fn unstarted() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path().to_owned();
+        Self { _directory: Some(directory), ..Self::assemble(root, two_pairs()).await }
+    }
+
+    /// A worker on `root` over the pairs A and B.
+    pub(crate) async fn assemble(root: PathBuf, pairs: [(UnixStream, UnixStream); 2]) -> Self {
+        let tasks = Tasks::default();
+        let (asked, calls) = mpsc::unbounded_channel();
+        let [(near_a, far_a), (near_b, far_b)] = pairs;
+        let (server, scope) = (LlmServer::new(Scripted(asked)), tasks.clone());
+        let server = server.max_decoding_message_size(limits::MAX_MESSAGE);
+        drop(tasks.spawn(async move { serve(server, far_b, &scope).await }));
+        let host = connect(near_b, &tasks).await.unwrap();
+        let confinement =
+            Confinement { landlock_abi: 7, probes: vec![("execve", true)], degraded: Vec::new() };
+        let clock = Arc::new(ManualClock::at(NOW));
+        let worker = Worker::new(root.clone(), host, confinement, clock, &tasks);
+        let scope = tasks.clone();
+        drop(tasks.spawn(async move { serve(worker.into_service(), far_a, &scope).await }));
+        let client = WorkerClient::new(connect(near_a, &tasks).await.unwrap())
+            .max_decoding_message_size(limits::MAX_MESSAGE)
+            .max_encoding_message_size(limits::MAX_MESSAGE);
+        Self { client, calls, root, _tasks: StopOnDrop(tasks), _directory: None }
+    }
+
+    pub(crate) async fn start(&mut self) -> Result<(), Status> {
+        let models = ["demo", "gpt-x"];
+        let model = |name: &str| Model { provider: "mock".to_owned(), name: name.to_owned() };
+        let models = models.into_iter().map(model).collect();
+        let request = StartRequest { models, default_model: "mock/demo".to_owned() };
+        self.client.start(request).await.map(drop)
+    }
+
+    /// Sends a chat completion with a session key.
+    pub(crate) fn send(
+        &self,
+        session_key: &str,
+        body: &Value,
+    ) -> impl Future<Output = Streaming<ServePart>> + use<> {
+        let served = self.serve(ServeRequest {
+            route: Route::ChatCompletions.into(),
+            body: body.to_string().into(),
+            session_key: session_key.to_owned(),
+            request_id: "req".to_owned(),
+            ..ServeRequest::default()
+        });
+        async { served.await.unwrap() }
+    }
+
+    pub(crate) fn serve(
+        &self,
+        request: ServeRequest,
+    ) -> impl Future<Output = Result<Streaming<ServePart>, Status>> + use<> {
+        let mut client = self.client.clone();
+        async move { Ok(client.serve(request).await?.into_inner()) }
+    }
+
+    /// Sends a chat completion and lets the model answer it with `batches`.
+    pub(crate) async fn ask(
+        &mut self,
+        session_key: &str,
+        body: &Value,
+        batches: Vec<Vec<Event>>,
+    ) -> (Answer, LlmRequest) {
+        let sent = self.send(session_key, body);
+        let model = async {
+            let call = self.calls.recv().await.unwrap();
+            let request = call.request.clone();
+            let reply = call.open();
+            for events in batches {
+                reply.send(Ok(batch(events))).await.unwrap();
+            }
+            request
+        };
+        tokio::join!(async { read(sent.await).await }, model)
+    }
+
+    /// Sends a chat completion and gives the open reply beside the open model call.
+    pub(crate) async fn open(
+        &mut self,
+        session_key: &str,
+        body: &Value,
+    ) -> (Streaming<ServePart>, Batches) {
+        let sent = self.send(session_key, body);
+        let model = async { self.calls.recv().await.unwrap().open() };
+        tokio::join!(sent, model)
+    }
+
+    /// Sends a chat completion that must be answered without a model.
+    pub(crate) async fn refused(&self, session_key: &str, body: &Value) -> Answer {
+        read(self.send(session_key, body).await).await
+    }
+
+    /// Calls a method.
+    pub(crate) async fn call(&self, method: &str, params: &Value) -> Result<Value, String> {
+        let params = params.to_string().into();
+        let request = CallRequest { method: method.to_owned(), params };
+        let reply = self.client.clone().call(request).await.unwrap().into_inner();
+        match reply.outcome.unwrap() {
+            Outcome::Result(result) => Ok(serde_json::from_slice(&result).unwrap()),
+            Outcome::Error(error) => Err(format!("{}: {}", error.code, error.message)),
+        }
+    }
+
+    /// The only transcript of `main`, line by line.
+    pub(crate) fn transcript(&self) -> Vec<Value> {
+        let folder = self.root.join("agents/main/sessions");
+        let mut paths = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let path = paths.find(|path| path.extension() == Some("jsonl".as_ref())).unwrap();
+        let text = std::fs::read_to_string(path).unwrap();
+        assert!(text.ends_with('\n'));
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+/// Reads a reply to its end.
+pub(crate) async fn read(mut stream: Streaming<ServePart>) -> Answer {
+    let mut answer = Answer { head: Head::default(), parts: 0, body: String::new() };
+    while let Some(part) = stream.next().await {
+        let part = part.unwrap();
+        assert_eq!(part.head.is_some(), answer.parts == 0, "the head is in the first part only");
+        answer.head = part.head.unwrap_or(answer.head);
+        answer.body.push_str(std::str::from_utf8(&part.data).unwrap());
+        answer.parts += 1;
+    }
+    answer
+}
+
+pub(crate) fn batch(events: Vec<Event>) -> LlmBatch {
+    LlmBatch { events: events.into_iter().map(|event| LlmEvent { event: Some(event) }).collect() }
+}
+
+pub(crate) fn started() -> Event {
+    Event::Started(Started { provider: "mock".to_owned(), model: "demo".to_owned() })
+}
+
+pub(crate) fn text(text: &str) -> Event {
+    Event::Text(text.to_owned())
+}
+
+pub(crate) fn tool_call(index: u32, id: &str, name: &str, arguments: &str) -> Event {
+    let (id, name, arguments) = (id.to_owned(), name.to_owned(), arguments.to_owned());
+    Event::ToolCall(ToolCallDelta { index, id, name, arguments })
+}
+
+pub(crate) fn finished(reason: &str) -> Event {
+    let usage = Usage { input_tokens: 7, output_tokens: 3, cached_tokens: 2 };
+    Event::Finished(Finished { reason: reason.to_owned(), usage: Some(usage) })
+}
+
+/// The pairs A and B, as the supervisor makes them.
+pub(crate) fn two_pairs() -> [(UnixStream, UnixStream); 2] {
+    [pairs::pair().unwrap(), pairs::pair().unwrap()]
+}
