@@ -55,7 +55,9 @@ async fn inspect_shows_the_boundary_that_the_kernel_sees() {
     assert_eq!(seen["cgroup"]["pidsMax"], 32);
     assert!(seen["pssBytes"].as_u64().unwrap() > 0);
     let fds = seen["descriptors"].as_array().unwrap();
-    assert!(fds.iter().filter(|fd| fd["kind"] == "socket").count() == 2, "{fds:?}");
+    let kind = |n: usize| fds[n]["kind"].as_str().unwrap();
+    assert_eq!([kind(0), kind(1), kind(2), kind(3)], ["socket", "null", "pipe", "socket"]);
+    assert!(fds.iter().all(|fd| fd["kind"] != "directory" && fd["kind"] != "file"), "{fds:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

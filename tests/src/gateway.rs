@@ -230,6 +230,7 @@ impl Gateway {
     /// Kills the supervisor, waits until everything is gone, and starts the gateway again over the
     /// same state.
     pub fn kill_supervisor_and_restart(&mut self) {
+        self.announce("the supervisor was ended by signal 9");
         kill(Pid::from_raw(self.supervisor_pid()), Signal::SIGKILL).unwrap();
         self.wait();
         self.restart();

@@ -178,6 +178,15 @@ impl Facts {
     }
 }
 
+impl Facts {
+    /// Protocols with a socket in its network namespace that somebody could reach: none, in a
+    /// worker. A runtime's own pairs have no name and are counted under `sockets` only.
+    pub fn reachable(&self) -> impl Iterator<Item = &str> {
+        let in_use = self.sockets.iter().filter(|(name, count)| *name != "sockets" && **count > 0);
+        in_use.map(|(name, _)| name.as_str())
+    }
+}
+
 struct Status<'a>(&'a str);
 
 impl<'a> Status<'a> {

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use std::collections::BTreeSet;
-
 use super::{Expected, Report};
 use crate::facts::{Descriptor, Resource};
 use crate::{CgroupLayout, Facts};

@@ -164,6 +164,11 @@ impl Error {
         }
     }
 
+    /// What the control plane said, where it was the control plane that refused.
+    pub(crate) const fn problem(&self) -> Option<&Problem> {
+        if let Self::Control(problem) = self { Some(problem) } else { None }
+    }
+
     /// What to do next, where that is known.
     pub fn hint(&self) -> Option<String> {
         Some(match self {
@@ -207,7 +212,9 @@ fn control_hint(problem: &Problem) -> Option<String> {
             "give an operator key with OPENCLAWMU_KEY, or use the socket on the gateway's machine"
                 .to_owned()
         }
-        Code::NotFound => "see what there is with `openclawmu tenants list`".to_owned(),
+        Code::NotFound => {
+            "`tenants list`, `tokens list TENANT` and `keys list` show what there is".to_owned()
+        }
         Code::Unavailable | Code::Timeout => {
             format!("look for request {} in the gateway's log", problem.request_id)
         }

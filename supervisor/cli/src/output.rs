@@ -102,7 +102,14 @@ impl Output {
         let mut errors = std::io::stderr().lock();
         let chain = harmless(&Chain(error).to_string());
         let written = if self.json {
-            let told = Told { code: error.code(), message: &chain, hint: error.hint() };
+            let problem = error.problem();
+            let told = Told {
+                code: error.code(),
+                message: &chain,
+                field: problem.and_then(|problem| problem.field.as_deref()),
+                request_id: problem.map(|problem| problem.request_id.as_str()),
+                hint: error.hint(),
+            };
             let json = serde_json::to_string(&Failed { error: told }).unwrap_or_default();
             writeln!(errors, "{json}")
         } else {
@@ -166,9 +173,14 @@ struct Failed<'a> {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Told<'a> {
     code: &'a str,
     message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
 }

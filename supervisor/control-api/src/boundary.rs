@@ -43,8 +43,8 @@ pub struct Boundary {
     pub gid_map: String,
     /// Network interfaces that the worker can see.
     pub network_interfaces: Vec<String>,
-    /// Sockets in use in the worker's network namespace, listening or not, by protocol with their
-    /// count; where there is none, none listens.
+    /// Sockets of internet protocols in the worker's network namespace, listening or not, by
+    /// protocol with their count; where there is none, none listens.
     pub listening_sockets: Vec<String>,
     /// Mounts that the worker can see.
     pub mounts: Vec<Mount>,

@@ -98,7 +98,15 @@ async fn answer(row: &Row, gate: &Gate, run: &impl Run, request: Request) -> Res
     let replied = match &row.endpoint {
         Endpoint::Open(probe) => alive(*probe, gate),
         Endpoint::Guarded(needs, handler) => match admit(gate, &request, *needs, row.operation) {
-            Ok(permit) => run.run(handler.as_ref(), permit, request).await,
+            Ok(permit) => {
+                if row.method != http::Method::GET {
+                    let (operator, path) = (permit.operator().id(), request.uri().path());
+                    let operation = row.operation;
+                    // Before it is done, so that an operator who hangs up is named as well.
+                    tracing::info!(operator, operation, path, request_id = %id.0, "change ordered");
+                }
+                run.run(handler.as_ref(), permit, request).await
+            }
             Err(error) => Err(error),
         },
     };

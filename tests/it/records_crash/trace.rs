@@ -25,7 +25,10 @@ struct Call {
 }
 
 enum What {
-    Write { offset: usize, bytes: Vec<u8> },
+    Write {
+        offset: usize,
+        bytes: Vec<u8>,
+    },
     /// The file gets this length: what is beyond it goes, what is missing is zeros.
     Resize(usize),
     Sync,

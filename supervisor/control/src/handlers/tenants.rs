@@ -97,7 +97,6 @@ pub(crate) async fn delete(call: Call<TenantPath>) -> Result<Found<Deleted>, Err
         return Err(error.into());
     }
     parts.auth.forget(id).await;
-    tracing::info!(tenant = %id, by = call.permit.operator().id(), "tenant deleted");
     Ok(Found(Deleted { id: id.to_string(), deleted: true }))
 }
 
