@@ -4,6 +4,10 @@
 mod authz;
 mod chat;
 mod control;
+mod escape;
 mod isolation;
 mod lifecycle;
+mod records_crash;
+mod sdk;
+mod tidy;
 mod tokens;

@@ -30,10 +30,10 @@ type Sets = [u32; 6];
 /// Empties the bounding set and the ambient set, and reads both back.
 pub(crate) fn drop_bounding() -> nix::Result<()> {
     for capability in CAPABILITIES {
-        if prctl(libc::PR_CAPBSET_READ, capability) == Err(Errno::EINVAL) {
-            break;
-        }
-        prctl(libc::PR_CAPBSET_DROP, capability)?;
+        match prctl(libc::PR_CAPBSET_DROP, capability) {
+            Err(Errno::EINVAL) => break,
+            dropped => dropped?,
+        };
         if prctl(libc::PR_CAPBSET_READ, capability)? != 0 {
             return Err(Errno::EPERM);
         }

@@ -228,7 +228,7 @@ impl Auth {
             map.extract_if(|_, entry| which(&entry.row)).map(|(_, entry)| entry).collect()
         });
         for entry in &ended {
-
+            entry.ended.cancel();
         }
         ended.len()
     }

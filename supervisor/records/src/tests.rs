@@ -109,6 +109,27 @@ async fn a_deleted_tenant_leaves_nothing_to_a_later_one_of_its_name() {
     .await;
 }
 
+#[tokio::test]
+async fn what_is_written_while_its_tenant_is_deleted_goes_with_it() {
+    check(async |records| {
+        let (a, delta, token) = (id("a"), delta(10), token("a", "tok_1"));
+        let usage = [(&a, &delta)];
+        for _ in 0..20 {
+            records.insert_tenant(&a, 5, Limits::default()).await.unwrap();
+            let put = records.put_token(&token);
+            let add = records.add_usage(&usage);
+            let (put, add, deleted) = tokio::join!(put, add, records.delete_tenant(&a));
+            assert!(matches!(put, Ok(()) | Err(Error::NotFound)), "{put:?}");
+            add.unwrap();
+            deleted.unwrap();
+            assert_eq!(records.tokens().await.unwrap(), []);
+            let left = records.usage(&a, &delta.day()).await.unwrap();
+            assert_eq!(left, UsageRow::default());
+        }
+    })
+    .await;
+}
+
 fn delta(input: u64) -> ledger::UsageDelta {
     let account = Arc::new(Account::new(&Limits::default(), ledger::Used::default(), 0));
     let hold = account.reserve(0, Tokens::default(), None).unwrap();

@@ -2,6 +2,8 @@
 //!
 //! They are data. What is no regular file is passed over, and what is too long is cut visibly.
 
+use std::sync::{Mutex, PoisonError};
+
 use types::AgentId;
 
 use crate::Error;
@@ -67,6 +69,12 @@ fn push(all: &mut String, name: &str, text: &str, max: usize) -> usize {
 /// Makes a workspace under another name first: one that exists was made completely.
 fn seed(folder: &Dir) -> std::io::Result<Dir> {
     const UNFINISHED: &str = "workspace.new";
+    /// Two first turns at once would write into, and rename, the same unfinished directory.
+    static SEEDING: Mutex<()> = Mutex::new(());
+    let _seeding = SEEDING.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(workspace) = folder.sub("workspace")? {
+        return Ok(workspace);
+    }
     let workspace = folder.sub_or_create(UNFINISHED)?;
     for (name, text) in FILES {
         workspace.replace(name, text.as_bytes())?;
@@ -79,6 +87,19 @@ fn seed(folder: &Dir) -> std::io::Result<Dir> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn first_turns_at_once_seed_one_workspace() {
+        let temporary = tempfile::tempdir().unwrap();
+        let root = Dir::open(temporary.path()).unwrap();
+        std::thread::scope(|scope| {
+            let turns: Vec<_> =
+                (0..8).map(|_| scope.spawn(|| read(&root, &AgentId::main()).unwrap())).collect();
+            for turn in turns {
+                assert!(turn.join().unwrap().contains("## SOUL.md"));
+            }
+        });
+    }
 
     #[test]
     fn a_new_workspace_is_seeded_and_an_existing_one_is_left_alone() {
