@@ -59,3 +59,6 @@ fn degraded(abi: u32) -> Vec<&'static str> {
         _ => Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests;

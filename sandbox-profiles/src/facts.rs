@@ -111,7 +111,7 @@ pub struct Descriptor {
     /// Where `/proc/<pid>/fd/<fd>` points, cut to 256 bytes. A file's name was chosen by the
     /// tenant: not for a log.
     pub link: String,
-    /// The file's mode, kind included.
+    /// The file's mode, kind included; this and the rest are 0 for what has no path.
     pub mode: u32,
     /// Major and minor of a device node; zeros otherwise.
     pub device: [u32; 2],

@@ -99,7 +99,7 @@ impl Store {
         let Some(row) = found else { return Ok(false) };
         self.commit(agent, key, Change::Delete).await?;
         let (agent, now) = (agent.clone(), self.now());
-        self.job(move |root| archive::put_aside(root, &agent, &row.session_id, now)).await?;
+        self.job(move |root| archive::put_aside(root, &agent, &[row.session_id], now)).await?;
         Ok(true)
     }
 
@@ -134,14 +134,13 @@ pub(crate) fn transcript(
 
 /// The tenant's agents: `main`, and those that have a directory.
 pub(crate) fn agents(root: &Dir) -> Result<Vec<AgentId>, Error> {
-    let names = match root.sub("agents") {
-        Ok(Some(dir)) => dir.names(),
-        Ok(None) => Ok(Vec::new()),
-        Err(err) => Err(err),
+    let listed = |dir: Dir| -> std::io::Result<Vec<AgentId>> {
+        let ids = dir.names()?.map(|name| name.map(|name| name.parse().ok()));
+        ids.filter_map(Result::transpose).take(MAX_AGENTS).collect()
     };
-    let names = names.map_err(Error::io("list the agents"))?;
-    let mut agents: Vec<AgentId> =
-        names.iter().filter_map(|name| name.parse().ok()).take(MAX_AGENTS).collect();
+    let folder = root.sub("agents").map_err(Error::io("list the agents"))?;
+    let agents = folder.map_or_else(|| Ok(Vec::new()), listed);
+    let mut agents = agents.map_err(Error::io("list the agents"))?;
     agents.push(AgentId::main());
     agents.sort_unstable();
     agents.dedup();

@@ -1,6 +1,6 @@
 //! What must hold before a worker confines itself further: the launcher's part, seen from inside
 //! and without `/proc`.
-#![expect(unsafe_code, reason = "prctl, capget and unshare have no safe wrapper that fits")]
+#![expect(unsafe_code, reason = "prctl, poll and unshare have no safe wrapper that fits")]
 
 use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
@@ -10,6 +10,7 @@ use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::stat::{SFlag, fstat};
 
 use crate::Error;
+use crate::sys::identity;
 
 /// A worker's descriptors: what each is and how the kernel calls that kind.
 const DESCRIPTORS: [(RawFd, SFlag); 4] =
@@ -18,8 +19,6 @@ const DESCRIPTORS: [(RawFd, SFlag); 4] =
 const DESCRIPTORS_MAX: RawFd = 1024;
 /// More capabilities than the kernel's 64-bit sets can hold do not exist.
 const CAPABILITIES_MAX: libc::c_ulong = 64;
-/// `_LINUX_CAPABILITY_VERSION_3`.
-const CAPABILITY_VERSION: u32 = 0x2008_0522;
 
 /// Makes the process untraceable and without core dumps, and reads that back.
 ///
@@ -46,9 +45,8 @@ pub fn powerless() -> Result<(), Error> {
             Err(err) => return Err(Error::Confine { step: STEP, source: err.into() }),
         }
     }
-    let sets = capabilities().map_err(|source| Error::Confine { step: STEP, source })?;
-    if sets.iter().any(|set| set.effective | set.permitted | set.inheritable != 0) {
-        return Err(Error::Unconfined { check: STEP, found: format!("{sets:?}") });
+    if !identity::is_powerless() {
+        return Err(Error::Unconfined { check: STEP, found: "a capability".to_owned() });
     }
     Ok(())
 }
@@ -109,29 +107,6 @@ fn is_open(fd: RawFd) -> bool {
     // SAFETY: the number is only looked up by fcntl, which answers EBADF where it is not open.
     let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
     fcntl(borrowed, FcntlArg::F_GETFD) != Err(Errno::EBADF)
-}
-
-#[repr(C)]
-struct Header {
-    version: u32,
-    pid: libc::c_int,
-}
-
-#[repr(C)]
-#[derive(Debug, Default, Clone, Copy)]
-struct Sets {
-    effective: u32,
-    permitted: u32,
-    inheritable: u32,
-}
-
-fn capabilities() -> io::Result<[Sets; 2]> {
-    let header = Header { version: CAPABILITY_VERSION, pid: 0 };
-    let mut sets = [Sets::default(); 2];
-    // SAFETY: version 3 reads one header and writes two sets; both live on this stack.
-    let result = unsafe { libc::syscall(libc::SYS_capget, &raw const header, sets.as_mut_ptr()) };
-    Errno::result(result)?;
-    Ok(sets)
 }
 
 fn prctl(option: libc::c_int, value: libc::c_ulong, step: &'static str) -> Result<i32, Error> {

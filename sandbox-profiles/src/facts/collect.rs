@@ -5,8 +5,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
 use std::fmt::Write as _;
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, FromRawFd as _, OwnedFd};
 
 use nix::errno::Errno;
@@ -17,7 +16,7 @@ use super::{Descriptor, Listing, NAMESPACES, Namespace, RawFacts};
 use crate::Error;
 
 /// The longest text read of one file: a worker's status and mounts are a quarter of it.
-const TEXT_MAX: u64 = 8192;
+const TEXT_MAX: usize = 8192;
 /// The longest link kept of one descriptor.
 const LINK_MAX: usize = 256;
 /// `NS_GET_USERNS`, `_IO(0xb7, 1)`.
@@ -94,15 +93,25 @@ impl Process {
         openat(&self.folder, path, flags | OFlag::O_CLOEXEC, Mode::empty())
     }
 
+    /// One buffer and no question about its size: the kernel writes most of these files anew for
+    /// each look at them.
     fn text(&self, what: &'static str) -> Result<String, Error> {
         let file = self.file(what, OFlag::O_RDONLY).map_err(|err| self.failed(what, err))?;
-        let mut text = String::with_capacity(2048);
-        let read = File::from(file).take(TEXT_MAX + 1).read_to_string(&mut text);
-        match read {
-            Ok(length) if u64::try_from(length).is_ok_and(|it| it <= TEXT_MAX) => Ok(text),
-            Ok(_) => Err(Error::Malformed { what }),
-            Err(err) => Err(self.failed(what, err)),
+        let mut text = vec![0; TEXT_MAX];
+        let mut length = 0;
+        while let Some(room) = text.get_mut(length..).filter(|room| !room.is_empty()) {
+            match nix::unistd::read(&file, room) {
+                Ok(0) => {
+                    text.truncate(length);
+                    return String::from_utf8(text).map_err(|err| {
+                        self.failed(what, io::Error::new(io::ErrorKind::InvalidData, err))
+                    });
+                }
+                Ok(more) => length += more,
+                Err(err) => return Err(self.failed(what, err)),
+            }
         }
+        Err(Error::Malformed { what })
     }
 
     fn link(&self, what: &'static str) -> Result<String, Error> {
@@ -208,11 +217,16 @@ fn link(folder: impl AsFd, path: &str) -> Result<String, Errno> {
     Ok(text)
 }
 
+/// Only what has a path has a mode and a mount that tell anything.
 fn descriptor(folder: &OwnedFd, fd: u32, name: &str) -> Result<Descriptor, Errno> {
+    let link = link(folder, name)?;
+    if !link.starts_with('/') {
+        return Ok(Descriptor { fd, link, mode: 0, device: [0, 0], mount: 0 });
+    }
     let stat = statx(folder, name)?;
     Ok(Descriptor {
         fd,
-        link: link(folder, name)?,
+        link,
         mode: u32::from(stat.stx_mode),
         device: [stat.stx_rdev_major, stat.stx_rdev_minor],
         mount: stat.stx_mnt_id,

@@ -23,6 +23,8 @@ use crate::{Error, confine, fds};
 const IDLE: Duration = Duration::from_millis(20);
 /// A supervisor that has closed its socket is about to end; one that does not is stuck.
 const LAST_GRACE: Duration = Duration::from_secs(30);
+/// Malformed records that are logged one by one.
+const COMPLAINTS: u64 = 20;
 /// How a shell says that a program was ended by a signal.
 const SIGNALED: i32 = 128;
 
@@ -69,6 +71,7 @@ pub(super) fn run(
         socket: Some(socket),
         signals,
         supervisor,
+        refused: 0,
         deadline: None,
         desk: Desk::new(resources),
     };
@@ -82,6 +85,8 @@ struct Office {
     socket: Option<OwnedFd>,
     signals: SignalFd,
     supervisor: Pid,
+    /// Records that were not of the agreed form.
+    refused: u64,
     /// When a supervisor without a socket is killed.
     deadline: Option<Instant>,
     desk: Desk,
@@ -156,10 +161,7 @@ impl Office {
         let Some(socket) = &self.socket else { return };
         let (bytes, received) = match fds::receive(socket, Request::SIZE + 1, 3) {
             Ok(request) => request,
-            Err(err) if err.kind() == std::io::ErrorKind::InvalidData => {
-                complain("refused a record that is too large");
-                (Vec::new(), Vec::new())
-            }
+            Err(err) if err.kind() == std::io::ErrorKind::InvalidData => (Vec::new(), Vec::new()),
             Err(_gone) => return self.hang_up(),
         };
         let (reply, pidfd) = match Request::decode(&bytes) {
@@ -169,7 +171,11 @@ impl Office {
                 (Reply { number, ..reply }, pidfd)
             }
             Err(err) => {
-                complain(&format!("refused a record: {err}"));
+                self.refused = self.refused.saturating_add(1);
+                // The first ones say what is wrong; a flood is not to fill the log.
+                if self.refused <= COMPLAINTS || self.refused.is_power_of_two() {
+                    complain(&format!("refused record {}: {err}", self.refused));
+                }
                 (Reply::other(Verdict::Refused, 0, &err.to_string()), None)
             }
         };

@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use super::turn::Cut;
 use crate::openai::{Chunks, Fault, Fold, Shape, document, head, whole};
 use crate::runs::Run;
+use crate::store::Stop;
 
 /// A client that may go away, and a run that may be stopped.
 #[derive(Debug)]
@@ -76,6 +77,15 @@ impl Output {
                 self.last_chunks().await;
             }
             _ => self.send(fault.part()).await,
+        }
+    }
+
+    /// How a reply that was cut short is stored, and what its client is told.
+    pub(super) fn ending(&self, cut: Cut) -> (Stop, Option<Fault>) {
+        match cut {
+            Cut::TooLong => (Stop::Length, None),
+            Cut::Failed(fault) => (Stop::Error, Some(fault)),
+            cut @ (Cut::Stopped | Cut::Gone) => (Stop::Aborted, Some(self.fault(cut))),
         }
     }
 

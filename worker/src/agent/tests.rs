@@ -1,3 +1,5 @@
+//! Turns from the request to the transcript, against a scripted model.
+
 use std::time::Duration;
 
 use proptest::prelude::*;

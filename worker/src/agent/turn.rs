@@ -71,8 +71,10 @@ async fn perform(
         Ok(_lane) => answer(core, &turn, incoming, &mut output).await,
         Err(cut) => Err(output.fault(cut)),
     };
-    if let Err(fault) = answered {
-        output.fail(&fault).await;
+    // The session is free again; how fast this client reads its end is its own affair.
+    match answered {
+        Ok(fold) => output.finish(&fold).await,
+        Err(fault) => output.fail(&fault).await,
     }
 }
 
@@ -89,7 +91,7 @@ async fn answer(
     turn: &Turn,
     incoming: Incoming,
     output: &mut Output,
-) -> Result<(), Fault> {
+) -> Result<Fold, Fault> {
     let mut prepared = prepare(core, turn).await.map_err(|err| Fault::storage(&err))?;
     if prepared.is_new {
         prepared.history = history::newest(incoming.earlier.clone());
@@ -104,7 +106,8 @@ async fn answer(
         Ok(Err(status)) => Some(Cut::Failed(Fault::from(&status))),
         Err(cut) => Some(cut),
     };
-    finish(core, turn, &prepared.session, fold, (cut, output)).await
+    let cut = cut.map(|cut| output.ending(cut));
+    store_reply(core, turn, &prepared.session, fold, cut).await
 }
 
 /// Asks the model while the prompt is being stored. Gives the call once the prompt is durable;
@@ -213,22 +216,21 @@ async fn relay(
     }
 }
 
-/// Stores the answer, or as much of it as there is, and then tells the client.
-async fn finish(
+/// Stores the reply, or as much of it as there is; what was cut short is a failure after that.
+async fn store_reply(
     core: &Core,
     turn: &Turn,
     session: &SessionId,
     mut fold: Fold,
-    (cut, output): (Option<Cut>, &mut Output),
-) -> Result<(), Fault> {
+    cut: Option<(Stop, Option<Fault>)>,
+) -> Result<Fold, Fault> {
     let (stop, fault) = match cut {
-        None => (record::stop_of(&fold), None),
-        Some(Cut::TooLong) => {
+        Some((Stop::Length, _)) => {
             fold.cut();
             (Stop::Length, None)
         }
-        Some(Cut::Failed(fault)) => (Stop::Error, Some(fault)),
-        Some(cut @ (Cut::Stopped | Cut::Gone)) => (Stop::Aborted, Some(output.fault(cut))),
+        Some(cut) => cut,
+        None => (record::stop_of(&fold), None),
     };
     let error = fault.as_ref().filter(|_| stop == Stop::Error).map(|fault| fault.message.clone());
     let (agent, now) = (turn.key.agent(), core.store.now());
@@ -241,9 +243,5 @@ async fn finish(
         core.store.commit(agent, turn.key.as_str(), end),
     );
     stored.await.map_err(|err| Fault::storage(&err))?;
-    if let Some(fault) = fault {
-        return Err(fault);
-    }
-    output.finish(&fold).await;
-    Ok(())
+    fault.map_or(Ok(fold), Err)
 }

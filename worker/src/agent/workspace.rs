@@ -76,9 +76,7 @@ fn seed(folder: &Dir) -> std::io::Result<Dir> {
         return Ok(workspace);
     }
     let workspace = folder.sub_or_create(UNFINISHED)?;
-    for (name, text) in FILES {
-        workspace.replace(name, text.as_bytes())?;
-    }
+    workspace.fill(&FILES)?;
     folder.rename(UNFINISHED, "workspace")?;
     folder.sync()?;
     Ok(workspace)

@@ -1,3 +1,5 @@
+//! Every method, called as the supervisor calls it.
+
 use serde_json::json;
 
 use crate::testing::{Harness, finished, started, text};

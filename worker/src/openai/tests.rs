@@ -1,3 +1,5 @@
+//! Plain completions as clients see them, against a scripted model.
+
 use proto::worker::{Route, ServeRequest};
 use serde_json::{Value, json};
 use std::time::Duration;

@@ -1,3 +1,5 @@
+//! What may be asked when, and how a worker drains.
+
 use proto::worker::{CallRequest, DrainRequest, Route, ServeRequest};
 use serde_json::json;
 use tokio_stream::StreamExt as _;

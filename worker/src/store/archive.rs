@@ -11,17 +11,19 @@ use crate::Error;
 const KEPT: u64 = 30 * 24 * 3600 * 1000;
 const MARK: &str = ".jsonl.deleted.";
 
-/// Renames the transcript of a deleted session, and removes those whose time has come.
+/// Renames the transcripts of deleted sessions, and removes those whose time has come.
 pub(super) fn put_aside(
     root: &Dir,
     agent: &AgentId,
-    session: &SessionId,
+    sessions: &[SessionId],
     now: UnixMillis,
 ) -> Result<(), Error> {
     let put = |dir: &Dir| -> std::io::Result<()> {
-        let name = session.file_name();
-        if dir.file(&name)?.is_some() {
-            dir.rename(&name, &format!("{}{MARK}{}", session.as_str(), stamp(now)))?;
+        for session in sessions {
+            let name = session.file_name();
+            if dir.file(&name)?.is_some() {
+                dir.rename(&name, &format!("{}{MARK}{}", session.as_str(), stamp(now)))?;
+            }
         }
         prune(dir, now)?;
         dir.sync()
@@ -34,9 +36,8 @@ pub(super) fn put_aside(
 fn prune(dir: &Dir, now: UnixMillis) -> std::io::Result<()> {
     let oldest = stamp(now.saturating_sub(KEPT));
     for name in dir.names()? {
-        if let Some((_, stamp)) = name.split_once(MARK)
-            && stamp < oldest.as_str()
-        {
+        let name = name?;
+        if name.split_once(MARK).is_some_and(|(_, stamp)| stamp < oldest.as_str()) {
             dir.remove(&name)?;
         }
     }

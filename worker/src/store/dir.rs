@@ -12,9 +12,6 @@ use nix::fcntl::{OFlag, open, openat};
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
 
-/// Names that a listing gives at most; beyond it a directory is cut short.
-const MAX_NAMES: usize = 20_000;
-
 /// One directory of the tenant's root.
 #[derive(Debug)]
 pub(crate) struct Dir {
@@ -97,6 +94,21 @@ impl Dir {
         self.sync()
     }
 
+    /// Writes `files` durably over what may be there. A crash leaves any part of it, so the
+    /// directory must not have its final name yet.
+    pub(crate) fn fill(&self, files: &[(&str, &str)]) -> io::Result<()> {
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC;
+        let mut written = Vec::with_capacity(files.len());
+        for (name, text) in files {
+            let mut file = File::from(self.beneath(name, flags)?);
+            file.write_all(text.as_bytes())?;
+            written.push(file);
+        }
+        // All are written before the first is synced: most of that one sync then serves all.
+        written.iter().try_for_each(File::sync_data)?;
+        self.sync()
+    }
+
     /// Renames `from` to `to` in this directory. The caller syncs.
     pub(crate) fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         std::fs::rename(self.path.join(from), self.path.join(to))
@@ -110,13 +122,14 @@ impl Dir {
         }
     }
 
-    /// The names in this directory, in no order; those that are not UTF-8 are left out.
-    pub(crate) fn names(&self) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in std::fs::read_dir(&self.path)?.take(MAX_NAMES) {
-            names.extend(entry?.file_name().into_string().ok());
-        }
-        Ok(names)
+    /// The names in this directory, in no order, read as they are asked for; those that are not
+    /// UTF-8 are left out.
+    pub(crate) fn names(&self) -> io::Result<impl Iterator<Item = io::Result<String>>> {
+        let entries = std::fs::read_dir(&self.path)?;
+        Ok(entries.filter_map(|entry| match entry {
+            Ok(entry) => entry.file_name().into_string().ok().map(Ok),
+            Err(err) => Some(Err(err)),
+        }))
     }
 
     /// Makes new and renamed names of this directory durable.
@@ -180,6 +193,6 @@ mod tests {
         dir.replace("x", b"one").unwrap();
         dir.replace("x", b"two").unwrap();
         assert_eq!(dir.read_start("x", 2).unwrap().unwrap(), b"tw");
-        assert_eq!(dir.names().unwrap(), ["x"]);
+        assert_eq!(dir.names().unwrap().collect::<io::Result<Vec<_>>>().unwrap(), ["x"]);
     }
 }

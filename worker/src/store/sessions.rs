@@ -16,8 +16,12 @@ use crate::Error;
 
 /// Entries of one agent; beyond it the ones unused for longest are put aside.
 const MAX_ENTRIES: usize = 5000;
-/// Entries that are left then, so that the work is done once in a while only.
-const KEPT_ENTRIES: usize = 4500;
+/// Among them sessions of a single request, which nobody continues: the file is written whole
+/// with every turn, and these are what makes it long. More than turns can run at once, so that
+/// none is put aside while it runs.
+const MAX_SINGLE: usize = 1000;
+/// What part of a bound is left then, so that the work is done once in a while only.
+const KEPT_TENTHS: usize = 8;
 /// Bytes of a `sessions.json`.
 const MAX_BYTES: u64 = 32 << 20;
 const FILE: &str = "sessions.json";
@@ -203,21 +207,33 @@ fn apply_to(root: &Dir, agent: &AgentId, changes: &[&Keyed], now: UnixMillis) ->
     }
     let evicted = evict(&mut next);
     dir.replace(FILE, &to_json(&next)?).map_err(Error::io("write sessions.json"))?;
-    evicted.iter().try_for_each(|session| archive::put_aside(root, agent, session, now))
+    if evicted.is_empty() { Ok(()) } else { archive::put_aside(root, agent, &evicted, now) }
 }
 
-/// Takes out what is too much: sessions of a single request first, then those unused for longest.
+/// Takes out what is too much of each kind: what was unused for longest.
 fn evict(map: &mut BTreeMap<&str, &RawValue>) -> Vec<SessionId> {
-    if map.len() <= MAX_ENTRIES {
-        return Vec::new();
+    let single = map.keys().filter(|key| is_single(key)).count();
+    let mut evicted = Vec::new();
+    for (count, max, kind) in [(single, MAX_SINGLE, true), (map.len() - single, MAX_ENTRIES, false)]
+    {
+        if count <= max {
+            continue;
+        }
+        let of_kind = map.iter().filter(|(key, _)| is_single(key) == kind);
+        let mut rows: Vec<Row> = of_kind.filter_map(|(key, entry)| row(key, entry).ok()).collect();
+        rows.sort_by_key(|row| row.updated_at);
+        rows.truncate(count - max * KEPT_TENTHS / 10);
+        for row in rows {
+            map.remove(row.key.as_str());
+            evicted.push(row.session_id);
+        }
     }
-    let mut rows: Vec<Row> = map.iter().filter_map(|(key, entry)| row(key, entry).ok()).collect();
-    rows.sort_by_key(|row| (!row.key.contains(":openai:"), row.updated_at));
-    rows.truncate(map.len() - KEPT_ENTRIES);
-    for row in &rows {
-        map.remove(row.key.as_str());
-    }
-    rows.into_iter().map(|row| row.session_id).collect()
+    evicted
+}
+
+/// Whether a session was made for one request that named none.
+fn is_single(key: &str) -> bool {
+    key.contains(":openai:")
 }
 
 /// An entry after `change`; `None` where it is gone.

@@ -111,8 +111,23 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
         #[test]
-        fn any_bytes(content in prop::collection::vec(prop_oneof![Just(b'\n'), any::<u8>()], 0..3000), max in 1usize..40) {
+        fn any_lengths(lines in prop::collection::vec(0usize..20_000, 0..6), whole: bool, max in 1usize..20_000) {
+            let mut content = Vec::new();
+            for (at, len) in lines.iter().enumerate() {
+                content.resize(content.len() + len, u8::try_from(at).unwrap() + b'a');
+                content.push(b'\n');
+            }
+            if !whole {
+                content.pop();
+            }
+            check(&content, max);
+        }
+
+        #[test]
+        fn any_bytes(content in prop::collection::vec(prop_oneof![Just(b'\n'), any::<u8>()], 0..200), max in 1usize..40) {
             check(&content, max);
         }
     }

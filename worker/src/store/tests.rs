@@ -1,3 +1,5 @@
+//! Files after crashes, after other programs, and under writers at the same time.
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -132,7 +134,7 @@ async fn a_deleted_session_is_put_aside_and_old_ones_go() {
     assert!(store.delete(&main, "agent:main:main").await.unwrap());
     assert!(!store.delete(&main, "agent:main:main").await.unwrap());
     let dir = Dir::open(&folder(directory.path())).unwrap();
-    let mut names = dir.names().unwrap();
+    let mut names: Vec<_> = dir.names().unwrap().map(Result::unwrap).collect();
     names.sort();
     let aside = format!("{}.jsonl.deleted.2026-11-22T12-00-00.000Z", session.as_str());
     let mut wanted = vec![aside, "sessions.json".to_owned()];
@@ -141,25 +143,28 @@ async fn a_deleted_session_is_put_aside_and_old_ones_go() {
 }
 
 #[tokio::test]
-async fn too_many_sessions_make_room_by_the_oldest_of_a_single_request() {
+async fn too_many_sessions_make_room_by_the_oldest_of_their_kind() {
     let directory = tempfile::tempdir().unwrap();
     let store = store(directory.path());
     std::fs::create_dir_all(folder(directory.path())).unwrap();
-    let mut entries = serde_json::Map::new();
-    for at in 0..5000 {
-        let kind = if at < 4000 { "openai:" } else { "x" };
-        let entry = json!({"sessionId": format!("s{at}"), "updatedAt": at});
-        entries.insert(format!("agent:main:{kind}{at}"), entry);
-    }
+    let entry = |at: usize| json!({"sessionId": format!("s{at}"), "updatedAt": at});
+    let kinds = [("x", 5000), ("openai:", 1001)];
+    let keys = kinds.into_iter().flat_map(|(kind, count)| {
+        (0..count).map(move |at| (format!("agent:main:{kind}{at}"), entry(at)))
+    });
+    let entries: serde_json::Map<_, _> = keys.collect();
     let path = folder(directory.path()).join("sessions.json");
     std::fs::write(path, Value::Object(entries).to_string()).unwrap();
-    let begin = Change::Begin { session: SessionId::new() };
-    store.commit(&AgentId::main(), "agent:main:new", begin).await.unwrap();
-    let rows = store.job(|root| sessions(root, &AgentId::main())).await.unwrap();
-    assert_eq!(rows.len(), 4500);
-    assert!(rows.iter().any(|row| row.key == "agent:main:new"));
-    assert!(rows.iter().any(|row| row.key == "agent:main:x4000"));
-    assert!(!rows.iter().any(|row| row.key == "agent:main:openai:0"));
+    let count = async |key: &str| {
+        let begin = Change::Begin { session: SessionId::new() };
+        store.commit(&AgentId::main(), key, begin).await.unwrap();
+        let rows = store.job(|root| sessions(root, &AgentId::main())).await.unwrap();
+        let has = |key: &str| rows.iter().any(|row| row.key == key);
+        assert!(has(key) && has("agent:main:x4999") && !has("agent:main:openai:0"));
+        rows.len()
+    };
+    assert_eq!(count("agent:main:x7").await, 5000 + 800);
+    assert_eq!(count("agent:main:new").await, 4000 + 800);
 }
 
 #[tokio::test]

@@ -1,3 +1,5 @@
+//! Which entries of a transcript a model gets to see.
+
 use serde_json::json;
 
 use super::super::prompt::text_of;

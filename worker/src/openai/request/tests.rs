@@ -1,3 +1,5 @@
+//! Bodies that are served, and how each of the others is refused.
+
 use bytes::Bytes;
 use proptest::prelude::*;
 use proto::host::{Role, part};
