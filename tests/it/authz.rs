@@ -39,7 +39,7 @@ impl House {
             .collect();
         let wrong = client(Some(format!("tk_acme_{}", "B".repeat(43))));
         let (none, other) = (client(None), client(Some(other.token)));
-        Self { none, wrong, other, by_scope, gateway }
+        Self { gateway, none, wrong, other, by_scope }
     }
 }
 

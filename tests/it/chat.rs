@@ -72,7 +72,8 @@ async fn a_plain_completion_passes_through_and_stores_nothing() {
     assert_eq!(reply["object"], "chat.completion");
     assert_eq!(reply["model"], "mock");
     assert_eq!(reply["choices"][0]["finish_reason"], "stop");
-    let counts = ["prompt_tokens", "completion_tokens", "total_tokens"].map(|it| &reply["usage"][it]);
+    let counts =
+        ["prompt_tokens", "completion_tokens", "total_tokens"].map(|it| &reply["usage"][it]);
     assert_eq!(counts, [&json!(10), &json!(2), &json!(12)]);
     let sent = &provider.bodies()[0];
     assert_eq!(sent["temperature"], 0.5);

@@ -1,5 +1,6 @@
 //! Every test that needs two crates or the running gateway; one file per promise.
 #![cfg(test)]
+#![expect(clippy::disallowed_methods, reason = "tests start programs, spawn and wait")]
 
 mod authz;
 mod chat;

@@ -29,7 +29,7 @@ const TASKS_DEADLINE: Duration = Duration::from_secs(5);
 const FLUSH_EVERY: Duration = Duration::from_secs(30);
 
 /// The control socket, below the state directory.
-pub const CONTROL_SOCKET: &str = "run/control.sock";
+pub(crate) const CONTROL_SOCKET: &str = "run/control.sock";
 
 /// The records, by an absolute path that does not lead through the state directory's parents: they
 /// may be closed to the supervisor, and the store makes relative paths absolute.

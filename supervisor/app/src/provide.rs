@@ -19,7 +19,7 @@ pub struct Error {
 ///
 /// # Errors
 /// When a secret cannot be had.
-pub fn host(config: &Config) -> Result<host::Config, Error> {
+pub(crate) fn host(config: &Config) -> Result<host::Config, Error> {
     let mut providers = Vec::new();
     for (name, provider) in &config.providers {
         let api_key = provider.api_key.as_ref().map(secrets::Source::fetch).transpose();

@@ -83,9 +83,9 @@ fn variable(name: &str) -> Result<String, Error> {
 
 #[expect(clippy::disallowed_methods, reason = "the operator's key command, before privilege drops")]
 fn output(argv: &[String]) -> Result<String, Error> {
-    let (program, args) = argv.split_first().ok_or(Error::Malformed)?;
+    let (program, rest) = argv.split_first().ok_or(Error::Malformed)?;
     let output = std::process::Command::new(program)
-        .args(args)
+        .args(rest)
         .stdin(std::process::Stdio::null())
         .stderr(std::process::Stdio::inherit())
         .output()

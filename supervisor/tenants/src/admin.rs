@@ -27,12 +27,11 @@ impl Tenants {
         let limits = Limits::default().with(patch).map_err(Error::InvalidLimit)?;
         let now = self.0.clock.now();
         let row = self.0.records.insert_tenant(id, now, limits).await;
-        let row = row.map_err(|err| match err {
-            records::Error::Exists => Error::Exists,
-            other => Error::Records(other),
-        })?;
+        let exists = |err: &records::Error| matches!(err, records::Error::Exists);
+        let row =
+            row.map_err(|err| if exists(&err) { Error::Exists } else { Error::Records(err) })?;
         let tenant = Arc::new(Tenant::new(row, Used::default(), now));
-        self.0.directory.insert([Arc::clone(&tenant)]);
+        self.0.directory.insert(&[Arc::clone(&tenant)]);
         tracing::info!(tenant = %id, "tenant created");
         Ok(tenant.view(now))
     }
@@ -207,7 +206,7 @@ impl Tenants {
                 let used = self.used(&row.id, &day).await?;
                 tenants.push(Arc::new(Tenant::new(row, used, now)));
             }
-            self.0.directory.insert(tenants);
+            self.0.directory.insert(&tenants);
         }
     }
 

@@ -35,10 +35,10 @@ impl Directory {
             .collect()
     }
 
-    pub(crate) fn insert(&self, tenants: impl IntoIterator<Item = Arc<Tenant>> + Clone) {
+    pub(crate) fn insert(&self, tenants: &[Arc<Tenant>]) {
         self.0.rcu(|map| {
             let mut map = Map::clone(map);
-            map.extend(tenants.clone().into_iter().map(|tenant| (tenant.id.clone(), tenant)));
+            map.extend(tenants.iter().map(|tenant| (tenant.id.clone(), Arc::clone(tenant))));
             map
         });
     }

@@ -99,8 +99,8 @@ async fn spawn(inner: &Inner, tenant: &Tenant) -> Result<(Ends, Launched), Error
     };
     let launcher = inner.launcher.clone();
     let fds = WorkerFds { serve: far_serve.into(), host: far_host.into(), log: far_log };
-    let launched = blocking(move || launcher.launch(&order, fds)).await.map_err(Error::Launcher)?;
-    Ok((Ends { serve, host, log, inodes }, launched))
+    let process = blocking(move || launcher.launch(&order, fds)).await.map_err(Error::Launcher)?;
+    Ok((Ends { serve, host, log, inodes }, process))
 }
 
 async fn start(inner: &Inner, connection: &pair::Client) -> Result<StartReply, Error> {

@@ -43,7 +43,7 @@ pub use view::{Counts, State, TenantView, UsageView, WorkerView};
 const START_DEADLINE: Duration = Duration::from_secs(20);
 
 /// How long one method of the method table may take in a worker.
-const CALL_DEADLINE: Duration = Duration::from_secs(60);
+const CALL_DEADLINE: Duration = Duration::from_mins(1);
 
 /// Every tenant of this installation. Clones are handles to the same.
 #[derive(Debug, Clone)]

@@ -29,12 +29,12 @@ impl Tenants {
 
 impl api::tenants::Tenants for Caller<'_> {
     async fn get(&self, _: GetParams) -> Result<Tenant, ApiError> {
-        let view = self.tenants.peek(self.permit.tenant()).map_err(public)?;
+        let view = self.tenants.peek(self.permit.tenant()).map_err(|err| public(&err))?;
         Ok(Tenant { tenant_id: view.id, created_at: view.created_at, limits: view.limits })
     }
 
     async fn quota_status(&self, _: GetParams) -> Result<QuotaStatus, ApiError> {
-        let usage = self.tenants.usage(self.permit.tenant()).map_err(public)?;
+        let usage = self.tenants.usage(self.permit.tenant()).map_err(|err| public(&err))?;
         Ok(QuotaStatus {
             window: usage.window,
             requests: usage.used.requests,
@@ -46,9 +46,10 @@ impl api::tenants::Tenants for Caller<'_> {
     }
 }
 
-fn public(err: Error) -> ApiError {
-    match err {
-        Error::NotFound => ApiError::not_found(err.public()),
-        other => ApiError::unavailable(other.public()),
+fn public(err: &Error) -> ApiError {
+    if matches!(err, Error::NotFound) {
+        ApiError::not_found(err.public())
+    } else {
+        ApiError::unavailable(err.public())
     }
 }

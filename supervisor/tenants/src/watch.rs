@@ -51,7 +51,6 @@ impl Watch {
             }
         };
         let (launcher, id) = (self.inner.launcher.clone(), self.id);
-        #[expect(clippy::use_debug, reason = "an exit status has no other form")]
         match launch::blocking(move || launcher.kill(id)).await {
             Ok(exit) if asked_for => {
                 tracing::info!(tenant = %self.tenant.id, pid = self.pid, ?exit, "worker stopped");
