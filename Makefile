@@ -45,6 +45,7 @@ build:
 test: check sdk
 	@$(call need,$(DISKS),e2fsprogs)
 	$(call need,command -v setpriv,util-linux)
+	$(call need,command -v strace,strace)
 	set -x
 	cargo nextest --version >/dev/null 2>&1 || cargo install cargo-nextest --locked --version 0.9.143
 	cargo build --workspace --locked --bins --examples

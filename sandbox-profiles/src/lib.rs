@@ -12,6 +12,7 @@ mod fds;
 mod host;
 pub mod inherited;
 mod launcher;
+pub mod memory;
 pub mod pairs;
 mod privilege;
 mod profile;

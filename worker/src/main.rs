@@ -20,6 +20,7 @@ fn main() -> ExitCode {
 }
 
 fn confined() -> Result<(), Box<dyn std::error::Error>> {
+    sandbox::memory::settle();
     let confinement = sandbox::confine::worker()?;
     log::start();
     let (serve, host) = sandbox::inherited::sockets()?;

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFuture};
 
 /// Turns of all sessions, those that wait for their session included.
@@ -20,6 +21,8 @@ pub(crate) struct Runs(Arc<Inner>);
 #[derive(Debug, Default)]
 struct Inner {
     under_way: AtomicU32,
+    /// Told when the last run ends.
+    idle: Notify,
     stop: CancellationToken,
     turns: Mutex<HashMap<String, Entry>>,
     lanes: Mutex<HashMap<String, Lane>>,
@@ -118,6 +121,11 @@ impl Runs {
         self.0.stop.cancel();
     }
 
+    /// Resolves when the last run has ended since the last time that this resolved.
+    pub(crate) async fn idle(&self) {
+        self.0.idle.notified().await;
+    }
+
     /// How many runs are under way.
     pub(crate) fn count(&self) -> u32 {
         self.0.under_way.load(Ordering::Relaxed)
@@ -150,7 +158,9 @@ impl Place {
 
 impl Drop for Run {
     fn drop(&mut self) {
-        self.runs.0.under_way.fetch_sub(1, Ordering::Relaxed);
+        if self.runs.0.under_way.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.runs.0.idle.notify_one();
+        }
         if let Some(id) = &self.id {
             lock(&self.runs.0.turns).remove(id);
         }

@@ -31,6 +31,9 @@ use crate::upcalls::Llm;
 /// How long runs that a drain has stopped may take to store what they have.
 const STOP_GRACE: Duration = Duration::from_secs(2);
 
+/// How long a worker without a run waits before it gives memory back.
+const QUIET: Duration = Duration::from_secs(1);
+
 /// What every operation may use. Clones are handles to the same things.
 #[derive(Debug, Clone)]
 pub(crate) struct Core {
@@ -66,6 +69,7 @@ impl Worker {
         let started_at = clock.now();
         let store = Store::new(root, clock);
         let (llm, runs, tasks) = (Llm::new(host), Runs::default(), tasks.clone());
+        tasks.spawn_until_stopped(give_back_memory(runs.clone()));
         let core = Core { store, llm, runs, tasks, started_at };
         let (gate, models) = (Gate::default(), OnceLock::new());
         Self(Arc::new(Inner { core, gate, confinement, models }))
@@ -84,6 +88,18 @@ impl Worker {
         let models = models.ok_or_else(|| Status::failed_precondition("not started"))?;
         let pass = self.0.gate.enter().map_err(|_closed| Status::unavailable("draining"))?;
         Ok((models, pass))
+    }
+}
+
+/// Gives memory back once the worker has been quiet for a moment, and not between two requests.
+async fn give_back_memory(runs: Runs) {
+    loop {
+        runs.idle().await;
+        #[expect(clippy::disallowed_methods, reason = "quiet is time without work")]
+        tokio::time::sleep(QUIET).await;
+        if runs.count() == 0 {
+            sandbox::memory::trim();
+        }
     }
 }
 

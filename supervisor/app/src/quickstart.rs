@@ -23,7 +23,9 @@ pub(crate) fn run(options: &cli::Options, args: &cli::Quickstart) -> ExitCode {
         // Asks the provider, so not before the launcher is split off.
         (None, Some(upstream)) => ConfigSource::Made(Box::new(move || upstream.config())),
     };
-    let serve = Serve::new(options, &args.serve, config);
+    let mut serve = Serve::new(options, &args.serve, config);
+    // What people see is the answer; `--log-level` is for those who look for more.
+    serve.log = serve.log.min(tracing::Level::WARN);
     serve::finish(serve::serve(serve, async |app, _socket| show(app, options, args).await))
 }
 

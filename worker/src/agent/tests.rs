@@ -256,9 +256,8 @@ async fn a_full_disk_is_said_and_leaves_no_half_line() {
     let answered = tokio::select! {
         answered = answered => answered,
         () = async {
-            // The call is cancelled when the prompt cannot be stored.
-            let call = harness.calls.recv().await;
-            drop(call.map(crate::testing::ModelCall::open));
+            // The call is cancelled when the prompt cannot be stored; it does not end by itself.
+            let _call = harness.calls.recv().await.map(crate::testing::ModelCall::open);
             std::future::pending::<()>().await;
         } => panic!(),
     };
