@@ -97,7 +97,7 @@ impl System {
 
     /// Proportional memory of every worker, in bytes.
     pub fn workers_pss(&self) -> Vec<u64> {
-        let workers = self.processes().into_iter().skip(2);
+        let workers = self.processes().into_iter().filter(|pid| is_worker(*pid));
         workers
             .map(|pid| {
                 let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
@@ -112,6 +112,12 @@ impl Drop for System {
         kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), Signal::SIGTERM).unwrap();
         self.child.wait().unwrap();
     }
+}
+
+/// The launcher also keeps prepared processes that are nobody's worker yet.
+fn is_worker(pid: u32) -> bool {
+    let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    command.starts_with(b"openclawmu-worker")
 }
 
 fn ticks(pid: u32) -> u64 {

@@ -115,6 +115,7 @@ impl App {
         };
         let tenants = Tenants::start(parts).await.map_err(Error::Tenants)?;
         require(&config.require, tenants.host_report())?;
+        say_what_is_weaker(tenants.host_report());
         let readiness = Readiness::default();
         let front = front::Parts {
             auth: auth.clone(),
@@ -164,6 +165,13 @@ impl App {
         if !(accepted && ended) {
             tracing::warn!("the deadline passed before all work had ended");
         }
+    }
+}
+
+/// Never a silent downgrade: each guarantee that this machine does not give is a line of the log.
+fn say_what_is_weaker(report: &sandbox::HostReport) {
+    for lost in &report.degraded {
+        tracing::warn!(guarantee = %lost.guarantee, reason = %lost.reason, "guarantee not given");
     }
 }
 

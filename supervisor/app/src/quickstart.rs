@@ -14,7 +14,7 @@ use crate::secrets::Source;
 use crate::serve::{self, ConfigSource, Serve};
 
 /// The tenant that quickstart makes.
-const TENANT: &str = "quickstart";
+const TENANT: &str = "demo";
 
 pub(crate) fn run(options: &cli::Options, args: &cli::Quickstart) -> ExitCode {
     let config = match (options.config(), upstream(args)) {
