@@ -14,6 +14,7 @@
 
 pub mod floor;
 pub mod load;
+pub mod pairs;
 pub mod provider;
 pub mod stats;
 pub mod system;

@@ -10,7 +10,7 @@
 use std::time::Duration;
 
 use benches::load::{self, Target};
-use benches::{floor, provider, system};
+use benches::{floor, pairs, provider, system};
 use serde_json::{Value, json};
 
 /// Callers at once in the closed loop.
@@ -36,6 +36,10 @@ async fn measure(seconds: u64, quick: bool) -> Value {
         "throughput": throughput(&system, [&direct, &floor, &gateway], time).await,
         "latencyAt1000PerSecond": latency([&direct, &floor, &gateway], time).await,
         "stream": streams([&direct, &gateway]).await,
+        "pairUnary": {
+            "one": pairs::unary(1, time).await,
+            "thirtyTwo": pairs::unary(32, time).await,
+        },
         "agentTurns": agent_turns(&gateway, time).await,
         "coldStart": system::cold_start(&system, if quick { 10 } else { 100 }).await,
         "memory": memories(&system, if quick { &[1, 10] } else { &[1, 50, 200] }).await,

@@ -288,6 +288,13 @@ pub fn is_alive(pid: i32) -> bool {
     state.is_some_and(|state| state != 'Z')
 }
 
+/// The memory of a process that is in RAM, in bytes.
+pub fn resident(pid: i32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
+}
+
 impl Drop for Gateway {
     fn drop(&mut self) {
         if !self.killed {

@@ -14,7 +14,9 @@ pub mod client;
 mod gateway;
 mod log;
 pub mod provider;
+mod wire;
 
 pub use client::{Client, Reply, Stream};
-pub use gateway::{Builder, Gateway, Tenant, is_alive, program, until};
+pub use gateway::{Builder, Gateway, Tenant, is_alive, program, resident, until};
 pub use provider::Provider;
+pub use wire::Wire;

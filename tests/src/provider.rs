@@ -32,6 +32,7 @@ struct Seen {
     requests: AtomicUsize,
     /// Streams that were given up before their end.
     cancelled: AtomicUsize,
+    words: AtomicUsize,
     bodies: Mutex<Vec<Value>>,
 }
 
@@ -39,9 +40,10 @@ type Body = StreamBody<ReceiverStream<Result<Frame<Bytes>, Infallible>>>;
 
 impl Provider {
     /// The models, by what they do: `mock` answers with the last message, `slow` takes 50 ms a
-    /// word and never ends, `broken` answers 500, `busy` answers 429 with `Retry-After: 7`,
-    /// `cut` ends in the middle of an event.
-    pub const MODELS: [&'static str; 5] = ["mock", "slow", "broken", "busy", "cut"];
+    /// word and never ends, `flood` sends words of 4 KiB as fast as they are taken and never ends,
+    /// `broken` answers 500, `busy` answers 429 with `Retry-After: 7`, `cut` ends in the middle of
+    /// an event.
+    pub const MODELS: [&'static str; 6] = ["mock", "slow", "flood", "broken", "busy", "cut"];
 
     /// Starts one.
     pub async fn start() -> Self {
@@ -80,6 +82,11 @@ impl Provider {
     /// How many streams were given up before their end.
     pub fn cancelled(&self) -> usize {
         self.seen.cancelled.load(Ordering::SeqCst)
+    }
+
+    /// How many words it has sent.
+    pub fn words(&self) -> usize {
+        self.seen.words.load(Ordering::SeqCst)
     }
 
     /// The bodies that it was sent, oldest first.
@@ -135,17 +142,23 @@ fn stream(model: String, text: String, seen: Arc<Seen>) -> Response<Body> {
     let (sender, receiver) = tokio::sync::mpsc::channel(4);
     drop(tokio::spawn(async move {
         let slow = model == "slow";
-        let words: Vec<String> = match model.as_str() {
-            "slow" => (0..100_000).map(|n| format!("word{n} ")).collect(),
-            _ => text.split_inclusive(' ').map(str::to_owned).collect(),
+        let words: Box<dyn Iterator<Item = String> + Send> = match model.as_str() {
+            "slow" => Box::new((0..100_000).map(|n| format!("word{n} "))),
+            "flood" => Box::new(std::iter::repeat_with(|| "flood ".repeat(683))),
+            _ => {
+                let words: Vec<_> = text.split_inclusive(' ').map(str::to_owned).collect();
+                Box::new(words.into_iter())
+            }
         };
-        let count = words.len();
+        let mut count = 0;
         for word in words {
+            count += 1;
             let chunk = json!({"choices": [{"index": 0, "delta": {"content": word}}]});
             if sender.send(Ok(event(&chunk.to_string()))).await.is_err() {
                 seen.cancelled.fetch_add(1, Ordering::SeqCst);
                 return;
             }
+            seen.words.fetch_add(1, Ordering::SeqCst);
             if slow {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }

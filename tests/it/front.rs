@@ -1,0 +1,420 @@
+//! The gateway's listener against clients that are large, slow, wrong, hostile or many. Where the
+//! default times are too long for a test (30 s for a head, 60 s for a body), it checks that who
+//! uses them up stands in nobody's way; the ends themselves are checked beside the code.
+
+use std::collections::HashSet;
+
+use bytes::Bytes;
+use http::{Method, StatusCode};
+use serde_json::{Value, json};
+use tests::{Client, Gateway, Provider, Reply, Tenant, Wire};
+
+const MIB: usize = 1 << 20;
+
+/// What ends every exchange: answered if and only if the gateway and the test agree on where the
+/// request before it ended.
+const LAST: &str = "GET /health HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+
+/// A head without its last line.
+fn head(verb: &str, path: &str, token: &str) -> String {
+    format!("{verb} {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n")
+}
+
+fn chat_head(tenant: &Tenant) -> String {
+    head("POST", "/v1/chat/completions", &tenant.token)
+}
+
+fn chat_body() -> String {
+    json!({"model": "demo", "messages": [{"role": "user", "content": "hi"}]}).to_string()
+}
+
+fn check_error(reply: &Reply, status: u16, code: &str) {
+    assert_eq!(reply.status, status, "{}", reply.text());
+    let error = &reply.json()["error"];
+    assert_eq!(error["code"], code, "{error}");
+    assert!(error["message"].is_string() && error["type"].is_string(), "{error}");
+}
+
+async fn exchange(gateway: &Gateway, bytes: impl AsRef<[u8]>) -> Reply {
+    let mut wire = Wire::open(gateway.address()).await;
+    wire.send(bytes).await;
+    wire.reply().await.expect("a reply")
+}
+
+#[tokio::test]
+async fn a_body_that_is_announced_too_large_is_refused_unsent() {
+    let gateway = Gateway::start();
+    let tenant = gateway.tenant("acme");
+    let (chat, rpc) = (chat_head(&tenant), head("POST", "/rpc", &tenant.token));
+    for (head, length) in [(&chat, 20 * MIB + 1), (&chat, 1 << 60), (&rpc, 4 * MIB + 1)] {
+        for more in ["", "expect: 100-continue\r\n"] {
+            let sent = format!("{head}{more}content-length: {length}\r\n\r\n");
+            check_error(&exchange(&gateway, sent).await, 413, "request_too_large");
+        }
+    }
+    let mut wire = Wire::open(gateway.address()).await;
+    let body = chat_body();
+    let length = body.len();
+    wire.send(format!("{chat}expect: 100-continue\r\ncontent-length: {length}\r\n\r\n")).await;
+    assert_eq!(wire.reply().await.unwrap().status, StatusCode::CONTINUE);
+    wire.send(body).await;
+    assert_eq!(wire.reply().await.unwrap().status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_body_that_turns_out_too_large_is_refused_at_that_moment() {
+    let gateway = Gateway::start();
+    let tenant = gateway.tenant("acme");
+    for (path, fits) in [("/v1/chat/completions", 20), ("/rpc", 4)] {
+        let mut wire = Wire::open(gateway.address()).await;
+        let head = head("POST", path, &tenant.token);
+        wire.send(format!("{head}transfer-encoding: chunked\r\n\r\n")).await;
+        let piece = [format!("{MIB:x}\r\n").into_bytes(), vec![b' '; MIB], b"\r\n".to_vec()];
+        for _ in 0..fits {
+            wire.send(piece.concat()).await;
+        }
+        // One byte more, and not the end of the body.
+        wire.send("1\r\n \r\n").await;
+        check_error(&wire.reply().await.unwrap(), 413, "request_too_large");
+    }
+    gateway.client(&tenant).chat("demo", "still here").await.answer();
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_large_is_refused() {
+    let gateway = Gateway::start();
+    let check = async |text: String, status: u16| {
+        assert_eq!(exchange(&gateway, text).await.status, status);
+    };
+    let with = |fields: &str| format!("GET /health HTTP/1.1\r\nhost: x\r\n{fields}\r\n");
+    let fields = |count: usize| -> String { (0..count).map(|n| format!("a{n}: x\r\n")).collect() };
+    check(with(&fields(90)), 200).await;
+    check(with(&fields(200)), 431).await;
+    check(with(&format!("a: {}\r\n", "x".repeat(32 << 10))), 200).await;
+    check(with(&format!("a: {}\r\n", "x".repeat(70 << 10))), 431).await;
+    check(format!("GET /{} HTTP/1.1\r\nhost: x\r\n\r\n", "x".repeat(70 << 10)), 431).await;
+}
+
+#[tokio::test]
+async fn slow_clients_stand_in_nobodys_way() {
+    let gateway = Gateway::start();
+    let tenant = gateway.tenant_with("acme", &["--concurrency", "1"]);
+    let body = chat_body();
+    let (start, rest) = body.split_at(20);
+    let mut slow = Vec::new();
+    for n in 0..100 {
+        let mut wire = Wire::open(gateway.address()).await;
+        let (head, length) = (chat_head(&tenant), body.len());
+        let whole = format!("{head}content-length: {length}\r\n\r\n{start}");
+        let cut = if n % 2 == 0 { whole.len() } else { 30 };
+        wire.send(&whole[..cut]).await;
+        slow.push((wire, whole[cut..].to_owned()));
+    }
+    for _ in 0..5 {
+        gateway.client(&tenant).chat("demo", "the only one at once").await.answer();
+        assert_eq!(Client::new(gateway.address(), None).get("/ready").await.status, StatusCode::OK);
+    }
+    for (mut wire, left) in slow {
+        wire.send(left + rest).await;
+        assert_eq!(wire.reply().await.unwrap().status, StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn a_stranger_is_answered_before_its_body() {
+    let gateway = Gateway::start();
+    let tenant = gateway.tenant("acme");
+    let reader = gateway.json(&[
+        "tokens",
+        "create",
+        "acme",
+        "--label",
+        "reader",
+        "--scope",
+        "operator.read",
+    ]);
+    let reader = reader["token"].as_str().unwrap();
+    // The body that is announced never comes.
+    let check = async |head: String, status: u16, code: &str| {
+        let reply = exchange(&gateway, format!("{head}content-length: 1000\r\n\r\n")).await;
+        check_error(&reply, status, code);
+        let challenge = reply.headers.get("www-authenticate").map(|it| it.to_str().unwrap());
+        assert_eq!(challenge, (status == 401).then_some("Bearer"));
+    };
+    let bare = |path: &str| format!("POST {path} HTTP/1.1\r\nhost: x\r\n");
+    for path in ["/v1/chat/completions", "/rpc"] {
+        check(bare(path), 401, "missing_api_key").await;
+        check(bare(path) + "authorization: Basic eDp5\r\n", 401, "missing_api_key").await;
+        check(head("POST", path, "tk_acme_wrong"), 401, "invalid_api_key").await;
+        check(head("DELETE", path, &tenant.token), 405, "method_not_allowed").await;
+    }
+    check(head("POST", "/v1/chat/completions", reader), 403, "permission_denied").await;
+    check(bare("/nothing"), 404, "not_found").await;
+    gateway.json(&["tenants", "suspend", "acme"]);
+    check(chat_head(&tenant), 403, "tenant_suspended").await;
+}
+
+#[tokio::test]
+async fn every_answer_has_an_id_of_its_own_and_the_same_protection() {
+    let provider = Provider::start().await;
+    let gateway = Gateway::with_provider(&provider);
+    let tenant = gateway.tenant("acme");
+    let client = gateway.client(&tenant).header("x-request-id", "chosen-by-the-client");
+    let none = Client::new(gateway.address(), None);
+    let note = json!({"jsonrpc": "2.0", "method": "health"});
+    let mock = json!({"model": "mock", "messages": []});
+    let text = client.clone().header("content-type", "text/plain");
+    let replies = [
+        (200, client.chat("mock", "hi").await),
+        (200, none.get("/health").await),
+        (200, client.get("/v1/models").await),
+        (204, client.post("/rpc", &note).await),
+        (400, client.send(Method::POST, "/v1/chat/completions", "{").await),
+        (401, none.get("/v1/models").await),
+        (404, none.get("/nothing").await),
+        (405, client.get("/rpc").await),
+        (413, client.send(Method::POST, "/rpc", vec![b' '; 4 * MIB + 1]).await),
+        (415, text.send(Method::POST, "/rpc", "{}").await),
+        (422, client.post("/v1/chat/completions", &mock).await),
+    ];
+    let mut ids = HashSet::new();
+    let mut check = |status: u16, found: StatusCode, headers: &http::HeaderMap, kept: &str| {
+        assert_eq!(found, status);
+        let id = headers["x-request-id"].to_str().unwrap();
+        assert!(id.starts_with("req_") && id.len() == 36, "{status}: {id}");
+        assert!(ids.insert(id.to_owned()), "{status}: {id} twice");
+        assert_eq!(headers["x-content-type-options"], "nosniff", "{status}");
+        assert_eq!(headers["cache-control"], kept, "{status}");
+        assert!(!headers.contains_key("server"), "{status}");
+    };
+    for (status, reply) in &replies {
+        check(*status, reply.status, &reply.headers, "no-store");
+    }
+    let stream = client.stream("mock", "hi").await;
+    check(200, stream.status(), stream.headers(), "no-cache");
+}
+
+#[tokio::test]
+async fn health_and_readiness() {
+    let gateway = Gateway::start();
+    let tenant = gateway.tenant("acme");
+    let none = Client::new(gateway.address(), None);
+    for path in ["/health", "/healthz"] {
+        assert_eq!(none.get(path).await.json(), json!({"ok": true, "status": "live"}));
+    }
+    for path in ["/ready", "/readyz"] {
+        assert_eq!(none.get(path).await.json(), json!({"ready": true}));
+        let known = gateway.client(&tenant).get(path).await.json();
+        assert_eq!(known, json!({"ready": true, "failing": []}));
+        let wrong = Client::new(gateway.address(), Some("tk_acme_wrong".to_owned()));
+        assert_eq!(wrong.get(path).await.json(), json!({"ready": true}));
+    }
+    for path in ["/health", "/healthz", "/ready", "/readyz"] {
+        let looked = none.send(Method::HEAD, path, Bytes::new()).await;
+        assert_eq!((looked.status, looked.body.len()), (StatusCode::OK, 0));
+        for method in [Method::POST, Method::PUT, Method::DELETE, Method::OPTIONS] {
+            let refused = none.send(method, path, Bytes::new()).await;
+            assert_eq!(refused.status, StatusCode::METHOD_NOT_ALLOWED);
+            assert_eq!(refused.headers["allow"], "GET, HEAD");
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_connection_carries_many_requests_in_order() {
+    let gateway = Gateway::start();
+    let tenant = gateway.tenant("acme");
+    let (body, token) = (chat_body(), &tenant.token);
+    let sized = |head: &str| format!("{head}content-length: {}\r\n\r\n{body}", body.len());
+    let together = [
+        "GET /ready HTTP/1.1\r\nhost: x\r\n\r\n".to_owned(),
+        sized(&chat_head(&tenant)),
+        // A refused body is read past, so that what follows it is understood.
+        sized("POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n"),
+        sized(&head("POST", "/nothing", token)),
+        format!("{}\r\n", head("GET", "/v1/models", token)),
+        LAST.to_owned(),
+    ];
+    let mut wire = Wire::open(gateway.address()).await;
+    wire.send(together.concat()).await;
+    assert_eq!(wire.statuses().await, [200, 200, 401, 404, 200, 200]);
+    let mut wire = Wire::open(gateway.address()).await;
+    for request in &together {
+        wire.send(request).await;
+        wire.reply().await.expect("a reply on the same connection");
+    }
+    assert_eq!(wire.statuses().await, [] as [u16; 0]);
+}
+
+/// One attempt to make the gateway and a proxy before it disagree on where a request ends, with
+/// the statuses of everything that is answered. A lone 400 is a refusal that closes the connection.
+fn smuggling(token: &str) -> Vec<(String, &'static [u16])> {
+    let (post, get) = (head("POST", "/v1/chat/completions", token), head("GET", "/health", token));
+    let hidden = "GET /v1/models HTTP/1.1\r\nhost: x\r\n\r\n";
+    let body = chat_body();
+    let chunked = format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    let length = format!("content-length: {}\r\n", hidden.len());
+    let with = |fields: &str, body: &str| format!("{post}{fields}\r\n{body}");
+    let chunk = |text: &str| with("transfer-encoding: chunked\r\n", text);
+    let path = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
+    let field = |field: &str| format!("{get}{field}\r\n\r\n");
+    let mut all: Vec<(String, &'static [u16])> = vec![
+        (with(&format!("content-length: 0\r\n{length}"), hidden), &[400]),
+        (with(&format!("{length}content-length: 0\r\n"), hidden), &[400]),
+        // The chunks count, and the connection ends after them.
+        (
+            with(&format!("{length}transfer-encoding: chunked\r\n"), &(chunked.clone() + hidden)),
+            &[200],
+        ),
+        (
+            with(&format!("transfer-encoding: chunked\r\n{length}"), &(chunked.clone() + hidden)),
+            &[200],
+        ),
+        (with("transfer-encoding: chunked\r\n", &chunked), &[200, 200]),
+        // A body where none is expected hides no request.
+        (format!("{get}{length}\r\n{hidden}"), &[200, 200]),
+        (path("http://other.example/health"), &[200, 200]),
+        (path("http://other.example/v1/models"), &[401, 200]),
+        (path("/v1/../health"), &[404, 200]),
+        (path("/v1/%2e%2e/health"), &[404, 200]),
+        (path("/%2e%2e/%2e%2e/etc/passwd"), &[404, 200]),
+        (path("//health"), &[404, 200]),
+        (path("/health/"), &[404, 200]),
+        (path("/v1/models%2fx"), &[404, 200]),
+        (path("/v1/models/..%2f..%2fetc"), &[401, 200]),
+        (path("/hea\0lth"), &[400]),
+        ("CONNECT other:443 HTTP/1.1\r\nhost: x\r\n\r\n".to_owned(), &[404, 200]),
+        ("GET /health HTTP/1.2\r\nhost: x\r\n\r\n".to_owned(), &[400]),
+        ("GET /health\r\n\r\n".to_owned(), &[400]),
+        ("POST /rpc HTTP/1.0\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n".to_owned(), &[400]),
+    ];
+    let lengths = ["+5", "-5", "0x5", "5, 5", "5 5", "5;", "99999999999999999999999", ""];
+    all.extend(lengths.map(|it| (with(&format!("content-length: {it}\r\n"), "hello"), &[400][..])));
+    for coding in ["xchunked", "chunked, identity", "identity", "\x0bchunked", "chunked;q=1"] {
+        let coded = with(&format!("transfer-encoding: {coding}\r\n{length}"), hidden);
+        all.push((coded, &[400]));
+    }
+    for size in ["zz", "-5", "0x5", "5 5", "+5", "", "ffffffffffffffffff", "10000000000000005"] {
+        all.push((chunk(&format!("{size}\r\nhello\r\n0\r\n\r\n{hidden}")), &[400]));
+    }
+    for text in ["5\nhello\n0\n\n", "5\r\nhelloXX0\r\n\r\n", "5;\nx\r\nhello\r\n0\r\n\r\n"] {
+        all.push((chunk(&(text.to_owned() + hidden)), &[400]));
+    }
+    let names = ["a b: c", "a : c", "transfer-encoding : chunked", "a\0b: c", "a: b\0c", " a: b"];
+    all.extend(names.map(|it| (field(it), &[400][..])));
+    let lines = ["a: b\r\n folded", "a: b\rc: d", ": x", "a", "host : y", "(a): b"];
+    all.extend(lines.map(|it| (field(it), &[400][..])));
+    all
+}
+
+#[tokio::test]
+async fn no_request_can_be_hidden_in_another() {
+    let gateway = Gateway::start();
+    let tenant = gateway.tenant("acme");
+    gateway.client(&tenant).chat("demo", "the worker is awake").await.answer();
+    for (attempt, answered) in smuggling(&tenant.token) {
+        let mut wire = Wire::open(gateway.address()).await;
+        wire.send(format!("{attempt}{LAST}")).await;
+        assert_eq!(wire.statuses().await, answered, "{attempt:?}");
+    }
+    gateway.client(&tenant).chat("demo", "and still is").await.answer();
+}
+
+async fn rpc(client: &Client, body: impl Into<Bytes>) -> Value {
+    let reply = client.send(Method::POST, "/rpc", body).await;
+    assert_eq!(reply.status, StatusCode::OK, "{}", reply.text());
+    reply.json()
+}
+
+fn request(id: usize) -> Value {
+    json!({"jsonrpc": "2.0", "id": id, "method": "sessions.list"})
+}
+
+#[tokio::test]
+async fn a_batch_is_answered_item_by_item() {
+    let gateway = Gateway::start();
+    let client = gateway.client(&gateway.tenant("acme"));
+    let note = json!({"jsonrpc": "2.0", "method": "health"});
+    let full: Vec<_> = (0..64).map(request).collect();
+    let answers = rpc(&client, json!(full).to_string()).await;
+    let ids: Vec<_> = answers.as_array().unwrap().iter().map(|it| it["id"].clone()).collect();
+    assert_eq!(ids, (0..64).map(|id| json!(id)).collect::<Vec<_>>());
+    assert!(answers.as_array().unwrap().iter().all(|it| it["result"]["sessions"] == json!([])));
+
+    let mixed = json!([1, request(1), note, [], {"jsonrpc": "1.0", "id": 2, "method": "health"},
+        {"jsonrpc": "2.0", "id": {}, "method": "health"}, null, {"jsonrpc": "2.0", "id": "s",
+        "method": "no.such"}, request(3)]);
+    let answers = rpc(&client, mixed.to_string()).await;
+    let answers = answers.as_array().unwrap();
+    let ids: Vec<_> = answers.iter().map(|it| it["id"].to_string()).collect();
+    assert_eq!(ids, ["null", "1", "null", "null", "null", "null", "\"s\"", "3"]);
+    for answer in answers {
+        let fine = answer["id"].is_u64();
+        assert_eq!((fine, !fine), (answer["error"].is_null(), answer["result"].is_null()));
+        assert!(fine || answer["error"]["code"] == -32_600, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_batch_that_is_none_is_one_refusal_and_notes_have_no_answer() {
+    let gateway = Gateway::start();
+    let client = gateway.client(&gateway.tenant("acme"));
+    let note = json!({"jsonrpc": "2.0", "method": "health"});
+    for notes in [note.clone(), json!([note, note])] {
+        let reply = client.post("/rpc", &notes).await;
+        assert_eq!((reply.status, reply.body.len()), (StatusCode::NO_CONTENT, 0));
+    }
+    let too_many = json!((0..65).map(request).collect::<Vec<_>>()).to_string();
+    let nested = |open: &str| open.repeat(200_000);
+    let bodies = [too_many, "[]".to_owned(), "[1,".to_owned(), "[1]]".to_owned(), String::new()];
+    for body in bodies.into_iter().chain([nested("["), nested("{\"a\":"), nested("[[],")]) {
+        let shown: String = body.chars().take(20).collect();
+        let answer = rpc(&client, body).await;
+        assert_eq!(answer["error"]["code"], -32_600, "{shown}: {answer}");
+        assert!(answer["id"].is_null(), "{shown}: {answer}");
+    }
+    for text in [nested("["), nested("{\"a\":"), format!("{{\"messages\":{}", nested("["))] {
+        let reply = client.send(Method::POST, "/v1/chat/completions", text).await;
+        assert!(reply.status.is_client_error(), "{}", reply.text());
+    }
+    client.chat("demo", "still here").await.answer();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_flood_of_strangers_is_shut_out_and_a_right_token_passes() {
+    let gateway = Gateway::start();
+    let tenant = gateway.tenant("acme");
+    let floods: Vec<_> = (0..8)
+        .map(|n| {
+            let wrong = Client::new(gateway.address(), Some(format!("tk_acme_{n:043}")));
+            tokio::spawn(async move {
+                let mut shut_out = 0;
+                for _ in 0..50 {
+                    let reply = wrong.chat("demo", "let me in").await;
+                    match reply.status {
+                        StatusCode::TOO_MANY_REQUESTS => {
+                            check_error(&reply, 429, "too_many_attempts");
+                            let wait = reply.headers["retry-after"].to_str().unwrap();
+                            assert!(wait.parse::<u64>().unwrap() >= 1);
+                            shut_out += 1;
+                        }
+                        status => assert_eq!(status, StatusCode::UNAUTHORIZED),
+                    }
+                }
+                shut_out
+            })
+        })
+        .collect();
+    let friend = gateway.client(&tenant);
+    for _ in 0..20 {
+        friend.chat("demo", "from the same address").await.answer();
+    }
+    let mut shut_out = 0;
+    for flood in floods {
+        shut_out += flood.await.unwrap();
+    }
+    // Five mistakes are free, and each second that the flood takes may let one more through.
+    assert!(shut_out > 350, "{shut_out}");
+
+    friend.chat("demo", "and afterwards").await.answer();
+}
