@@ -116,9 +116,9 @@ pub struct Flood {
     pub first_chunk: Spread,
 }
 
-/// `streams` streams at once, each as fast as it comes.
-pub async fn flood(target: &Target, streams: usize) -> Flood {
-    let request = Arc::new(target.request(&body("flood", true)));
+/// `streams` streams of `model` at once, each as fast as it comes.
+pub async fn flood(target: &Target, model: &str, streams: usize) -> Flood {
+    let request = Arc::new(target.request(&body(model, true)));
     let chunks = Arc::new(AtomicU64::new(0));
     let started = Instant::now();
     let mut callers = Vec::new();

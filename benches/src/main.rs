@@ -13,6 +13,9 @@ use benches::load::{self, Target};
 use benches::{floor, pairs, provider, system};
 use serde_json::{Value, json};
 
+/// How long each target is warmed up.
+const WARM_UP: Duration = Duration::from_secs(1);
+
 /// Callers at once in the closed loop.
 const CONNECTIONS: usize = 32;
 
@@ -48,6 +51,9 @@ async fn measure(seconds: u64, quick: bool) -> Value {
 
 async fn throughput(system: &system::System, targets: [&Target; 3], time: Duration) -> Value {
     let body = load::body("bench", false);
+    for target in targets {
+        load::closed(target, &body, CONNECTIONS, WARM_UP).await;
+    }
     let [direct, floor, gateway] = targets;
     let direct = load::closed(direct, &body, CONNECTIONS, time).await;
     let floor = load::closed(floor, &body, CONNECTIONS, time).await;
@@ -85,14 +91,14 @@ const FIRSTS: usize = 21;
 
 async fn streams(targets: [&Target; 2]) -> Value {
     let [direct_target, gateway_target] = targets;
-    let direct = load::flood(direct_target, 50).await;
-    let through = load::flood(gateway_target, 50).await;
+    let direct = load::flood(direct_target, "flood", 50).await;
+    let through = load::flood(gateway_target, "flood", 50).await;
     let one = |target: &Target| {
         let target = target.clone();
         async move {
             let mut firsts = Vec::new();
             for _ in 0..FIRSTS {
-                firsts.push(load::flood(&target, 1).await.first_chunk.p50_us);
+                firsts.push(load::flood(&target, "bench", 1).await.first_chunk.p50_us);
             }
             firsts.sort_by(f64::total_cmp);
             firsts.get(FIRSTS / 2).copied().unwrap_or_default()
@@ -100,7 +106,7 @@ async fn streams(targets: [&Target; 2]) -> Value {
     };
     let (first_direct, first_through) = (one(direct_target).await, one(gateway_target).await);
     json!({
-        "firstChunkOfOneStreamUs": {"direct": first_direct, "gateway": first_through},
+        "firstChunkOfOneShortStreamUs": {"direct": first_direct, "gateway": first_through},
         "streams": 50,
         "direct": direct,
         "gateway": through,
@@ -127,6 +133,7 @@ fn machine() -> Value {
     json!({
         "cpu": model,
         "cores": std::thread::available_parallelism().unwrap().get(),
+        "loadBefore": std::fs::read_to_string("/proc/loadavg").unwrap().trim(),
         "kernel": std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap().trim(),
     })
 }

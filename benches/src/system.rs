@@ -173,6 +173,9 @@ pub struct Memory {
     pub supervisor_rss_mib: f64,
 }
 
+/// How long workers rest before their memory is read.
+const REST: Duration = Duration::from_secs(5);
+
 /// Wakes tenants until `workers` are alive and reads their memory.
 pub async fn memory(system: &System, targets: &mut Vec<Target>, workers: usize) -> Memory {
     let body = load::body("bench", false);
@@ -181,7 +184,7 @@ pub async fn memory(system: &System, targets: &mut Vec<Target>, workers: usize) 
         load::once(&target, &body).await;
         targets.push(target);
     }
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    tokio::time::sleep(REST).await;
     let pss = system.workers_pss();
     let mean = pss.iter().sum::<u64>() as f64 / pss.len() as f64 / 1024.0;
     Memory {

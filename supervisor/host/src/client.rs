@@ -28,8 +28,10 @@ use crate::failure::{Failure, Wait};
 /// under way on two cores, and a bound on descriptors.
 const MAX_IDLE: usize = 256;
 
-/// Bytes of an answer that one connection reads ahead; also the longest head of an answer.
-const MAX_BUFFER: usize = 128 << 10;
+/// Bytes of an answer that are read, translated and sent on at once: enough to share the cost of a
+/// message among many chunks, little enough that the first does not wait for the last. Also the
+/// longest head of an answer.
+const MAX_BUFFER: usize = 32 << 10;
 
 /// How long a connection is kept unused; below the minute after which most servers close.
 const IDLE_FOR: Duration = Duration::from_secs(50);
