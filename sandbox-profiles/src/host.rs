@@ -67,6 +67,18 @@ pub struct HostReport {
     pub degraded: Vec<Degradation>,
 }
 
+/// Every guarantee that a configuration can require, by the word of [`Degradation::guarantee`].
+pub const GUARANTEES: [&str; 8] = [
+    "distinct-uids",
+    "namespace-owner",
+    "descriptors-seen",
+    "disk-limit",
+    "cgroup-limits",
+    "landlock",
+    "user-namespaces",
+    "state-directory",
+];
+
 impl HostReport {
     /// The host uid of the worker of the tenant with this index.
     pub fn worker_uid(&self, index: u32) -> u32 {

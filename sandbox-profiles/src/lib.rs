@@ -26,7 +26,7 @@ pub use client::{Exit, Launched, Launcher, Order, Status, WorkerFds, WorkerUsage
 pub use disk::Disk;
 pub use error::Error;
 pub use facts::{Facts, RawFacts};
-pub use host::{Degradation, HostReport, Mode, probe};
+pub use host::{Degradation, GUARANTEES, HostReport, Mode, probe};
 pub use launcher::{Options, Side, split};
 pub use privilege::become_supervisor;
 pub use profile::Profile;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use serde_json::json;
-use tests::{Client, Gateway, Provider, Stream, Tenant, Wire, resident, until};
+use tests::{Client, Gateway, Provider, Stream, Tenant, Wire, peak, resident, until};
 use tokio::task::JoinSet;
 
 const MIB: u64 = 1 << 20;
@@ -66,7 +66,8 @@ impl Neighbour {
 async fn five_hundred_streams_that_end_at_once_leave_nothing_behind() {
     let provider = Provider::start().await;
     let gateway = Gateway::with_provider(&provider);
-    let (tenant, other) = (gateway.tenant("acme"), gateway.tenant("other"));
+    let (tenant, other) =
+        (gateway.tenant_with("acme", &["--concurrency", "1024"]), gateway.tenant("other"));
     let (client, neighbour) = (gateway.client(&tenant), gateway.client(&other));
     let workers = [&tenant, &other].map(|tenant| gateway.worker_pid(tenant));
     let going_on = Neighbour::start(&neighbour).await;
@@ -98,9 +99,9 @@ async fn a_flood_of_turns_is_bounded_and_the_bound_is_told() {
     assert!(refused.headers.contains_key("retry-after"));
     drop(streams);
     until("the provider sees every cancel", || provider.cancelled() == 50);
-    let mut again = flood(&client, 50).await;
-    again.pop();
+    let again = flood(&client, 49).await;
     client.chat("mock", "there is room for one").await.answer();
+    drop(again);
 }
 
 /// Asks for an endless stream and reads nothing but its head.
@@ -150,4 +151,22 @@ async fn streams_that_nobody_reads_wait_and_stop_nobody() {
     assert!(after < before + GROWTH, "{} MiB, then {} MiB", before / MIB, after / MIB);
     drop(unread_streams);
     until("the provider sees every cancel", || provider.cancelled() == 12);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_of_long_answers_is_not_held_whole() {
+    let provider = Provider::start().await;
+    let gateway = Gateway::with_provider(&provider);
+    let client = gateway.client(&gateway.tenant("acme"));
+    let turn = client.clone().header("x-openclaw-session-key", "main");
+    for _ in 0..3 {
+        turn.chat("openclaw", &"x".repeat(400_000)).await.answer();
+    }
+    let before = resident(gateway.supervisor_pid());
+    let history = json!({"jsonrpc": "2.0", "id": 1, "method": "chat.history",
+        "params": {"sessionKey": "main"}});
+    // Whether they are cut, streamed or refused: 64 times 2 MiB fit nowhere at once.
+    drop(client.post("/rpc", &json!(vec![history; 64])).await);
+    let most = peak(gateway.supervisor_pid());
+    assert!(most < before + GROWTH, "{} MiB, then {} MiB", before / MIB, most / MIB);
 }

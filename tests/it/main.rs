@@ -6,6 +6,7 @@ mod authz;
 mod chat;
 mod control;
 mod escape;
+mod exhaustion;
 mod flood;
 mod front;
 mod isolation;

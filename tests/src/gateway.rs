@@ -290,8 +290,17 @@ pub fn is_alive(pid: i32) -> bool {
 
 /// The memory of a process that is in RAM, in bytes.
 pub fn resident(pid: i32) -> u64 {
+    memory(pid, "VmRSS:")
+}
+
+/// The most memory that a process ever had in RAM, in bytes.
+pub fn peak(pid: i32) -> u64 {
+    memory(pid, "VmHWM:")
+}
+
+fn memory(pid: i32, what: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(what)).unwrap();
     line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
 }
 

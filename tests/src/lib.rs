@@ -17,6 +17,6 @@ pub mod provider;
 mod wire;
 
 pub use client::{Client, Reply, Stream};
-pub use gateway::{Builder, Gateway, Tenant, is_alive, program, resident, until};
+pub use gateway::{Builder, Gateway, Tenant, is_alive, peak, program, resident, until};
 pub use provider::Provider;
 pub use wire::Wire;

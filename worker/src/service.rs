@@ -6,9 +6,11 @@
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use api::ApiError;
+use bytes::Bytes;
 use proto::worker::call_reply::Outcome;
 use proto::worker::worker_server::{Worker as Service, WorkerServer};
 use proto::worker::{
@@ -127,7 +129,7 @@ impl Service for Worker {
         let (_, _pass) = self.enter()?;
         let CallRequest { method, params } = request.into_inner();
         let called = api::worker::dispatch(&Call(&self.0.core), &method, &params).await;
-        let outcome = match called {
+        let outcome = match called.and_then(sendable) {
             Ok(result) => Outcome::Result(result.into()),
             Err(error) => Outcome::Error(CallError {
                 code: error.code.name().to_owned(),
@@ -141,7 +143,7 @@ impl Service for Worker {
     async fn serve(&self, request: Request<ServeRequest>) -> Result<Response<Held>, Status> {
         let (models, pass) = self.enter()?;
         let reply = openai::serve(&self.0.core, models, request.into_inner()).await;
-        Ok(Response::new(Held { reply, _pass: pass }))
+        Ok(Response::new(Held { reply, rest: Bytes::new(), _pass: pass }))
     }
 
     async fn drain(&self, request: Request<DrainRequest>) -> Result<Response<DrainReply>, Status> {
@@ -161,18 +163,45 @@ impl Service for Worker {
     }
 }
 
+/// A result, unless it is longer than the supervisor takes.
+fn sendable(result: Vec<u8>) -> Result<Vec<u8>, ApiError> {
+    if result.len() <= limits::MAX_RESULT {
+        return Ok(result);
+    }
+    let message = "the result is longer than 4 MiB; ask for less of it";
+    Err(ApiError::new(api::Code::ResourceExhausted, message))
+}
+
 /// A reply that keeps the gate open until it is read or dropped.
 #[derive(Debug)]
 pub struct Held {
     reply: Reply,
+    /// What the last part had beyond its bound.
+    rest: Bytes,
     _pass: Pass,
+}
+
+impl Held {
+    /// Cuts `part` at the bound and keeps the rest for the next one.
+    fn cut(&mut self, mut part: ServePart) -> ServePart {
+        if part.data.len() > limits::MAX_PART {
+            self.rest = part.data.split_off(limits::MAX_PART);
+        }
+        part
+    }
 }
 
 impl Stream for Held {
     type Item = Result<ServePart, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        Pin::new(&mut self.reply).poll_next(cx)
+        if !self.rest.is_empty() {
+            let data = std::mem::take(&mut self.rest);
+            let part = self.cut(ServePart { head: None, data });
+            return Poll::Ready(Some(Ok(part)));
+        }
+        let part = ready!(Pin::new(&mut self.reply).poll_next(cx));
+        Poll::Ready(part.map(|part| part.map(|part| self.cut(part))))
     }
 }
 

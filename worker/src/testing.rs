@@ -149,7 +149,7 @@ impl Harness {
         let scope = tasks.clone();
         drop(tasks.spawn(async move { serve(worker.into_service(), far_a, &scope).await }));
         let client = WorkerClient::new(connect(near_a, &tasks).await.unwrap())
-            .max_decoding_message_size(limits::MAX_MESSAGE)
+            .max_decoding_message_size(limits::MAX_RESULT + limits::MAX_AROUND)
             .max_encoding_message_size(limits::MAX_MESSAGE);
         Self { client, calls, root, _tasks: StopOnDrop(tasks), _directory: None }
     }

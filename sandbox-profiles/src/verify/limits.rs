@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Expected, Report};
-use crate::facts::{Descriptor, Resource};
+use crate::facts::{Descriptor, Listing, Resource};
 use crate::{CgroupLayout, Facts};
 
 /// Resource limits that are the same for every worker, by the kernel's name for them.
@@ -51,7 +51,10 @@ fn sockets(report: &mut Report, facts: &Facts, expected: &Expected) {
     for (protocol, in_use) in &facts.sockets {
         let wanted = if protocol == "sockets" { own } else { 0 };
         let found = format_args!("{protocol} {in_use}");
-        report.holds("sockets", *in_use == wanted, format_args!("{protocol} {wanted}"), found);
+        // Without the list nobody can say whose the pair of the runtime is; only that it is one.
+        let hidden = facts.listing == Listing::Hidden && protocol == "sockets" && *in_use <= 2;
+        let right = hidden || *in_use == wanted;
+        report.holds("sockets", right, format_args!("{protocol} {wanted}"), found);
     }
     report.holds("sockets", facts.sockets.contains_key("sockets"), "a count", "none");
 }

@@ -13,6 +13,7 @@ use tokio::net::UnixStream;
 use tonic::body::Body;
 use tower::{BoxError, Service};
 
+use crate::limits::Bounds;
 use crate::{Tasks, limits};
 
 /// Why a pair cannot be used.
@@ -83,7 +84,8 @@ pub async fn connect(socket: StdUnixStream, tasks: &Tasks) -> Result<Client, Err
     Ok(Client(sender))
 }
 
-/// Serves `service` on `socket` until the far end goes away or `tasks` stops.
+/// Serves `service` on `socket` until the far end goes away or `tasks` stops. The far end is
+/// trusted with the number and the size of its calls.
 ///
 /// # Errors
 /// When the socket is not usable or the connection breaks.
@@ -95,13 +97,50 @@ where
     B: HttpBody<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
+    serve_within(&limits::OF_SUPERVISOR, service, socket, tasks).await
+}
+
+/// As [`serve`], for a far end that may do whatever the protocol does not forbid.
+///
+/// # Errors
+/// When the socket is not usable or the connection breaks.
+pub async fn serve_untrusted<S, B>(
+    service: S,
+    socket: StdUnixStream,
+    tasks: &Tasks,
+) -> Result<(), Error>
+where
+    S: Service<http::Request<Incoming>, Response = http::Response<B>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Into<BoxError>,
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    serve_within(&limits::OF_WORKER, service, socket, tasks).await
+}
+
+async fn serve_within<S, B>(
+    bounds: &Bounds,
+    service: S,
+    socket: StdUnixStream,
+    tasks: &Tasks,
+) -> Result<(), Error>
+where
+    S: Service<http::Request<Incoming>, Response = http::Response<B>> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Into<BoxError>,
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
     let io = TokioIo::new(UnixStream::from_std(socket).map_err(Error::Socket)?);
     let connection = hyper::server::conn::http2::Builder::new(tasks.clone())
         .timer(TokioTimer::new())
-        .max_concurrent_streams(limits::MAX_STREAMS)
+        .max_concurrent_streams(bounds.streams)
         .initial_stream_window_size(limits::STREAM_WINDOW)
         .initial_connection_window_size(limits::CONNECTION_WINDOW)
-        .max_pending_accept_reset_streams(limits::MAX_RESETS)
+        .max_pending_accept_reset_streams(bounds.resets)
+        .max_header_list_size(bounds.headers)
+        .max_send_buf_size(bounds.unsent)
         .serve_connection(io, TowerToHyperService::new(service));
     tokio::pin!(connection);
     tokio::select! {
@@ -164,10 +203,16 @@ mod tests {
     }
 
     async fn client_and_server(tasks: &Tasks) -> (WorkerClient<Client>, Tasks) {
+        within(&limits::OF_SUPERVISOR, tasks).await
+    }
+
+    async fn within(bounds: &'static Bounds, tasks: &Tasks) -> (WorkerClient<Client>, Tasks) {
         let (near, far) = sockets();
         let server = tasks.child();
         let scope = server.clone();
-        drop(tasks.spawn(async move { serve(WorkerServer::new(Echo), far, &scope).await }));
+        drop(tasks.spawn(async move {
+            serve_within(bounds, WorkerServer::new(Echo), far, &scope).await
+        }));
         (WorkerClient::new(connect(near, tasks).await.unwrap()), server)
     }
 
@@ -195,16 +240,18 @@ mod tests {
 
     #[tokio::test]
     async fn five_hundred_streams_hung_up_at_once_leave_the_connection_alive() {
-        let tasks = Tasks::default();
-        let (client, _) = client_and_server(&tasks).await;
-        for _ in 0..3 {
-            let streams: Vec<_> =
-                (0..500).map(|_| tasks.spawn(take_one_part(client.clone()))).collect();
-            for stream in streams {
-                stream.await.unwrap();
+        for bounds in [&limits::OF_SUPERVISOR, &limits::OF_WORKER] {
+            let tasks = Tasks::default();
+            let (client, _) = within(bounds, &tasks).await;
+            for _ in 0..3 {
+                let streams: Vec<_> =
+                    (0..500).map(|_| tasks.spawn(take_one_part(client.clone()))).collect();
+                for stream in streams {
+                    stream.await.unwrap();
+                }
             }
+            client.clone().call(CallRequest::default()).await.unwrap();
         }
-        client.clone().call(CallRequest::default()).await.unwrap();
     }
 
     async fn take_one_part(mut client: WorkerClient<Client>) {

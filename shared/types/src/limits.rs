@@ -32,7 +32,7 @@ impl Default for Limits {
             requests_per_minute: None,
             tokens_per_day: None,
             cost_micros_per_day: None,
-            concurrency: 1024,
+            concurrency: 256,
             memory_max: 256 << 20,
             pids_max: 64,
             cpu_millis: 1000,

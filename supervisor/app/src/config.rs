@@ -157,6 +157,12 @@ impl Config {
         for (name, provider) in &self.providers {
             provider.mistakes(name, &mut mistakes);
         }
+        for guarantee in &self.require {
+            if !sandbox::GUARANTEES.contains(&guarantee.as_str()) {
+                let known = sandbox::GUARANTEES.join(", ");
+                mistakes.push(format!("require: {guarantee} is no guarantee; known are {known}"));
+            }
+        }
         for model in self.default_model.iter().chain(&self.fallbacks) {
             if !self.has_model(model) {
                 mistakes.push(format!("{model}: no provider lists this model (PROVIDER/MODEL)"));
@@ -245,6 +251,8 @@ mod tests {
         check("{}", Ok(()));
         check("// people write comments\n{ defaultModel: 'demo/demo', }", Ok(()));
         check("{ nonsense: 1 }", Err("nonsense"));
+        check("{ require: ['distinct-uids'] }", Ok(()));
+        check("{ require: ['distinct-uid'] }", Err("distinct-uid is no guarantee"));
         check("{ defaultModel: 'x/y' }", Err("x/y: no provider lists this model"));
         let provider = "{ providers: { a: { kind: 'openai', baseUrl: 'http://127.0.0.1:1/v1', models: ['m'] } }, defaultModel: 'a/m' }";
         check(provider, Ok(()));

@@ -1,7 +1,9 @@
-//! Bodies of requests: bounded before they are read, in time, and together.
+//! Bodies of requests: bounded before they are read, in time, by tenant, and together.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -9,9 +11,23 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
 use http_body_util::BodyExt as _;
-use hyper::body::Body as _;
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use tenants::Load;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::reply::Refusal;
+
+/// Bytes of a body that are kept for a request that has no place among its tenant's yet: a slow
+/// client with a short body takes no place before the body is complete, and one with a long body
+/// is admitted or refused before it takes memory.
+pub(crate) const UNADMITTED: usize = 16 << 10;
+
+/// While a body beyond [`UNADMITTED`] is read, each such time must bring [`PACE_BYTES`]: far less
+/// than a mobile line gives, and too much for somebody who fills the memory and waits.
+const PACE: Duration = Duration::from_secs(5);
+
+/// See [`PACE`].
+const PACE_BYTES: usize = 32 << 10;
 
 /// Bytes of a refused body that are read and thrown away, so that the refusal reaches a client
 /// that writes its body before it reads.
@@ -25,12 +41,14 @@ const DISCARD_FOR: Duration = Duration::from_secs(10);
 pub(crate) struct Budget {
     used: Arc<AtomicUsize>,
     max: usize,
+    max_each: usize,
 }
 
-/// Bytes that a body takes from the budget until it is dropped.
+/// Bytes that a request takes from the budget until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Share {
-    used: Arc<AtomicUsize>,
+    budget: Budget,
+    load: Arc<Load>,
     bytes: usize,
 }
 
@@ -41,60 +59,123 @@ pub(crate) struct Bounds {
     pub(crate) time: Duration,
 }
 
+/// The whole body of a reply, which counts until it has left.
+#[derive(Debug)]
+pub(crate) struct Charged {
+    data: Bytes,
+    _share: Share,
+}
+
 impl Budget {
-    pub(crate) fn new(max: usize) -> Self {
-        Self { used: Arc::default(), max }
+    /// At most `max` bytes for all tenants and `max_each` for one of them.
+    pub(crate) fn new(max: usize, max_each: usize) -> Self {
+        Self { used: Arc::default(), max, max_each }
     }
 
-    fn share(&self) -> Share {
-        Share { used: Arc::clone(&self.used), bytes: 0 }
+    pub(crate) fn share(&self, load: Arc<Load>) -> Share {
+        Share { budget: self.clone(), load, bytes: 0 }
+    }
+}
+
+impl Share {
+    /// Takes so much more, unless that is more than there is.
+    ///
+    /// A tenant may have no more than is left for all others, so that even several large ones
+    /// leave room for one that comes after them.
+    pub(crate) fn grow(&mut self, bytes: usize) -> Result<(), Refusal> {
+        let Budget { used, max, max_each } = &self.budget;
+        self.bytes += bytes;
+        let used = used.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let own = self.load.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let fits = max.checked_sub(used).is_some_and(|left| own <= left.min(*max_each));
+        if fits { Ok(()) } else { Err(Refusal::no_room()) }
     }
 
-    /// Grows `share`, unless that is more than there is.
-    fn grow(&self, share: &mut Share, bytes: usize) -> Result<(), Refusal> {
-        share.bytes += bytes;
-        let used = self.used.fetch_add(bytes, Ordering::Relaxed) + bytes;
-        if used > self.max { Err(Refusal::no_room()) } else { Ok(()) }
+    /// Gives back what was taken.
+    fn clear(&mut self) {
+        let bytes = std::mem::take(&mut self.bytes);
+        self.budget.used.fetch_sub(bytes, Ordering::Relaxed);
+        self.load.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// A reply in place of the request: what was taken so far is given back.
+    pub(crate) fn reply(mut self, data: Vec<u8>) -> Result<Body, Refusal> {
+        self.clear();
+        self.grow(data.len())?;
+        Ok(Body::new(Charged { data: data.into(), _share: self }))
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        self.used.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.clear();
     }
 }
 
-/// Whether the head announces a body that is too large.
-pub(crate) fn announced(headers: &HeaderMap, max: usize) -> Result<(), Refusal> {
+impl HttpBody for Charged {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let data = std::mem::take(&mut self.data);
+        Poll::Ready((!data.is_empty()).then(|| Ok(Frame::data(data))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.data.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(u64::try_from(self.data.len()).unwrap_or(u64::MAX))
+    }
+}
+
+/// Whether the head announces a body that is too large, or one that needs a place before it is
+/// read.
+pub(crate) fn announced(headers: &HeaderMap, max: usize) -> Result<bool, Refusal> {
     let length = headers.get(CONTENT_LENGTH).and_then(|it| it.to_str().ok()?.parse::<u64>().ok());
-    let max_length = u64::try_from(max).unwrap_or(u64::MAX);
-    if length.is_some_and(|length| length > max_length) {
-        return Err(Refusal::too_large(max));
-    }
-    Ok(())
+    let exceeds = |max: usize| {
+        let max = u64::try_from(max).unwrap_or(u64::MAX);
+        length.is_some_and(|length| length > max)
+    };
+    if exceeds(max) { Err(Refusal::too_large(max)) } else { Ok(exceeds(UNADMITTED)) }
 }
 
-/// The whole body. The share is to be kept for as long as the body is.
+/// The whole body, which `share` is charged for and is to be kept with. A body of more than
+/// [`UNADMITTED`] bytes goes on only if `admit` lets it.
 pub(crate) async fn read(
     body: &mut Body,
     bounds: Bounds,
-    budget: &Budget,
-) -> Result<(Bytes, Share), Refusal> {
-    match tokio::time::timeout(bounds.time, collect(body, bounds.bytes, budget)).await {
+    share: &mut Share,
+    admit: &mut (dyn FnMut() -> Result<(), Refusal> + Send),
+) -> Result<Bytes, Refusal> {
+    match timeout(bounds.time, collect(body, bounds.bytes, share, admit)).await {
         Ok(read) => read,
         Err(_elapsed) => Err(Refusal::slow_body()),
     }
 }
 
-async fn collect(body: &mut Body, max: usize, budget: &Budget) -> Result<(Bytes, Share), Refusal> {
-    let mut share = budget.share();
+async fn collect(
+    body: &mut Body,
+    max: usize,
+    share: &mut Share,
+    admit: &mut (dyn FnMut() -> Result<(), Refusal> + Send),
+) -> Result<Bytes, Refusal> {
     // Most bodies arrive in one piece, which is passed on without a copy.
     let mut whole = Bytes::new();
     let mut pieces = BytesMut::new();
-    while let Some(data) = next(body).await? {
-        budget.grow(&mut share, data.len())?;
+    let mut pace: Option<Pace> = None;
+    while let Some(data) = paced(body, pace.as_ref()).await? {
+        share.grow(data.len())?;
         if share.bytes > max {
             return Err(Refusal::too_large(max));
+        }
+        if share.bytes > UNADMITTED {
+            admit()?;
+            pace.get_or_insert_with(Pace::new).went_on(data.len());
         }
         if share.bytes == data.len() {
             whole = data;
@@ -105,7 +186,34 @@ async fn collect(body: &mut Body, max: usize, budget: &Budget) -> Result<(Bytes,
         }
         pieces.extend_from_slice(&data);
     }
-    Ok((if pieces.is_empty() { whole } else { pieces.freeze() }, share))
+    Ok(if pieces.is_empty() { whole } else { pieces.freeze() })
+}
+
+/// How fast a long body comes.
+struct Pace {
+    until: Instant,
+    bytes: usize,
+}
+
+impl Pace {
+    fn new() -> Self {
+        Self { until: Instant::now() + PACE, bytes: 0 }
+    }
+
+    fn went_on(&mut self, bytes: usize) {
+        self.bytes += bytes;
+        if self.bytes >= PACE_BYTES {
+            *self = Self::new();
+        }
+    }
+}
+
+async fn paced(body: &mut Body, pace: Option<&Pace>) -> Result<Option<Bytes>, Refusal> {
+    let Some(pace) = pace else { return next(body).await };
+    match timeout_at(pace.until, next(body)).await {
+        Ok(data) => data,
+        Err(_elapsed) => Err(Refusal::slow_body()),
+    }
 }
 
 async fn next(body: &mut Body) -> Result<Option<Bytes>, Refusal> {
@@ -144,68 +252,10 @@ pub(crate) async fn discard(mut body: Body) {
             }
         }
     };
-    if tokio::time::timeout(DISCARD_FOR, reading).await.is_err() {
+    if timeout(DISCARD_FOR, reading).await.is_err() {
         tracing::debug!("the rest of a refused body did not come in time");
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const BOUNDS: Bounds = Bounds { bytes: 10, time: Duration::from_secs(5) };
-
-    fn body(pieces: &[&'static str]) -> Body {
-        let pieces: Vec<_> = pieces.iter().map(|it| Ok::<_, std::io::Error>(*it)).collect();
-        Body::from_stream(tokio_stream::iter(pieces))
-    }
-
-    #[tokio::test]
-    async fn what_is_read() {
-        let budget = Budget::new(100);
-        let check = async |pieces: &[&'static str], want: Result<&str, u16>| {
-            let read = read(&mut body(pieces), BOUNDS, &budget).await;
-            let found = read.map(|(bytes, share)| {
-                assert_eq!(share.bytes, bytes.len());
-                String::from_utf8(bytes.to_vec()).unwrap()
-            });
-            assert_eq!(found.map_err(|it| it.status.as_u16()), want.map(ToOwned::to_owned));
-        };
-        check(&[], Ok("")).await;
-        check(&["0123456789"], Ok("0123456789")).await;
-        check(&["01", "", "234", "56789"], Ok("0123456789")).await;
-        check(&["0123456789", "0"], Err(413)).await;
-        check(&["01234567890"], Err(413)).await;
-        assert_eq!(budget.used.load(Ordering::Relaxed), 0);
-    }
-
-    #[tokio::test]
-    async fn all_bodies_together_are_bounded() {
-        let budget = Budget::new(15);
-        let (_, share) = read(&mut body(&["0123456789"]), BOUNDS, &budget).await.unwrap();
-        let full = read(&mut body(&["0123456789"]), BOUNDS, &budget).await.unwrap_err();
-        assert_eq!(full.status.as_u16(), 503);
-        drop(share);
-        read(&mut body(&["0123456789"]), BOUNDS, &budget).await.unwrap();
-    }
-
-    #[tokio::test]
-    async fn a_body_that_does_not_come_is_not_awaited_for_ever() {
-        let mut body = Body::from_stream(tokio_stream::pending::<Result<Bytes, std::io::Error>>());
-        let bounds = Bounds { bytes: 10, time: Duration::from_millis(10) };
-        let slow = read(&mut body, bounds, &Budget::new(100)).await.unwrap_err();
-        assert_eq!(slow.status.as_u16(), 408);
-    }
-
-    #[test]
-    fn an_announced_body_is_refused_before_it_is_read() {
-        let check = |length: &'static str, ok: bool| {
-            let headers = HeaderMap::from_iter([(CONTENT_LENGTH, length.parse().unwrap())]);
-            assert_eq!(announced(&headers, 10).is_ok(), ok, "{length}");
-        };
-        check("10", true);
-        check("11", false);
-        check("18446744073709551615", false);
-        announced(&HeaderMap::new(), 10).unwrap();
-    }
-}
+mod tests;

@@ -8,8 +8,10 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::request::Parts;
+
+use tenants::{Load, Ticket};
 
 use crate::Inner;
 use crate::body::{self, Bounds, Share};
@@ -28,7 +30,12 @@ pub(crate) struct Call {
     /// The right to use the route, where the route as a whole has a scope.
     pub(crate) permit: Option<Permit>,
     pub(crate) head: Parts,
+    load: Arc<Load>,
 }
+
+/// A place among the tenant's requests, taken when it is first needed.
+#[derive(Debug, Default)]
+pub(crate) struct Place(Option<Ticket>);
 
 impl Call {
     /// Who calls, and may they use `route` at all. On a refusal no byte of the body was read.
@@ -39,9 +46,9 @@ impl Call {
     ) -> Result<(Self, Body), Box<Response>> {
         let (head, body) = request.into_parts();
         match known(front, route, &head) {
-            Ok((identity, principal, permit)) => {
+            Ok(Known { identity, principal, permit, load }) => {
                 let front = Arc::clone(front);
-                Ok((Self { front, identity, principal, permit, head }, body))
+                Ok((Self { front, identity, principal, permit, head, load }, body))
             }
             Err(refusal) => Err(Box::new(refuse(front, body, &refusal))),
         }
@@ -52,35 +59,73 @@ impl Call {
         self.front.auth.authorize(&self.principal, method.into())
     }
 
-    /// The whole body, or the response to one that is not JSON or not within the bounds.
+    /// The whole body, or the response to one that is not JSON or not within the bounds. A long
+    /// body is read only if `admit` lets it, which is asked more than once.
     pub(crate) async fn body(
         &self,
         mut body: Body,
         max: usize,
+        admit: &mut (dyn FnMut() -> Result<(), Refusal> + Send),
     ) -> Result<(Bytes, Share), Box<Response>> {
-        match self.read(&mut body, max).await {
-            Ok(read) => Ok(read),
-            Err(refusal) => Err(Box::new(refuse(&self.front, body, &refusal))),
-        }
+        let read = tokio::select! {
+            biased;
+            () = self.identity.seat.ended() => Err(Refusal::revoked()),
+            read = self.read(&mut body, max, admit) => read,
+        };
+        read.map_err(|refusal| Box::new(refuse(&self.front, body, &refusal)))
     }
 
-    async fn read(&self, body: &mut Body, max: usize) -> Result<(Bytes, Share), Refusal> {
+    async fn read(
+        &self,
+        body: &mut Body,
+        max: usize,
+        admit: &mut (dyn FnMut() -> Result<(), Refusal> + Send),
+    ) -> Result<(Bytes, Share), Refusal> {
         if !is_json(&self.head) {
             return Err(Refusal::not_json());
         }
         let limits = &self.front.limits;
         let bounds = Bounds { bytes: max.min(limits.body_bytes), time: limits.body_timeout };
-        body::announced(&self.head.headers, bounds.bytes)?;
-        body::read(body, bounds, &self.front.budget).await
+        if body::announced(&self.head.headers, bounds.bytes)? {
+            admit()?;
+        }
+        let mut share = self.share();
+        let whole = body::read(body, bounds, &mut share, admit).await?;
+        Ok((whole, share))
+    }
+
+    /// What the call takes of the memory for bodies and replies: nothing yet.
+    pub(crate) fn share(&self) -> Share {
+        self.front.budget.share(Arc::clone(&self.load))
     }
 
     /// A header of ours that a client may set.
     pub(crate) fn name(&self, header: &'static str) -> Result<String, Refusal> {
-        let Some(value) = self.head.headers.get(header) else { return Ok(String::new()) };
+        let Some(value) = only(&self.head, &HeaderName::from_static(header))? else {
+            return Ok(String::new());
+        };
         match value.to_str() {
             Ok(text) if text.len() <= MAX_NAME => Ok(text.to_owned()),
             Ok(_) | Err(_) => Err(Refusal::bad_header(header, MAX_NAME)),
         }
+    }
+}
+
+impl Place {
+    /// Takes the place, unless it is taken already.
+    pub(crate) fn take(&mut self, front: &Inner, permit: &Permit) -> Result<(), Refusal> {
+        if self.0.is_none() {
+            let ticket = front.tenants.admit(permit).map_err(|err| {
+                tracing::debug!(error = %types::Chain(&err), "a request was not admitted");
+                Refusal::from(&err)
+            })?;
+            self.0 = Some(ticket);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn ticket(self) -> Option<Ticket> {
+        self.0
     }
 }
 
@@ -92,13 +137,17 @@ pub(crate) fn refuse(front: &Inner, body: Body, refusal: &Refusal) -> Response {
     refusal.response()
 }
 
-fn known(
-    front: &Inner,
-    route: &'static Route,
-    head: &Parts,
-) -> Result<(Identity, Principal, Option<Permit>), Refusal> {
+/// What a request's head says of its caller.
+struct Known {
+    identity: Identity,
+    principal: Principal,
+    permit: Option<Permit>,
+    load: Arc<Load>,
+}
+
+fn known(front: &Inner, route: &'static Route, head: &Parts) -> Result<Known, Refusal> {
     let identity = head.extensions.get::<Identity>().cloned().ok_or_else(Refusal::no_room)?;
-    let principal = front.auth.authenticate(bearer(head), identity.peer)?;
+    let principal = front.auth.authenticate(bearer(head)?, identity.seat.peer)?;
     let permit = match route.scope {
         Some(scope) => {
             let action = Action { name: route.path, scope };
@@ -106,14 +155,23 @@ fn known(
         }
         None => None,
     };
-    Ok((identity, principal, permit))
+    let load = identity.seat.take(&principal, &front.tenants, front.limits.tenant_connections)?;
+    Ok(Known { identity, principal, permit, load })
 }
 
 /// The token that was presented. It goes no further than to `auth`.
-pub(crate) fn bearer(head: &Parts) -> Option<&str> {
-    let value = head.headers.get(AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+pub(crate) fn bearer(head: &Parts) -> Result<Option<&str>, Refusal> {
+    let Some(value) = only(head, &AUTHORIZATION)? else { return Ok(None) };
+    let token = value.to_str().ok().and_then(|value| value.split_once(' '));
+    let token = token.filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    Ok(token.map(|(_, token)| token.trim()))
+}
+
+/// The one field of this name: of two, a proxy before the gateway may have judged the other.
+fn only<'a>(head: &'a Parts, name: &HeaderName) -> Result<Option<&'a HeaderValue>, Refusal> {
+    let mut values = head.headers.get_all(name).iter();
+    let first = values.next();
+    if values.next().is_some() { Err(Refusal::repeated_header(name.as_str())) } else { Ok(first) }
 }
 
 /// Whether the body may be JSON: a client that does not say is believed.
@@ -135,7 +193,7 @@ mod tests {
     #[test]
     fn what_is_a_bearer() {
         let check = |value: &str, want: Option<&str>| {
-            assert_eq!(bearer(&head("authorization", value)), want, "{value}");
+            assert_eq!(bearer(&head("authorization", value)).unwrap(), want, "{value}");
         };
         check("Bearer a", Some("a"));
         check("bearer a", Some("a"));
@@ -144,6 +202,9 @@ mod tests {
         check("Bearer", None);
         check("Basic a", None);
         check("a", None);
+        let mut two = head("authorization", "Bearer a");
+        two.headers.append(AUTHORIZATION, HeaderValue::from_static("Bearer a"));
+        assert_eq!(bearer(&two).unwrap_err().status.as_u16(), 400);
     }
 
     #[test]

@@ -2,7 +2,6 @@
 //! reply has, and the figures.
 
 use std::convert::Infallible;
-use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -18,6 +17,7 @@ use tower::Service as _;
 use crate::Inner;
 use crate::identity::Identity;
 use crate::metrics::Running;
+use crate::seat::Seat;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -26,7 +26,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(crate) struct Edge {
     pub(crate) front: Arc<Inner>,
     pub(crate) router: Router,
-    pub(crate) peer: IpAddr,
+    pub(crate) seat: Arc<Seat>,
 }
 
 impl hyper::service::Service<Request<Incoming>> for Edge {
@@ -37,7 +37,7 @@ impl hyper::service::Service<Request<Incoming>> for Edge {
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let mut running = self.front.metrics.begin(request.uri().path());
         let id = self.front.ids.next();
-        request.extensions_mut().insert(Identity { id: id.clone(), peer: self.peer });
+        request.extensions_mut().insert(Identity { id: id.clone(), seat: Arc::clone(&self.seat) });
         let response = self.router.clone().call(request);
         Box::pin(async move {
             let mut response = response.await?;

@@ -1,10 +1,12 @@
 //! What a request is called in every log and reply, and where it came from.
 
 use std::hash::{BuildHasher as _, RandomState};
-use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::HeaderValue;
+
+use crate::seat::Seat;
 
 /// Makes request ids: keyed hashes of a counter, so that they are all different, cost no system
 /// call, and tell a tenant nothing of how many requests others make.
@@ -19,8 +21,8 @@ pub(crate) struct Ids {
 pub(crate) struct Identity {
     /// The request's id.
     pub(crate) id: HeaderValue,
-    /// The address at the far end of the connection; what a proxy claims is not believed.
-    pub(crate) peer: IpAddr,
+    /// The connection on which it came.
+    pub(crate) seat: Arc<Seat>,
 }
 
 impl Ids {

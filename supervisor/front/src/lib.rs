@@ -11,11 +11,14 @@ mod identity;
 mod listener;
 mod metrics;
 mod openai;
+mod outflow;
+mod peers;
 mod probes;
 mod readiness;
 mod relay;
 mod reply;
 mod rpc;
+mod seat;
 mod stack;
 
 use std::sync::Arc;
@@ -30,6 +33,7 @@ use tokio::net::TcpListener;
 use body::Budget;
 use identity::Ids;
 use metrics::Metrics;
+use peers::Peers;
 
 pub use readiness::Readiness;
 
@@ -53,15 +57,24 @@ pub struct Limits {
     pub header_bytes: usize,
     /// Bytes of one body.
     pub body_bytes: usize,
-    /// Bytes of all bodies that are being read or wait for their worker.
+    /// Bytes of all bodies that are being read or wait for their worker, and of replies that wait
+    /// for their client.
     pub buffered_bytes: usize,
+    /// Of these, the bytes of one tenant, which may also have no more than is left for the others.
+    pub tenant_buffered_bytes: usize,
     /// Connections at once.
     pub connections: usize,
+    /// Of these, those from one address, or from one /64 of IPv6.
+    pub peer_connections: usize,
+    /// Of these, those whose latest request was of one tenant.
+    pub tenant_connections: usize,
     /// From the moment in which a request could begin to the end of its head; also how long a
     /// connection may be idle.
     pub header_timeout: Duration,
     /// From the first byte of a body to its last.
     pub body_timeout: Duration,
+    /// How long a client may take nothing of a reply that is there for it.
+    pub write_timeout: Duration,
     /// How long requests may go on after the gateway was asked to stop.
     pub drain: Duration,
 }
@@ -72,9 +85,13 @@ impl Default for Limits {
             header_bytes: 64 << 10,
             body_bytes: runtime::limits::MAX_BODY,
             buffered_bytes: 256 << 20,
+            tenant_buffered_bytes: 64 << 20,
             connections: 8192,
+            peer_connections: 2048,
+            tenant_connections: 2048,
             header_timeout: Duration::from_secs(30),
             body_timeout: Duration::from_mins(1),
+            write_timeout: Duration::from_secs(30),
             drain: Duration::from_secs(20),
         }
     }
@@ -93,6 +110,7 @@ struct Inner {
     budget: Budget,
     ids: Ids,
     metrics: Arc<Metrics>,
+    peers: Arc<Peers>,
     /// Owns what is read and thrown away after a refusal.
     discards: Tasks,
 }
@@ -101,13 +119,14 @@ impl Front {
     /// Puts the parts together; listens nowhere yet.
     pub fn new(parts: Parts, registry: &mut Registry) -> Self {
         Self(Arc::new(Inner {
-            budget: Budget::new(parts.limits.buffered_bytes),
+            budget: Budget::new(parts.limits.buffered_bytes, parts.limits.tenant_buffered_bytes),
             auth: parts.auth,
             tenants: parts.tenants,
-            limits: parts.limits,
             readiness: parts.readiness,
             ids: Ids::default(),
             metrics: Arc::new(Metrics::register(registry)),
+            peers: Arc::new(Peers::new(parts.limits.peer_connections)),
+            limits: parts.limits,
             discards: Tasks::default(),
         }))
     }

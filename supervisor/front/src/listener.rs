@@ -13,11 +13,17 @@ use runtime::Tasks;
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::edge::Edge;
+use crate::outflow::Outflow;
+use crate::peers::Held;
+use crate::seat::{Quiet, Seat, Watch};
 use crate::{Inner, stack};
 
 /// How long nothing is accepted after the system refused to: it has no descriptors left, and would
 /// refuse again at once.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// How long a client whose token has ended may take to read why.
+const LAST_WORD: Duration = Duration::from_secs(2);
 
 /// The smallest bound on a head that hyper takes.
 const MIN_HEADER_BYTES: usize = 8 << 10;
@@ -38,8 +44,8 @@ pub(crate) async fn serve(front: &Arc<Inner>, listener: TcpListener, tasks: &Tas
         };
         match accepted {
             Ok((stream, peer)) => {
-                let edge =
-                    Edge { front: Arc::clone(front), router: router.clone(), peer: peer.ip() };
+                let seat = Arc::new(Seat::new(peer.ip()));
+                let edge = Edge { front: Arc::clone(front), router: router.clone(), seat };
                 take(edge, stream, peer, &connections);
             }
             Err(err) => {
@@ -63,59 +69,89 @@ async fn pause() {
 }
 
 fn take(edge: Edge, stream: TcpStream, peer: SocketAddr, connections: &Tasks) {
-    let metrics = &edge.front.metrics;
-    let open = usize::try_from(metrics.connections.get()).unwrap_or(0);
-    if open >= edge.front.limits.connections {
-        metrics.turned_away.inc();
+    let Some(open) = Open::new(&edge.front, &edge.seat) else {
+        edge.front.metrics.turned_away.inc();
         if let Err(err) = stream.try_write(TURNED_AWAY) {
             tracing::debug!(error = %types::Chain(&err), "a connection was turned away in silence");
         }
         return;
-    }
+    };
     if let Err(err) = stream.set_nodelay(true) {
         tracing::debug!(error = %types::Chain(&err), "no TCP_NODELAY");
     }
-    let open = Open(Arc::clone(&edge.front));
-    open.0.metrics.connections.inc();
     let scope = connections.clone();
     drop(connections.spawn(async move {
-        drive(edge, stream, peer, &scope).await;
+        drive(edge, stream, peer, scope).await;
         drop(open);
     }));
 }
 
 /// One connection, in the figures while it lives.
-struct Open(Arc<Inner>);
+struct Open {
+    front: Arc<Inner>,
+    _held: Held,
+}
 
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.metrics.connections.dec();
+impl Open {
+    /// None where there are too many, of all or of this one's address.
+    fn new(front: &Arc<Inner>, seat: &Seat) -> Option<Self> {
+        let connections = &front.metrics.connections;
+        let open = usize::try_from(connections.get()).unwrap_or(0);
+        if open >= front.limits.connections {
+            return None;
+        }
+        let held = front.peers.hold(seat.peer)?;
+        connections.inc();
+        Some(Self { front: Arc::clone(front), _held: held })
     }
 }
 
-async fn drive(edge: Edge, stream: TcpStream, peer: SocketAddr, scope: &Tasks) {
-    let limits = edge.front.limits.clone();
-    let header_bytes = limits.header_bytes.max(MIN_HEADER_BYTES);
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_timeout)
-        .max_header_size(header_bytes)
-        .max_buf_size(header_bytes)
-        .serve_connection(TokioIo::new(stream), edge);
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.front.metrics.connections.dec();
+    }
+}
+
+async fn drive(edge: Edge, stream: TcpStream, peer: SocketAddr, scope: Tasks) {
+    let limits = &edge.front.limits;
+    let (drain, header_bytes) = (limits.drain, limits.header_bytes.max(MIN_HEADER_BYTES));
+    let seat = Arc::clone(&edge.seat);
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout);
+    builder.max_header_size(header_bytes).max_buf_size(header_bytes);
+    let stream = TokioIo::new(Outflow::new(stream, limits.write_timeout));
+    let connection = builder.serve_connection(stream, edge);
     tokio::pin!(connection);
-    let ended = tokio::select! {
-        ended = &mut connection => ended,
-        () = scope.stopping() => {
-            connection.as_mut().graceful_shutdown();
-            match tokio::time::timeout(limits.drain, connection).await {
-                Ok(ended) => ended,
+    // The connection comes first: a request must have said whose it is before that is watched.
+    let mut watch = Watch::new(Arc::clone(&seat));
+    let stopping = tokio::select! {
+        biased;
+        ended = &mut connection => return report(peer, ended),
+        () = Quiet::new(async move { scope.stopping().await }) => true,
+        () = &mut watch => false,
+    };
+    connection.as_mut().graceful_shutdown();
+    if stopping {
+        tokio::select! {
+            biased;
+            ended = tokio::time::timeout(drain, &mut connection) => match ended {
+                Ok(ended) => return report(peer, ended),
                 Err(_elapsed) => {
                     tracing::info!(%peer, "a connection outlasted the drain and was cut");
-                    Ok(())
+                    return;
                 }
-            }
+            },
+            () = &mut watch => {}
         }
-    };
+    }
+    seat.end();
+    match tokio::time::timeout(LAST_WORD, connection).await {
+        Ok(ended) => report(peer, ended),
+        Err(_elapsed) => tracing::debug!(%peer, "a connection outlasted its token and was cut"),
+    }
+}
+
+fn report(peer: SocketAddr, ended: hyper::Result<()>) {
     if let Err(err) = ended {
         tracing::debug!(%peer, error = %types::Chain(&err), "connection ended");
     }

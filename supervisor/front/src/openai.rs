@@ -1,13 +1,13 @@
 //! The `OpenAI`-compatible surface: the body goes to the tenant's worker as it came, and what the
 //! worker answers goes back as it comes.
 
+use auth::Permit;
 use axum::body::Body;
 use axum::extract::{FromRequestParts as _, Path};
 use axum::response::Response;
-use bytes::Bytes;
 use proto::worker::{Route, ServeRequest};
 
-use crate::call::Call;
+use crate::call::{Call, Place};
 use crate::relay;
 use crate::reply::Refusal;
 
@@ -21,48 +21,60 @@ const AGENT: [&str; 2] = ["x-openclaw-agent-id", "x-openclaw-agent"];
 const MAX_MODEL: usize = 512;
 
 /// `POST /v1/chat/completions`.
-pub(crate) async fn chat(call: Call, body: Body) -> Response {
-    let (body, share) = match call.body(body, call.front.limits.body_bytes).await {
+pub(crate) async fn chat(mut call: Call, body: Body) -> Response {
+    let Some(permit) = call.permit.take() else { return Refusal::no_answer().response() };
+    let mut place = Place::default();
+    let admit = &mut || place.take(&call.front, &permit);
+    let (body, share) = match call.body(body, call.front.limits.body_bytes, admit).await {
         Ok(read) => read,
         Err(response) => return *response,
     };
-    let response = serve(call, Route::ChatCompletions, body, String::new()).await;
+    let asked = ServeRequest { body, ..of(Route::ChatCompletions) };
+    let response = serve(&call, &permit, place, asked).await;
     // The worker has its copy by now, so the body no longer counts.
     drop(share);
-    response
+    response.unwrap_or_else(|refusal| refusal.response())
 }
 
 /// `GET /v1/models`.
 pub(crate) async fn models(call: Call, _: Body) -> Response {
-    serve(call, Route::Models, Bytes::new(), String::new()).await
+    bare(call, of(Route::Models)).await
 }
 
 /// `GET /v1/models/{id}`.
 pub(crate) async fn model(mut call: Call, _: Body) -> Response {
     match Path::<String>::from_request_parts(&mut call.head, &()).await {
         Ok(Path(model)) if model.len() <= MAX_MODEL => {
-            serve(call, Route::Model, Bytes::new(), model).await
+            bare(call, ServeRequest { model, ..of(Route::Model) }).await
         }
         Ok(_) | Err(_) => Refusal::bad_path().response(),
     }
 }
 
-async fn serve(mut call: Call, route: Route, body: Bytes, model: String) -> Response {
+fn of(route: Route) -> ServeRequest {
+    ServeRequest { route: route.into(), ..ServeRequest::default() }
+}
+
+/// A request without a body.
+async fn bare(mut call: Call, asked: ServeRequest) -> Response {
     let Some(permit) = call.permit.take() else { return Refusal::no_answer().response() };
-    let names = call.name(SESSION_KEY).and_then(|key| Ok((key, agent(&call)?)));
-    let (session_key, agent) = match names {
-        Ok(names) => names,
-        Err(refusal) => return refusal.response(),
-    };
-    let request = ServeRequest {
-        route: route.into(),
-        body,
-        session_key,
-        agent,
-        model,
-        request_id: call.identity.id().to_owned(),
-    };
-    relay::answer(&call.front.tenants, permit, request).await
+    let response = serve(&call, &permit, Place::default(), asked).await;
+    response.unwrap_or_else(|refusal| refusal.response())
+}
+
+async fn serve(
+    call: &Call,
+    permit: &Permit,
+    mut place: Place,
+    asked: ServeRequest,
+) -> Result<Response, Refusal> {
+    let session_key = call.name(SESSION_KEY)?;
+    let agent = agent(call)?;
+    let request_id = call.identity.id().to_owned();
+    place.take(&call.front, permit)?;
+    let ticket = place.ticket().ok_or_else(Refusal::no_answer)?;
+    let request = ServeRequest { session_key, agent, request_id, ..asked };
+    relay::answer(&call.front.tenants, &call.identity.seat, ticket, request).await
 }
 
 fn agent(call: &Call) -> Result<String, Refusal> {

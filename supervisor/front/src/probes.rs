@@ -48,8 +48,8 @@ pub(crate) async fn ready(State(front): State<Arc<Inner>>, request: Request) -> 
 fn is_known(front: &Inner, request: Request) -> bool {
     let (head, _) = request.into_parts();
     let Some(identity) = head.extensions.get::<Identity>() else { return false };
-    let Some(token) = bearer(&head) else { return false };
-    front.auth.authenticate(Some(token), identity.peer).is_ok()
+    let Ok(Some(token)) = bearer(&head) else { return false };
+    front.auth.authenticate(Some(token), identity.seat.peer).is_ok()
 }
 
 fn reply(status: StatusCode, body: Vec<u8>) -> Response {

@@ -2,9 +2,9 @@
 //! client, the worker or the token goes away.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
-use auth::{Permit, Principal};
 use axum::body::Body;
 use axum::response::Response;
 use bytes::{Bytes, BytesMut};
@@ -12,10 +12,11 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{HeaderName, StatusCode};
 use hyper::body::Frame;
 use proto::worker::{Head, ServePart, ServeRequest};
-use tenants::{Reply, Tenants};
+use tenants::{Reply, Tenants, Ticket};
 use tokio_stream::Stream as _;
 
 use crate::reply::{JSON, Refusal};
+use crate::seat::Seat;
 
 /// Bytes of a reply that are kept back so that it leaves whole, with its length.
 const MAX_WHOLE: usize = 1 << 20;
@@ -23,13 +24,10 @@ const MAX_WHOLE: usize = 1 << 20;
 /// Tells proxies of one widespread kind not to hold events back.
 const ACCEL: HeaderName = HeaderName::from_static("x-accel-buffering");
 
-/// Resolves when the caller's token no longer holds.
-type Revoked = Pin<Box<dyn Future<Output = ()> + Send>>;
-
 /// A reply whose parts are passed on.
 struct Relay {
     reply: Reply,
-    revoked: Revoked,
+    seat: Arc<Seat>,
     /// What was read before the response began.
     first: Option<Bytes>,
     events: bool,
@@ -42,35 +40,32 @@ struct Relay {
 struct Broken;
 
 /// Asks the worker and answers with what it says.
-pub(crate) async fn answer(tenants: &Tenants, permit: Permit, request: ServeRequest) -> Response {
-    let mut revoked = revoked(permit.principal().clone());
-    let begun = tokio::select! {
+pub(crate) async fn answer(
+    tenants: &Tenants,
+    seat: &Arc<Seat>,
+    ticket: Ticket,
+    request: ServeRequest,
+) -> Result<Response, Refusal> {
+    let (head, first, reply) = tokio::select! {
         biased;
-        begun = begin(tenants, &permit, request) => begun,
-        () = &mut revoked => Err(Refusal::revoked()),
+        () = seat.ended() => return Err(Refusal::revoked()),
+        begun = begin(tenants, ticket, request) => begun?,
     };
-    let answered = match begun {
-        Ok((head, first, reply)) if head.event_stream => Ok(stream(
-            &head,
-            Relay { reply, revoked, first: Some(first), events: true, over: false },
-        )),
-        Ok((head, first, reply)) => whole(&head, first, reply, revoked).await,
-        Err(refusal) => Err(refusal),
-    };
-    answered.unwrap_or_else(|refusal| refusal.response())
-}
-
-fn revoked(principal: Principal) -> Revoked {
-    Box::pin(async move { principal.revoked().await })
+    let seat = Arc::clone(seat);
+    if head.event_stream {
+        let relay = Relay { reply, seat, first: Some(first), events: true, over: false };
+        return Ok(stream(&head, relay));
+    }
+    whole(&head, first, reply, seat).await
 }
 
 /// Up to the first part, which carries the head.
 async fn begin(
     tenants: &Tenants,
-    permit: &Permit,
+    ticket: Ticket,
     request: ServeRequest,
 ) -> Result<(Head, Bytes, Reply), Refusal> {
-    let mut reply = tenants.serve(permit, request).await.map_err(|err| failed(&err))?;
+    let mut reply = tenants.serve(ticket, request).await.map_err(|err| failed(&err))?;
     match reply.next().await {
         Some(Ok(ServePart { head: Some(head), data })) => Ok((head, data, reply)),
         Some(Ok(ServePart { head: None, data: _ })) | None => Err(Refusal::no_answer()),
@@ -89,14 +84,14 @@ async fn whole(
     head: &Head,
     first: Bytes,
     mut reply: Reply,
-    mut revoked: Revoked,
+    seat: Arc<Seat>,
 ) -> Result<Response, Refusal> {
     let mut data = Pieces { whole: first, more: BytesMut::new() };
     loop {
         let part = tokio::select! {
             biased;
+            () = seat.ended() => return Err(Refusal::revoked()),
             part = reply.next() => part,
-            () = &mut revoked => return Err(Refusal::revoked()),
         };
         match part {
             None => return Ok(response(head, JSON, Body::from(data.join()))),
@@ -105,7 +100,7 @@ async fn whole(
         }
         if data.len() > MAX_WHOLE {
             let first = Some(data.join());
-            let rest = Relay { reply, revoked, first, events: false, over: false };
+            let rest = Relay { reply, seat, first, events: false, over: false };
             return Ok(response(head, JSON, Body::new(rest)));
         }
     }
@@ -169,24 +164,25 @@ impl hyper::body::Body for Relay {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        if self.over {
+            return Poll::Ready(None);
+        }
+        // Before anything that is there to be sent, or a worker that always has more would have
+        // the last word.
+        if self.seat.is_ended() {
+            return self.break_off(&Refusal::revoked());
+        }
         if let Some(first) = self.first.take()
             && !first.is_empty()
         {
             return Poll::Ready(Some(Ok(Frame::data(first))));
         }
-        if self.over {
-            return Poll::Ready(None);
-        }
         loop {
-            return match Pin::new(&mut self.reply).poll_next(cx) {
-                Poll::Ready(Some(Ok(part))) if part.data.is_empty() => continue,
-                Poll::Ready(Some(Ok(part))) => Poll::Ready(Some(Ok(Frame::data(part.data)))),
-                Poll::Ready(None) => Poll::Ready(None),
-                Poll::Ready(Some(Err(err))) => self.break_off(&failed(&err)),
-                Poll::Pending => match self.revoked.as_mut().poll(cx) {
-                    Poll::Ready(()) => self.break_off(&Refusal::revoked()),
-                    Poll::Pending => Poll::Pending,
-                },
+            return match ready!(Pin::new(&mut self.reply).poll_next(cx)) {
+                Some(Ok(part)) if part.data.is_empty() => continue,
+                Some(Ok(part)) => Poll::Ready(Some(Ok(Frame::data(part.data)))),
+                None => Poll::Ready(None),
+                Some(Err(err)) => self.break_off(&failed(&err)),
             };
         }
     }

@@ -5,11 +5,14 @@ use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use http::StatusCode;
-use http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde::Serialize;
 
 /// The type of every reply that is one JSON document.
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// The code of the one refusal after which the connection cannot go on.
+const TOO_MANY_CONNECTIONS: &str = "too_many_connections";
 
 /// A request that is not answered as asked. The message is public.
 #[derive(Debug, PartialEq, Eq)]
@@ -82,6 +85,19 @@ impl Refusal {
         Self { retry_after_s: Some(1), ..full }
     }
 
+    /// One tenant holds as many connections as one may.
+    pub(crate) fn too_many_connections(max: usize) -> Self {
+        let message = format!("the tenant has {max} connections open, and may have no more");
+        let many = Self::new(StatusCode::TOO_MANY_REQUESTS, TOO_MANY_CONNECTIONS, message);
+        Self { retry_after_s: Some(1), ..many }
+    }
+
+    /// More than one field where the gateway and a proxy before it could choose differently.
+    pub(crate) fn repeated_header(name: &str) -> Self {
+        let message = format!("{name} must be given once");
+        Self::new(StatusCode::BAD_REQUEST, "invalid_header", message)
+    }
+
     /// The worker answered with something that is no answer.
     pub(crate) fn no_answer() -> Self {
         let message = "the tenant's worker gave no answer";
@@ -116,6 +132,9 @@ impl Refusal {
         }
         if let Some(seconds) = self.retry_after_s {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if self.code == TOO_MANY_CONNECTIONS {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response
     }

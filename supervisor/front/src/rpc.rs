@@ -14,6 +14,7 @@ use proto::worker::{CallReply, CallRequest};
 use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::body::Share;
 use crate::call::Call;
 use crate::reply::JSON;
 
@@ -23,29 +24,40 @@ const MAX_BATCH: usize = 64;
 /// Bytes of one body; methods take settings and names, not files.
 const MAX_BODY: usize = 4 << 20;
 
+/// Bytes of all answers to one batch. What a method gives fits alone, so a client that is told that
+/// there is no room asks again in smaller batches.
+const MAX_ANSWERS: usize = 4 << 20;
+
 /// The longest id, in bytes; it comes back in the reply.
 const MAX_ID: usize = 256;
 
 /// Handles one body. Without a request that wants an answer there is none.
 pub(crate) async fn calls(call: Call, body: Body) -> Response {
-    let (body, share) = match call.body(body, MAX_BODY).await {
+    // Each method is admitted for itself, so the body takes no place of its own.
+    let (body, mut share) = match call.body(body, MAX_BODY, &mut || Ok(())).await {
         Ok(read) => read,
         Err(response) => return *response,
     };
-    let answer = answer(&call, &body).await;
-    drop(share);
-    let mut response = Response::new(Body::empty());
-    match answer {
-        Some(answer) => {
-            *response.body_mut() = Body::from(answer);
+    let answered = match answer(&call, &body, &mut share).await {
+        Some(answer) => share.reply(answer).map(Some),
+        None => Ok(None),
+    };
+    match answered {
+        Ok(Some(body)) => {
+            let mut response = Response::new(body);
             response.headers_mut().insert(CONTENT_TYPE, JSON);
+            response
         }
-        None => *response.status_mut() = StatusCode::NO_CONTENT,
+        Ok(None) => {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::NO_CONTENT;
+            response
+        }
+        Err(refusal) => refusal.response(),
     }
-    response
 }
 
-async fn answer(call: &Call, body: &[u8]) -> Option<Vec<u8>> {
+async fn answer(call: &Call, body: &[u8], share: &mut Share) -> Option<Vec<u8>> {
     if !body.trim_ascii_start().starts_with(b"[") {
         return match serde_json::from_slice::<&RawValue>(body) {
             Ok(request) => one(call, request).await,
@@ -57,18 +69,60 @@ async fn answer(call: &Call, body: &[u8]) -> Option<Vec<u8>> {
         Ok(_) => return Some(refused(None, &ApiError::invalid("the batch is empty"))),
         Err(err) => return Some(refused(None, &ApiError::invalid(format!("no batch: {err}")))),
     };
-    let mut answers = Vec::new();
+    let mut answers = Answers::default();
     for request in batch {
-        if let Some(answer) = one(call, request).await {
-            answers.push(if answers.is_empty() { b'[' } else { b',' });
-            answers.extend_from_slice(&answer);
+        if answers.full {
+            answers.refuse(request);
+        } else if let Some(answer) = one(call, request).await {
+            answers.push(request, &answer, share);
         }
     }
-    if answers.is_empty() {
-        return None;
+    answers.join()
+}
+
+/// The answers to a batch, up to [`MAX_ANSWERS`] bytes.
+#[derive(Default)]
+struct Answers {
+    bytes: Vec<u8>,
+    full: bool,
+}
+
+impl Answers {
+    /// Takes an answer, or says in its place that there is no room for it.
+    fn push(&mut self, request: &RawValue, answer: &[u8], share: &mut Share) {
+        let fits = self.bytes.len() + answer.len() <= MAX_ANSWERS;
+        if fits && share.grow(answer.len()).is_ok() {
+            self.add(answer);
+        } else {
+            self.full = true;
+            self.refuse(request);
+        }
     }
-    answers.push(b']');
-    Some(answers)
+
+    /// The answer to a request that comes when there is no room for more; a notification has none.
+    fn refuse(&mut self, request: &RawValue) {
+        match parse(request) {
+            Ok(Request { id: None, .. }) => {}
+            Ok(request) => {
+                let message = "the answers to this batch are too large together";
+                self.add(&refused(request.id, &ApiError::new(Code::ResourceExhausted, message)));
+            }
+            Err(err) => self.add(&refused(None, &err)),
+        }
+    }
+
+    fn add(&mut self, answer: &[u8]) {
+        self.bytes.push(if self.bytes.is_empty() { b'[' } else { b',' });
+        self.bytes.extend_from_slice(answer);
+    }
+
+    fn join(mut self) -> Option<Vec<u8>> {
+        if self.bytes.is_empty() {
+            return None;
+        }
+        self.bytes.push(b']');
+        Some(self.bytes)
+    }
 }
 
 /// The answer to one request; a notification has none.
@@ -119,15 +173,17 @@ async fn run(call: &Call, request: &Request<'_>) -> Result<Bytes, ApiError> {
             ServedBy::Worker => {
                 let params = Bytes::copy_from_slice(params.as_bytes());
                 let request = CallRequest { method: method.name.to_owned(), params };
-                let reply = call.front.tenants.call(&permit, request).await;
+                let tenants = &call.front.tenants;
+                let ticket = tenants.admit(&permit).map_err(|err| failed(&err))?;
+                let reply = tenants.call(ticket, request).await;
                 reply.map_err(|err| failed(&err)).and_then(outcome)
             }
         }
     };
     tokio::select! {
         biased;
+        () = call.identity.seat.ended() => Err(denied(Denied::Ended)),
         done = done => done,
-        () = call.principal.revoked() => Err(denied(Denied::Ended)),
     }
 }
 
@@ -201,7 +257,10 @@ impl<'de> Visitor<'de> for Requests {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::body::Budget;
 
     #[test]
     fn what_is_a_request() {
@@ -221,6 +280,42 @@ mod tests {
         check("1", false);
         let long = format!(r#"{{"jsonrpc":"2.0","id":"{}","method":"health"}}"#, "a".repeat(300));
         check(&long, false);
+    }
+
+    #[test]
+    fn the_answers_to_a_batch_are_bounded_together() {
+        let budget = Budget::new(64 << 20, 64 << 20);
+        let request = |id: usize| {
+            let text = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"health"}}"#);
+            RawValue::from_string(text).unwrap()
+        };
+        let large = format!("\"{}\"", "x".repeat(1 << 20));
+        let (mut answers, mut share) = (Answers::default(), budget.share(Arc::default()));
+        for id in 0..3 {
+            answers.push(&request(id), large.as_bytes(), &mut share);
+            assert!(!answers.full);
+        }
+        for id in 3..64 {
+            answers.push(&request(id), large.as_bytes(), &mut share);
+            assert!(answers.full);
+        }
+        let note = r#"{"jsonrpc":"2.0","method":"health"}"#.to_owned();
+        answers.refuse(&RawValue::from_string(note).unwrap());
+        let joined = answers.join().unwrap();
+        assert!(joined.len() < MAX_ANSWERS);
+        let joined: Vec<serde_json::Value> = serde_json::from_slice(&joined).unwrap();
+        assert_eq!(joined.len(), 64);
+        for (id, answer) in joined.iter().enumerate().skip(3) {
+            assert_eq!(answer["id"], id);
+            assert!(answer["error"]["message"].as_str().unwrap().contains("too large"));
+        }
+
+        let small = Budget::new(3 << 20, 3 << 20);
+        let (mut answers, mut share) = (Answers::default(), small.share(Arc::default()));
+        for id in 0..3 {
+            answers.push(&request(id), large.as_bytes(), &mut share);
+        }
+        assert!(answers.full, "the gateway has no room for the third");
     }
 
     #[test]

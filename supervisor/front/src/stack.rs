@@ -1,12 +1,15 @@
 //! The way of a request, from the outside in, each step with the reason why it stands there.
 //!
-//! 1. `listener`: connections, heads and their times are bounded before anything is parsed.
+//! 1. `listener`: connections, heads and their times are bounded before anything is parsed, each
+//!    address's connections too (`peers`); who takes nothing of a reply is cut (`outflow`).
 //! 2. `edge`: id, headers and figures; outside of the routes, so that 404 and 405 have them too.
 //! 3. path and verb: the table below; a wrong one costs neither a token check nor a byte of body.
 //! 4. `call`: token, then scope, from the head alone, so that a stranger's body is never kept.
-//! 5. `body`: bounded in size, time and sum, once it is known whose it is.
-//! 6. `tenants`: rate and concurrency of the tenant, then its worker.
-//! 7. `relay`: what the worker answers, as it comes.
+//! 5. `seat`: the connection is the caller's tenant's from here on, and ends with the token.
+//! 6. `tenants`: rate and concurrency of the tenant; for a short body after it has come, for a long
+//!    one before it takes memory.
+//! 7. `body`: bounded in size, time, and sum of its tenant and of all; then the worker.
+//! 8. `relay`: what the worker answers, as it comes.
 
 use std::sync::Arc;
 

@@ -80,8 +80,14 @@ impl Client {
         Self { connector, origin, path, headers, connect, idle: Mutex::default() }
     }
 
-    /// Sends `body`. Nothing is sent that is not covered by a hold.
-    pub(crate) async fn send(&self, _covered: &Hold, body: Bytes) -> Result<Answer, Failure> {
+    /// Sends `body`. Nothing is sent that is not covered by a hold. `again` is set where it had to be
+    /// sent a second time and the provider may have worked on the first.
+    pub(crate) async fn send(
+        &self,
+        _covered: &Hold,
+        body: Bytes,
+        again: &mut bool,
+    ) -> Result<Answer, Failure> {
         while let Some(mut link) = self.take() {
             if !link.is_usable().await {
                 continue;
@@ -90,7 +96,10 @@ impl Client {
             // says nothing about the server, so it does not count as an attempt.
             match link.exchange(self.request(body.clone())).await {
                 Ok(response) => return Ok(Answer::new(response, link)),
-                Err(err) => tracing::debug!(error = %types::Chain(&err), "kept connection broke"),
+                Err(err) => {
+                    tracing::debug!(error = %types::Chain(&err), "kept connection broke");
+                    *again = !err.is_canceled();
+                }
             }
             break;
         }

@@ -232,6 +232,11 @@ pub(crate) fn refused(refusal: &ledger::Refusal) -> Status {
     status(Code::ResourceExhausted, refusal.to_string(), Some(refusal.retry_after_s))
 }
 
+/// Too much of one tenant is under way at this moment.
+pub(crate) fn busy(message: &str) -> Status {
+    status(Code::ResourceExhausted, message.to_owned(), Some(1))
+}
+
 fn status(code: Code, message: String, retry_after_s: Option<u64>) -> Status {
     let mut status = Status::new(code, message);
     if let Some(seconds) = retry_after_s {

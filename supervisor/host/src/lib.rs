@@ -10,6 +10,7 @@ mod config;
 mod discover;
 mod estimate;
 mod failure;
+mod intake;
 mod json;
 mod llm;
 mod meter;
@@ -22,7 +23,6 @@ use std::sync::Arc;
 
 use ledger::Account;
 use prometheus_client::registry::Registry;
-use proto::host::llm_server::LlmServer;
 use runtime::Tasks;
 use types::Clock;
 
@@ -30,6 +30,7 @@ use catalog::Catalog;
 
 pub use config::{Config, Error, Kind, Model, Provider, Timeouts};
 pub use discover::{DiscoverError, list_models};
+pub use intake::Intake;
 pub use llm::Llm;
 pub use reply::Reply;
 
@@ -72,9 +73,7 @@ impl Host {
     }
 
     /// The power to call models, counted on `account`, to be served on one worker's pair.
-    pub fn llm(&self, account: Arc<Account>) -> LlmServer<Llm> {
-        LlmServer::new(Llm::new(Arc::clone(&self.0), account))
-            .max_decoding_message_size(runtime::limits::MAX_MESSAGE)
-            .max_encoding_message_size(runtime::limits::MAX_MESSAGE)
+    pub fn llm(&self, account: Arc<Account>) -> Intake {
+        Intake::new(Llm::new(Arc::clone(&self.0), account))
     }
 }

@@ -57,6 +57,9 @@ impl Llm {
     }
 
     async fn answer(&self, request: &LlmRequest) -> Result<Reply, Status> {
+        if !is_request_id(&request.request_id) {
+            return Err(Status::invalid_argument("the request id is not one of the gateway's"));
+        }
         let Some(targets) = self.inner.catalog.resolve(&request.model) else {
             return Err(Status::not_found("there is no such model"));
         };
@@ -75,14 +78,7 @@ impl Llm {
 
     /// One model of one provider, several times where that may help.
     async fn ask(&self, target: &Arc<Target>, call: &Call<'_>) -> Result<Reply, Miss> {
-        let asked = call.request.params.as_ref().and_then(|it| it.max_tokens);
-        let now = self.inner.clock.now();
-        let mut meter = Meter::reserve(&self.account, now, target, call.input, asked)
-            .map_err(|refusal| Miss::Final(refused(&refusal)))?;
-        let mut matter = Matter::new(target, call.request, meter.max_tokens()).map_err(|err| {
-            target.metrics.count(Outcome::Invalid);
-            Miss::Final(Status::invalid_argument(err.to_string()))
-        })?;
+        let (mut matter, mut meter) = self.prepare(target, call)?;
         let mut tried = 1;
         loop {
             let (failure, after) = match self.attempt(&mut matter, meter, call).await {
@@ -92,13 +88,39 @@ impl Llm {
             meter = after;
             meter.failed(&failure);
             log(&failure, target, &call.request.request_id, tried);
-            match failure.next() {
+            let wait = match failure.next() {
                 Next::Stop => return Err(Miss::Final(failure.status())),
-                Next::Again(wait) if tried < TRIES => back_off(wait, tried, call.total).await?,
+                Next::Again(wait) if tried < TRIES => wait,
                 Next::Again(_) | Next::Other => return Err(Miss::Failed(failure)),
+            };
+            let paid = !failure.is_free();
+            if paid {
+                // Settled for itself: the next attempt needs a hold of its own.
+                drop(meter);
+                back_off(wait, tried, call.total).await?;
+                (matter, meter) = self.prepare(target, call)?;
+            } else {
+                back_off(wait, tried, call.total).await?;
             }
             tried += 1;
         }
+    }
+
+    /// What an attempt may cost, set aside, and what it sends.
+    fn prepare<'a>(
+        &self,
+        target: &'a Arc<Target>,
+        call: &Call<'a>,
+    ) -> Result<(Matter<'a>, Box<Meter>), Miss> {
+        let asked = call.request.params.as_ref().and_then(|it| it.max_tokens);
+        let now = self.inner.clock.now();
+        let meter = Meter::reserve(&self.account, now, target, call.input, asked)
+            .map_err(|refusal| Miss::Final(refused(&refusal)))?;
+        let matter = Matter::new(target, call.request, meter.max_tokens()).map_err(|err| {
+            target.metrics.count(Outcome::Invalid);
+            Miss::Final(Status::invalid_argument(err.to_string()))
+        })?;
+        Ok((matter, meter))
     }
 
     /// One attempt, up to the first events of its answer.
@@ -109,10 +131,14 @@ impl Llm {
         call: &Call<'_>,
     ) -> Result<Reply, (Failure, Box<Meter>)> {
         let waits = Waits::new(call.total, &self.inner.timeouts);
+        let mut again = false;
         let source = match meter.start() {
-            Some(covered) => matter.send(covered, &waits).await,
+            Some(covered) => matter.send(covered, &waits, &mut again).await,
             None => Err(Failure::Early),
         };
+        if again {
+            meter.sent_again();
+        }
         match source {
             Ok(source) => {
                 let id = &call.request.request_id;
@@ -128,8 +154,9 @@ impl llm_server::Llm for Llm {
     type StreamStream = Reply;
 
     async fn stream(&self, request: Request<LlmRequest>) -> Result<Response<Reply>, Status> {
+        let call = self.account.begin_call().map_err(|refusal| refused(&refusal))?;
         let reply = self.answer(request.get_ref()).await?;
-        Ok(Response::new(reply))
+        Ok(Response::new(reply.keeping(call)))
     }
 }
 
@@ -153,11 +180,16 @@ impl<'a> Matter<'a> {
         })
     }
 
-    async fn send(&mut self, covered: &Hold, waits: &Waits) -> Result<Source, Failure> {
+    async fn send(
+        &mut self,
+        covered: &Hold,
+        waits: &Waits,
+        again: &mut bool,
+    ) -> Result<Source, Failure> {
         match self {
             Self::Remote(remote, body) => {
                 let (due, wait) = waits.due();
-                let sent = remote.send(covered, body.clone());
+                let sent = remote.send(covered, body.clone(), again);
                 match tokio::time::timeout_at(due, sent).await {
                     Ok(sent) => Ok(Source::Remote(Box::new(Feed::new(sent?)))),
                     Err(_elapsed) => Err(Failure::Slow(wait)),
@@ -166,6 +198,12 @@ impl<'a> Matter<'a> {
             Self::Demo(speech) => speech.take().map(Source::Demo).ok_or(Failure::Early),
         }
     }
+}
+
+/// Whether `id` is of the form that the gateway gives, so that a log holds nothing else.
+fn is_request_id(id: &str) -> bool {
+    let hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    id.strip_prefix("req_").is_some_and(|it| it.len() == 32 && it.bytes().all(hex))
 }
 
 /// Logs a failure; what a provider says of a request may quote the request, so that stays below.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use ledger::{Account, Hold, Refusal, Tokens};
 use proto::host::Usage;
+use tokio::time::Instant;
 use types::UnixMillis;
 
 use crate::catalog::Target;
@@ -24,6 +25,10 @@ const MIN_OUTPUT: u64 = 16;
 /// the estimate gives them.
 const INPUT_RESERVE: u64 = 2;
 
+/// Output tokens that a provider is taken to make in a second where a call is hung up on: more than
+/// large models do. What they think and do not show costs as well.
+const PER_SECOND: u64 = 100;
+
 /// One call's hold and what is known of its cost.
 #[derive(Debug)]
 pub(crate) struct Meter {
@@ -33,6 +38,10 @@ pub(crate) struct Meter {
     input: u64,
     /// Output tokens that the account allows.
     granted: u64,
+    /// Input tokens of a request that was sent, had no answer and was sent again.
+    lost: u64,
+    /// When the latest attempt began.
+    begun: Instant,
     /// Bytes of answer that have arrived.
     streamed: u64,
     /// The provider's figures so far.
@@ -71,6 +80,8 @@ impl Meter {
             target: Arc::clone(target),
             input,
             granted,
+            lost: 0,
+            begun: Instant::now(),
             streamed: 0,
             known: None,
             owed: false,
@@ -82,7 +93,13 @@ impl Meter {
     pub(crate) fn start(&mut self) -> Option<&Hold> {
         self.owed = true;
         self.counted = false;
+        self.begun = Instant::now();
         self.hold.as_ref()
+    }
+
+    /// The request was sent over a connection that broke, and once more over another.
+    pub(crate) const fn sent_again(&mut self) {
+        self.lost = self.lost.saturating_add(self.input);
     }
 
     /// The bound on output to send along; none where neither tenant nor account sets one.
@@ -106,6 +123,19 @@ impl Meter {
         self.owed = !failure.is_free();
     }
 
+    /// The provider has failed in mid-answer: settles what it owes.
+    pub(crate) fn give_up(&mut self, failure: &Failure) {
+        self.failed(failure);
+        self.close();
+    }
+
+    /// Nobody took the rest of the answer: settles as if the caller had hung up.
+    pub(crate) fn abandon(&mut self) {
+        self.count(Outcome::Cancelled);
+        let usage = self.interrupted();
+        self.settle(&usage);
+    }
+
     /// The answer is complete: settles with the provider's figures, or with estimates.
     pub(crate) fn finish(&mut self, request_id: &str) -> Usage {
         if self.known.is_none() {
@@ -117,26 +147,55 @@ impl Meter {
             );
         }
         self.count(Outcome::Ok);
-        self.settle()
-    }
-
-    fn settle(&mut self) -> Usage {
         let known = self.known.unwrap_or_default();
-        let or = |figure: u64, estimate: u64| if figure > 0 { figure } else { estimate };
         let usage = Usage {
             input_tokens: or(known.input_tokens, self.input),
             output_tokens: or(known.output_tokens, estimate::text(self.streamed)),
             cached_tokens: known.cached_tokens,
         };
-        if let Some(hold) = self.hold.take() {
-            self.target.metrics.settled(usage.input_tokens, usage.output_tokens);
-            hold.settle(Tokens {
-                input: usage.input_tokens,
-                output: usage.output_tokens,
-                cached: usage.cached_tokens,
-            });
-        }
+        self.settle(&usage);
         usage
+    }
+
+    /// What an answer has cost that its provider broke off.
+    fn broken(&self) -> Usage {
+        let known = self.known.unwrap_or_default();
+        Usage {
+            input_tokens: or(known.input_tokens, self.input),
+            output_tokens: known.output_tokens.max(estimate::text(self.streamed)),
+            cached_tokens: known.cached_tokens,
+        }
+    }
+
+    /// What an answer may have cost that its caller broke off. Whoever hangs up just before the
+    /// provider says what it was must not pay less for it.
+    fn interrupted(&self) -> Usage {
+        let usage = self.broken();
+        let known = self.known.is_some_and(|known| known.input_tokens > 0);
+        let took = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let made = took.saturating_mul(PER_SECOND) / 1000;
+        let most = made.max(estimate::text(self.streamed.saturating_mul(2))).min(self.granted);
+        Usage {
+            input_tokens: usage.input_tokens * if known { 1 } else { INPUT_RESERVE },
+            output_tokens: usage.output_tokens.max(most),
+            cached_tokens: usage.cached_tokens,
+        }
+    }
+
+    /// Settles what an attempt that is over owes.
+    fn close(&mut self) {
+        let usage = if self.owed { self.broken() } else { Usage::default() };
+        if self.owed || self.lost > 0 {
+            self.settle(&usage);
+        }
+    }
+
+    fn settle(&mut self, usage: &Usage) {
+        let Some(hold) = self.hold.take() else { return };
+        let input = usage.input_tokens.saturating_add(self.lost);
+        let (output, cached) = (usage.output_tokens, usage.cached_tokens);
+        self.target.metrics.settled(input, output);
+        hold.settle(Tokens { input, output, cached });
     }
 
     fn count(&mut self, outcome: Outcome) {
@@ -145,13 +204,16 @@ impl Meter {
     }
 }
 
+const fn or(figure: u64, estimate: u64) -> u64 {
+    if figure > 0 { figure } else { estimate }
+}
+
 impl Drop for Meter {
     fn drop(&mut self) {
-        if !self.counted {
-            self.count(Outcome::Cancelled);
-        }
-        if self.owed && self.hold.is_some() {
-            self.settle();
+        if self.counted {
+            self.close();
+        } else {
+            self.abandon();
         }
     }
 }

@@ -207,8 +207,9 @@ impl Remote {
         &self,
         covered: &Hold,
         body: Bytes,
+        again: &mut bool,
     ) -> Result<(Answer, Reader), Failure> {
-        let answer = self.client.send(covered, body).await?;
+        let answer = self.client.send(covered, body, again).await?;
         if answer.head.status != StatusCode::OK {
             return Err(self.failure(answer).await);
         }

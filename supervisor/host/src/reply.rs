@@ -2,10 +2,11 @@
 //! before the last batch leaves, and dropping the answer closes the provider's connection.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use ledger::Call;
 use proto::host::llm_event::Event;
 use proto::host::{Finished, LlmBatch, LlmEvent, Started};
 use runtime::Tasks;
@@ -21,6 +22,10 @@ use crate::meter::Meter;
 use crate::provider::{Reader, Reading, Speech, Way};
 use crate::sse::Parser;
 
+use cut::Cut;
+
+mod cut;
+
 /// Events of one batch after which no more of the provider's answer is read before the worker has
 /// taken them.
 const MAX_BATCH: usize = 256;
@@ -28,6 +33,14 @@ const MAX_BATCH: usize = 256;
 /// The batches of one answer.
 #[derive(Debug)]
 pub struct Reply {
+    running: Arc<Mutex<Running>>,
+    /// Of an answer that is not complete yet.
+    _cut: Option<Cut>,
+}
+
+/// An answer under way.
+#[derive(Debug)]
+pub(crate) struct Running {
     source: Source,
     meter: Box<Meter>,
     /// The batch that was awaited before this became a reply.
@@ -35,6 +48,10 @@ pub struct Reply {
     waits: Waits,
     request_id: String,
     ended: bool,
+    /// Why the answer was given up while nobody read it.
+    late: Option<Failure>,
+    /// The place among the account's calls.
+    call: Option<Call>,
     tasks: Tasks,
 }
 
@@ -84,17 +101,38 @@ impl Reply {
         tasks: &Tasks,
     ) -> Result<Self, (Failure, Box<Meter>)> {
         let (request_id, tasks) = (request_id.to_owned(), tasks.clone());
-        let mut reply = Self { source, meter, first: None, waits, request_id, ended: false, tasks };
-        match std::future::poll_fn(|cx| reply.poll_batch(cx)).await {
+        let (first, late, call) = (None, None, None);
+        let mut running =
+            Running { source, meter, first, waits, request_id, ended: false, late, call, tasks };
+        match std::future::poll_fn(|cx| running.poll_batch(cx)).await {
             Ok(mut batch) => {
-                batch.events.insert(0, started(reply.meter.target()));
-                reply.first = Some(batch);
-                Ok(reply)
+                batch.events.insert(0, started(running.meter.target()));
+                running.first = Some(batch);
+                Ok(Self::new(running))
             }
-            Err(failure) => Err((failure, reply.meter)),
+            Err(failure) => Err((failure, running.meter)),
         }
     }
 
+    fn new(running: Running) -> Self {
+        let (ended, total) = (running.ended, running.waits.total);
+        let running = Arc::new(Mutex::new(running));
+        let cut = (!ended).then(|| Cut::at(total, &running));
+        Self { running, _cut: cut }
+    }
+
+    /// Keeps a place among the account's calls for as long as the answer is under way.
+    pub(crate) fn keeping(self, call: Call) -> Self {
+        lock(&self.running).call = Some(call);
+        self
+    }
+}
+
+fn lock(running: &Mutex<Running>) -> MutexGuard<'_, Running> {
+    running.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Running {
     /// The next events. After a batch that ends with `Finished` there are none.
     fn poll_batch(&mut self, cx: &mut Context<'_>) -> Poll<Result<LlmBatch, Failure>> {
         loop {
@@ -133,31 +171,55 @@ impl Reply {
             });
         }
     }
-}
 
-impl Stream for Reply {
-    type Item = Result<LlmBatch, Status>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+    fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<LlmBatch, Failure>>> {
+        if let Some(failure) = self.late.take() {
+            return Poll::Ready(Some(Err(failure)));
+        }
         if let Some(first) = self.first.take() {
             return Poll::Ready(Some(Ok(first)));
         }
         if self.ended {
             return Poll::Ready(None);
         }
-        let batch = ready!(self.poll_batch(cx)).map_err(|failure| {
-            self.ended = true;
-            self.source = Source::Over;
-            self.meter.failed(&failure);
-            tracing::warn!(
-                request_id = self.request_id,
-                provider = self.meter.target().provider(),
-                error = %types::Chain(&failure),
-                "an answer broke off"
-            );
-            failure.status()
-        });
-        Poll::Ready(Some(batch))
+        let batch = ready!(self.poll_batch(cx));
+        Poll::Ready(Some(batch.inspect_err(|failure| {
+            self.meter.give_up(failure);
+            self.give_up(failure);
+        })))
+    }
+
+    /// Closes the provider's connection.
+    fn give_up(&mut self, failure: &Failure) {
+        self.ended = true;
+        self.source = Source::Over;
+        self.first = None;
+        self.call = None;
+        tracing::warn!(
+            request_id = self.request_id,
+            provider = self.meter.target().provider(),
+            error = %types::Chain(failure),
+            "an answer broke off"
+        );
+    }
+
+    /// Ends what takes too long, whether or not anybody reads it.
+    pub(crate) fn overdue(&mut self) {
+        if !self.ended && Instant::now() >= self.waits.total {
+            let failure = Failure::Slow(Wait::Total);
+            self.meter.abandon();
+            self.give_up(&failure);
+            self.late = Some(failure);
+        }
+    }
+}
+
+impl Stream for Reply {
+    type Item = Result<LlmBatch, Status>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let part = lock(&self.running).poll_part(cx);
+        part.map(|part| part.map(|batch| batch.map_err(|failure| failure.status())))
     }
 }
 

@@ -20,6 +20,8 @@ struct Books {
     concurrency: u32,
     /// Requests under way.
     running: u32,
+    /// Model calls under way.
+    calls: u32,
     /// Minutes since 1970, and the requests admitted in that minute.
     minute: u64,
     requests_this_minute: u64,
@@ -43,6 +45,7 @@ impl Account {
             cost_micros_per_day: limits.cost_micros_per_day,
             concurrency: limits.concurrency,
             running: 0,
+            calls: 0,
             minute: now / MINUTE,
             requests_this_minute: 0,
             day: now / DAY,
@@ -67,6 +70,18 @@ impl Account {
     pub fn admit(self: &Arc<Self>, now: UnixMillis) -> Result<Admission, Refusal> {
         self.books().admit(now)?;
         Ok(Admission(Arc::clone(self)))
+    }
+
+    /// A place for one more model call. As many as requests may be under way, and as many again for
+    /// requests that have just ended and whose calls are still being cancelled.
+    pub fn begin_call(self: &Arc<Self>) -> Result<Call, Refusal> {
+        let mut books = self.books();
+        if books.calls >= books.concurrency.saturating_mul(2) {
+            return Err(refusal("concurrency", u64::from(books.concurrency), 1));
+        }
+        books.calls += 1;
+        drop(books);
+        Ok(Call(Arc::clone(self)))
     }
 
     /// Sets aside what one call may cost at most.
@@ -208,6 +223,17 @@ impl Drop for Admission {
     fn drop(&mut self) {
         let mut books = self.0.books();
         books.running = books.running.saturating_sub(1);
+    }
+}
+
+/// One model call under way. Dropping it gives the place back.
+#[derive(Debug)]
+pub struct Call(Arc<Account>);
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        let mut books = self.0.books();
+        books.calls = books.calls.saturating_sub(1);
     }
 }
 

@@ -7,7 +7,7 @@ mod account;
 mod price;
 mod window;
 
-pub use account::{Account, Admission, Hold};
+pub use account::{Account, Admission, Call, Hold};
 pub use price::{Price, Tokens};
 pub use window::day;
 

@@ -8,9 +8,10 @@ use std::sync::atomic::Ordering;
 use proto::worker::{StartReply, StartRequest};
 use runtime::pair;
 use sandbox::{Expected, Facts, Launched, Order, WorkerFds};
+use tokio_util::sync::DropGuard;
 
 use crate::tenant::Tenant;
-use crate::worker::{Parts, Worker, client, serve_host};
+use crate::worker::{Leash, Parts, Worker, client, serve_host};
 use crate::{Error, Inner, START_DEADLINE, watch};
 
 /// Runs a blocking call of the launcher's client away from the runtime's threads.
@@ -31,6 +32,14 @@ struct Ends {
     inodes: [u64; 3],
 }
 
+/// A process that ends when its guard is dropped.
+struct Watched {
+    id: u64,
+    pid: u32,
+    leash: Leash,
+    guard: DropGuard,
+}
+
 /// Launches, starts and verifies one worker.
 pub(crate) async fn launch(inner: &Arc<Inner>, tenant: &Arc<Tenant>) -> Result<Arc<Worker>, Error> {
     match tokio::time::timeout(START_DEADLINE, launch_unbounded(inner, tenant)).await {
@@ -41,9 +50,7 @@ pub(crate) async fn launch(inner: &Arc<Inner>, tenant: &Arc<Tenant>) -> Result<A
 
 async fn launch_unbounded(inner: &Arc<Inner>, tenant: &Arc<Tenant>) -> Result<Arc<Worker>, Error> {
     prepare(inner, tenant).await?;
-    let (ends, launched) = spawn(inner, tenant).await?;
-    let (id, pid) = (launched.id, launched.pid);
-    let (leash, guard) = watch::start(inner, tenant, launched)?;
+    let (ends, Watched { id, pid, leash, guard }) = spawn(inner, tenant).await?;
     let tasks = inner.tasks.child();
     tenant.log.follow(&tenant.id, ends.log, &tasks)?;
     serve_host(inner.host.llm(Arc::clone(&tenant.account)), ends.host, &tasks);
@@ -81,7 +88,7 @@ async fn prepare(inner: &Inner, tenant: &Tenant) -> Result<(), Error> {
     Ok(())
 }
 
-async fn spawn(inner: &Inner, tenant: &Tenant) -> Result<(Ends, Launched), Error> {
+async fn spawn(inner: &Arc<Inner>, tenant: &Arc<Tenant>) -> Result<(Ends, Watched), Error> {
     let (serve, far_serve) = sandbox::pairs::pair().map_err(Error::Sockets)?;
     let (host, far_host) = sandbox::pairs::pair().map_err(Error::Sockets)?;
     let (log, far_log) = sandbox::pairs::log_pipe().map_err(Error::Sockets)?;
@@ -97,10 +104,27 @@ async fn spawn(inner: &Inner, tenant: &Tenant) -> Result<(Ends, Launched), Error
         pids_max: row.limits.pids_max,
         cpu_millis: row.limits.cpu_millis,
     };
-    let launcher = inner.launcher.clone();
+    let (scope, owner) = (Arc::clone(inner), Arc::clone(tenant));
     let fds = WorkerFds { serve: far_serve.into(), host: far_host.into(), log: far_log };
-    let process = blocking(move || launcher.launch(&order, fds)).await.map_err(Error::Launcher)?;
+    // Watched before it is handed over: where the start was given up meanwhile, nobody takes what
+    // is handed over, and dropping it ends the process.
+    let watched = blocking(move || {
+        let launched = scope.launcher.launch(&order, fds)?;
+        Ok(watched(&scope, &owner, launched))
+    });
+    let process = watched.await.map_err(Error::Launcher)??;
     Ok((Ends { serve, host, log, inodes }, process))
+}
+
+fn watched(inner: &Arc<Inner>, tenant: &Arc<Tenant>, launched: Launched) -> Result<Watched, Error> {
+    let (id, pid) = (launched.id, launched.pid);
+    let watch = watch::start(inner, tenant, launched);
+    if watch.is_err()
+        && let Err(err) = inner.launcher.kill(id)
+    {
+        tracing::error!(pid, error = %types::Chain(&err), "a worker nobody watches is not killed");
+    }
+    watch.map(|(leash, guard)| Watched { id, pid, leash, guard })
 }
 
 async fn start(inner: &Inner, connection: &pair::Client) -> Result<StartReply, Error> {

@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use auth::Permit;
 use host::Host;
+use ledger::Admission;
 use proto::worker::{CallReply, CallRequest, ServeRequest};
 use records::Records;
 use runtime::Tasks;
@@ -37,6 +38,7 @@ use tenant::Tenant;
 pub use error::Error;
 pub use inspect::Inspection;
 pub use reply::Reply;
+pub use tenant::Load;
 pub use view::{Counts, State, TenantView, UsageView, WorkerView};
 
 /// How long a worker may take from the order to launch it to its first reply.
@@ -78,6 +80,14 @@ pub struct Parts<'a> {
     pub registry: &'a mut prometheus_client::registry::Registry,
 }
 
+/// The place of one request among its tenant's, given back when the request is over or the ticket
+/// is dropped. It is of the tenant whose permit it was made from, and of no other.
+#[derive(Debug)]
+pub struct Ticket {
+    tenant: Arc<Tenant>,
+    admission: Admission,
+}
+
 impl Tenants {
     /// Reads the registry and starts the housekeeping; starts no worker.
     ///
@@ -102,13 +112,27 @@ impl Tenants {
         Ok(tenants)
     }
 
+    /// What a tenant's clients take of the gateway; none where there is no such tenant.
+    pub fn load_of(&self, id: &TenantId) -> Option<Arc<Load>> {
+        self.0.directory.find(id).map(|tenant| Arc::clone(&tenant.load))
+    }
+
+    /// A place for one request. It is to be taken before anything large is kept for the request.
+    ///
+    /// # Errors
+    /// When the tenant is gone or one of its limits is reached.
+    pub fn admit(&self, permit: &Permit) -> Result<Ticket, Error> {
+        let tenant = self.find(permit.tenant())?;
+        let admission = tenant.admit(self.0.clock.now())?;
+        Ok(Ticket { tenant, admission })
+    }
+
     /// One method of the method table that the worker serves.
     ///
     /// # Errors
-    /// When the tenant cannot take the request or its worker does not answer.
-    pub async fn call(&self, permit: &Permit, request: CallRequest) -> Result<CallReply, Error> {
-        let tenant = self.find(permit.tenant())?;
-        let admission = tenant.admit(self.0.clock.now())?;
+    /// When the tenant's worker cannot be started or does not answer.
+    pub async fn call(&self, ticket: Ticket, request: CallRequest) -> Result<CallReply, Error> {
+        let Ticket { tenant, admission } = ticket;
         let (worker, pass) = tenant.ready(&self.0).await?;
         let call = worker.call(request);
         let reply = tokio::time::timeout(CALL_DEADLINE, call).await;
@@ -123,10 +147,9 @@ impl Tenants {
     /// cancels the run.
     ///
     /// # Errors
-    /// When the tenant cannot take the request or its worker does not answer.
-    pub async fn serve(&self, permit: &Permit, request: ServeRequest) -> Result<Reply, Error> {
-        let tenant = self.find(permit.tenant())?;
-        let admission = tenant.admit(self.0.clock.now())?;
+    /// When the tenant's worker cannot be started or does not answer.
+    pub async fn serve(&self, ticket: Ticket, request: ServeRequest) -> Result<Reply, Error> {
+        let Ticket { tenant, admission } = ticket;
         let (worker, pass) = tenant.ready(&self.0).await?;
         match worker.serve(request).await {
             Ok(parts) => Ok(Reply::new(parts, worker, (pass, admission))),

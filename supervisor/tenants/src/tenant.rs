@@ -1,7 +1,7 @@
 //! One tenant: its limits, its account, and the worker that takes its requests.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use ledger::{Account, Admission, Used};
@@ -16,12 +16,23 @@ use crate::view::{State, TenantView, WorkerView};
 use crate::worker::Worker;
 use crate::{Error, Inner};
 
+/// What one tenant's clients take of the gateway at this moment, so that whoever bounds it can tell
+/// one tenant from the others.
+#[derive(Debug, Default)]
+pub struct Load {
+    /// Bytes of bodies and replies that are held in memory.
+    pub bytes: AtomicUsize,
+    /// Connections whose latest request was the tenant's.
+    pub connections: AtomicUsize,
+}
+
 /// One registered tenant.
 #[derive(Debug)]
 pub(crate) struct Tenant {
     pub(crate) id: TenantId,
     pub(crate) row: ArcSwap<TenantRow>,
     pub(crate) account: Arc<Account>,
+    pub(crate) load: Arc<Load>,
     pub(crate) log: Log,
     /// The worker that takes requests, read without a lock.
     pub(crate) worker: ArcSwapOption<Worker>,
@@ -42,6 +53,7 @@ impl Tenant {
         Self {
             id: row.id.clone(),
             account: Arc::new(Account::new(&row.limits, used_today, now)),
+            load: Arc::default(),
             log: Log::default(),
             worker: ArcSwapOption::empty(),
             control: Arc::default(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use proto::worker::worker_client::WorkerClient;
 use proto::worker::{CallReply, CallRequest, DrainRequest, ServePart, ServeRequest};
-use runtime::{Gate, Pass, Tasks, pair};
+use runtime::{Gate, Pass, Tasks, limits, pair};
 use sandbox::Expected;
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
@@ -25,6 +25,8 @@ pub(crate) struct Worker {
     pub(crate) expected: Expected,
     pub(crate) landlock_abi: u32,
     client: WorkerClient<pair::Client>,
+    /// For replies that arrive in parts.
+    parts: WorkerClient<pair::Client>,
     connection: pair::Client,
     gate: Gate,
     leash: Leash,
@@ -49,11 +51,16 @@ pub(crate) struct Parts {
     pub(crate) leash: Leash,
 }
 
-/// The calling end for messages of the size that a pair may carry.
+/// The calling end. A worker may have been taken over, so what it answers is bounded by what a
+/// whole one sends, not by the longest request.
 pub(crate) fn client(connection: &pair::Client) -> WorkerClient<pair::Client> {
+    reading(connection, limits::MAX_RESULT)
+}
+
+fn reading(connection: &pair::Client, longest: usize) -> WorkerClient<pair::Client> {
     WorkerClient::new(connection.clone())
-        .max_decoding_message_size(runtime::limits::MAX_MESSAGE)
-        .max_encoding_message_size(runtime::limits::MAX_MESSAGE)
+        .max_decoding_message_size(longest + limits::MAX_AROUND)
+        .max_encoding_message_size(limits::MAX_MESSAGE)
 }
 
 impl Worker {
@@ -66,6 +73,7 @@ impl Worker {
             expected: parts.expected,
             landlock_abi: parts.landlock_abi,
             client: client(&parts.connection),
+            parts: reading(&parts.connection, limits::MAX_PART),
             connection: parts.connection,
             gate: Gate::default(),
             leash: parts.leash,
@@ -97,7 +105,7 @@ impl Worker {
         &self,
         request: ServeRequest,
     ) -> Result<Streaming<ServePart>, Status> {
-        self.client.clone().serve(request).await.map(tonic::Response::into_inner)
+        self.parts.clone().serve(request).await.map(tonic::Response::into_inner)
     }
 
     /// Takes no new work, waits up to `deadline` for what is under way, and ends the process.
@@ -140,14 +148,10 @@ fn is_transport(status: &Status) -> bool {
 }
 
 /// Serves the host's powers on the worker's calling pair until the worker is gone.
-pub(crate) fn serve_host(
-    llm: proto::host::llm_server::LlmServer<host::Llm>,
-    socket: std::os::unix::net::UnixStream,
-    tasks: &Tasks,
-) {
+pub(crate) fn serve_host(llm: host::Intake, socket: std::os::unix::net::UnixStream, tasks: &Tasks) {
     let scope = tasks.clone();
     drop(tasks.spawn(async move {
-        if let Err(err) = pair::serve(llm, socket, &scope).await {
+        if let Err(err) = pair::serve_untrusted(llm, socket, &scope).await {
             tracing::debug!(error = %types::Chain(&err), "the host's pair closed");
         }
     }));
@@ -155,3 +159,6 @@ pub(crate) fn serve_host(
 
 /// A process's pidfd, readable when the process has ended.
 pub(crate) type PidFd = tokio::io::unix::AsyncFd<OwnedFd>;
+
+#[cfg(test)]
+mod tests;

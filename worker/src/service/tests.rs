@@ -1,6 +1,7 @@
 //! What may be asked when, and how a worker drains.
 
 use proto::worker::{CallRequest, DrainRequest, Route, ServeRequest};
+use runtime::limits::{MAX_PART, MAX_RESULT};
 use serde_json::json;
 use tokio_stream::StreamExt as _;
 use tonic::Code;
@@ -25,6 +26,21 @@ async fn what_may_be_asked_when() {
     assert_eq!(drained.into_inner().cancelled, 0);
     let refused = harness.serve(models()).await.unwrap_err();
     assert_eq!((refused.code(), refused.message()), (Code::Unavailable, "draining"));
+}
+
+#[tokio::test]
+async fn a_long_reply_leaves_in_parts_and_a_long_result_not_at_all() {
+    for stream in [false, true] {
+        let mut harness = Harness::new().await;
+        let ask = json!({"model": "demo", "stream": stream, "messages": [{"role": "user", "content": "hi"}]});
+        let long = "x".repeat(2 * MAX_PART + MAX_PART / 2);
+        let events = vec![started(), text(&long), finished("stop")];
+        let (answer, _) = harness.ask("", &ask, vec![events]).await;
+        assert!(answer.parts >= 3 && answer.body.contains(&long), "{}", answer.parts);
+    }
+    assert_eq!(super::sendable(vec![0; MAX_RESULT]).unwrap().len(), MAX_RESULT);
+    let refused = super::sendable(vec![0; MAX_RESULT + 1]).unwrap_err();
+    assert_eq!(refused.code, api::Code::ResourceExhausted);
 }
 
 #[tokio::test]

@@ -98,12 +98,18 @@ fn message(role: Role, text: &str) -> Message {
     Message { role: role.into(), parts: vec![part], ..Message::default() }
 }
 
-fn request(text: &str) -> LlmRequest {
+/// The service of a host whose one provider is `fake`.
+pub(crate) fn intake(fake: &Fake, tasks: &Tasks) -> crate::Intake {
+    let bench = Setup::of(vec![provider("a", Kind::OpenAi, Some(fake))]).bench(tasks);
+    crate::Intake::new(bench.llm)
+}
+
+pub(crate) fn request(text: &str) -> LlmRequest {
     LlmRequest {
         model: "m".to_owned(),
         messages: vec![message(Role::User, text)],
         params: Some(Params::default()),
-        request_id: "req".to_owned(),
+        request_id: format!("req_{:032x}", 1),
     }
 }
 
@@ -163,6 +169,11 @@ async fn what_is_unknown_or_not_allowed_is_not_sent() {
         assert_eq!(bench.ask(&request).await.unwrap_err().code(), code);
     };
     check(LlmRequest { model: "other".to_owned(), ..request("x") }, Code::NotFound).await;
+    let ids = ["", "req", &format!("req_{:031x}\n", 1), &format!("req_{:033x}", 1), "what I said"];
+    for id in ids {
+        let other = LlmRequest { request_id: id.to_owned(), ..request("x") };
+        check(other, Code::InvalidArgument).await;
+    }
     check(request(&"too much".repeat(100)), Code::ResourceExhausted).await;
     let params = Params { tools: "[".into(), ..Params::default() };
     check(LlmRequest { params: Some(params), ..request("") }, Code::InvalidArgument).await;
@@ -194,7 +205,10 @@ async fn hanging_up_closes_the_connection_and_is_paid_for() {
     drop(reply);
     fake.hung_up_on().await;
     let input = estimate::input(&request("hello"));
-    assert_eq!(bench.used(), (input, 2));
+    let (asked, made) = bench.used();
+    // The provider has not said what it was, so it counts as more than it looks like.
+    assert_eq!(asked, 2 * input);
+    assert!(made >= 4, "{made}");
 
     // Before the answer has begun as well.
     let asked = request("hello");
@@ -205,7 +219,7 @@ async fn hanging_up_closes_the_connection_and_is_paid_for() {
     }
     drop(waiting);
     fake.hung_up_on().await;
-    assert_eq!(bench.used(), (2 * input, 2));
+    assert_eq!(bench.used().0, 4 * input);
 }
 
 #[tokio::test]
@@ -219,4 +233,67 @@ async fn a_kept_connection_that_the_provider_closed_is_replaced_in_silence() {
     assert_eq!((fake.seen().len(), fake.connections()), (3, 2));
     assert!(bench.metrics().contains("outcome=\"Ok\"} 3"));
     drop(bench.tasks);
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_reads_ends_in_time_and_is_paid_for() {
+    let tasks = Tasks::default();
+    let piece = "data: {\"choices\":[{\"delta\":{\"content\":\"12345678\"}}]}\n\n";
+    let mut fake = Fake::start([Act::events(&[piece]).end(End::Hang)], &tasks).await;
+    let setup = Setup::of(vec![provider("a", Kind::OpenAi, Some(&fake))]);
+    let timeouts = Timeouts { total: Duration::from_millis(500), ..Timeouts::default() };
+    let bench = Setup { timeouts, ..setup }.bench(&tasks);
+    let mut reply = bench.llm.answer(&request("hello")).await.unwrap();
+    let ended = tokio::time::timeout(Duration::from_secs(20), fake.hung_up_on());
+    ended.await.unwrap();
+    assert!(bench.used().0 > 0);
+    assert_eq!(reply.next().await.unwrap().unwrap_err().code(), Code::DeadlineExceeded);
+    assert!(reply.next().await.is_none());
+}
+
+#[tokio::test]
+async fn calls_under_way_are_bounded_by_the_account() {
+    let tasks = Tasks::default();
+    let piece = "data: {\"choices\":[{\"delta\":{\"content\":\"1\"}}]}\n\n";
+    let script = std::iter::repeat_n(Act::events(&[piece]).end(End::Hang), 3);
+    let fake = Fake::start(script, &tasks).await;
+    let limits = Limits { concurrency: 1, ..Limits::default() };
+    let setup = Setup::of(vec![provider("a", Kind::OpenAi, Some(&fake))]);
+    let bench = Setup { limits, ..setup }.bench(&tasks);
+    let call = || llm_server::Llm::stream(&bench.llm, Request::new(request("hello")));
+    let first = call().await.unwrap();
+    let _second = call().await.unwrap();
+    let status = call().await.map(drop).unwrap_err();
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    assert_eq!(fake.seen().len(), 2);
+    drop(first);
+    call().await.unwrap();
+}
+
+#[tokio::test]
+async fn every_attempt_that_the_provider_may_charge_for_is_paid_for() {
+    let tasks = Tasks::default();
+    let early = || Act::events(&[]);
+    let script = [early(), early(), hello(), Act::silence().end(End::Cut), hello()];
+    let fake = Fake::start(script, &tasks).await;
+    let bench = Setup::of(vec![provider("a", Kind::OpenAi, Some(&fake))]).bench(&tasks);
+    let input = estimate::input(&request("hello"));
+    bench.ask(&request("hello")).await.unwrap();
+    assert_eq!((fake.seen().len(), bench.used()), (3, (2 * input + 7, 2)));
+    // Sent over the kept connection, which breaks, and then once more.
+    bench.ask(&request("hello")).await.unwrap();
+    assert_eq!((fake.seen().len(), bench.used()), (5, (3 * input + 14, 4)));
+}
+
+#[tokio::test]
+async fn a_further_attempt_needs_a_hold_of_its_own() {
+    let tasks = Tasks::default();
+    let fake = Fake::start([Act::events(&[]), hello()], &tasks).await;
+    let setup = Setup::of(vec![provider("a", Kind::OpenAi, Some(&fake))]);
+    let input = estimate::input(&request("hello"));
+    let limits = Limits { tokens_per_day: Some(2 * input + 16), ..Limits::default() };
+    let bench = Setup { limits, ..setup }.bench(&tasks);
+    let status = bench.ask(&request("hello")).await.unwrap_err();
+    assert_eq!(status.code(), Code::ResourceExhausted);
+    assert_eq!((fake.seen().len(), bench.used()), (1, (input, 0)));
 }

@@ -70,7 +70,7 @@ impl Speech {
         let room = max_tokens.map_or(u64::MAX, estimate::bytes);
         Ok(Self {
             matter: matter(request)?,
-            input: estimate::input(request),
+            input: estimate::prompt(request),
             room: usize::try_from(room).unwrap_or(usize::MAX),
             said: 0,
             pause: None,

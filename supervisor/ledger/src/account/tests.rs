@@ -55,6 +55,15 @@ fn requests_under_way_are_bounded_and_refused_ones_do_not_count() {
 }
 
 #[test]
+fn model_calls_under_way_are_bounded_by_the_concurrency() {
+    let account = account(&Limits { concurrency: 2, ..Limits::default() }, NOON);
+    let mut calls: Vec<_> = (0..4).map(|_| account.begin_call().unwrap()).collect();
+    assert_eq!(account.begin_call().map(drop).unwrap_err().limit, "concurrency");
+    calls.pop();
+    drop(account.begin_call().unwrap());
+}
+
+#[test]
 fn a_reservation_holds_until_it_is_settled_or_dropped() {
     let limits = Limits { tokens_per_day: Some(100), ..Limits::default() };
     let account = account(&limits, NOON);

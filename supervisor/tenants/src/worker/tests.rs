@@ -1,0 +1,63 @@
+//! What is read of a worker that answers with more than a whole one would.
+
+use std::pin::Pin;
+
+use proto::worker::call_reply::Outcome;
+use proto::worker::worker_server::{Worker as Service, WorkerServer};
+use proto::worker::{DrainReply, StartReply, StartRequest};
+use tokio_stream::{Stream, StreamExt as _};
+use tonic::{Code, Request, Response};
+
+use super::*;
+
+/// Answers everything with so many bytes.
+struct Long(usize);
+
+#[tonic::async_trait]
+impl Service for Long {
+    type ServeStream = Pin<Box<dyn Stream<Item = Result<ServePart, Status>> + Send>>;
+
+    async fn start(&self, _: Request<StartRequest>) -> Result<Response<StartReply>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn call(&self, _: Request<CallRequest>) -> Result<Response<CallReply>, Status> {
+        let outcome = Some(Outcome::Result(vec![0; self.0].into()));
+        Ok(Response::new(CallReply { outcome }))
+    }
+
+    async fn serve(&self, _: Request<ServeRequest>) -> Result<Response<Self::ServeStream>, Status> {
+        let part = ServePart { head: None, data: vec![0; self.0].into() };
+        Ok(Response::new(Box::pin(tokio_stream::once(Ok(part)))))
+    }
+
+    async fn drain(&self, _: Request<DrainRequest>) -> Result<Response<DrainReply>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+}
+
+/// The codes of a call and of a part of so many bytes.
+async fn check(bytes: usize) -> (Code, Code) {
+    let tasks = Tasks::default();
+    let (near, far) = sandbox::pairs::pair().unwrap();
+    let service = WorkerServer::new(Long(bytes)).max_encoding_message_size(usize::MAX);
+    let scope = tasks.clone();
+    drop(tasks.spawn(async move { pair::serve(service, far, &scope).await }));
+    let connection = pair::connect(near, &tasks).await.unwrap();
+    let code = |status: Result<(), Status>| status.map_or_else(|it| it.code(), |()| Code::Ok);
+    let call = client(&connection).call(CallRequest::default()).await.map(drop);
+    let mut parts = reading(&connection, limits::MAX_PART);
+    let mut parts = parts.serve(ServeRequest::default()).await.unwrap().into_inner();
+    let part = parts.next().await.unwrap().map(drop);
+    tasks.stop();
+    (code(call), code(part))
+}
+
+#[tokio::test]
+async fn messages_of_a_worker_are_bounded_by_what_a_whole_one_sends() {
+    let refused = Code::OutOfRange;
+    assert_eq!(check(limits::MAX_PART).await, (Code::Ok, Code::Ok));
+    assert_eq!(check(limits::MAX_PART + (16 << 10)).await, (Code::Ok, refused));
+    assert_eq!(check(limits::MAX_RESULT).await, (Code::Ok, refused));
+    assert_eq!(check(limits::MAX_RESULT + (16 << 10)).await, (refused, refused));
+}
