@@ -8,19 +8,17 @@ use std::time::Duration;
 
 use nix::cmsg_space;
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, fcntl};
+use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{
     AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg,
     sendmsg, socketpair,
 };
+use nix::sys::stat::{Mode, SFlag, fstat, makedev};
 
 /// The most descriptors that the kernel carries with one record. There is always room for that
 /// many: those that did not fit would stay open with nobody to close them.
 const MAX_DESCRIPTORS: usize = 253;
-
-/// More names than this in one directory are not ours.
-const MAX_NAMES: usize = 1_000_000;
 
 /// Descriptors that must survive until exec live from here up, out of the way of 0 to 3.
 const HIGH: RawFd = 64;
@@ -128,18 +126,20 @@ fn close_range(first: RawFd, last: RawFd) -> nix::Result<()> {
     Errno::result(result).map(drop)
 }
 
+/// The null device, opened here and now, after a look at what the name leads to.
+pub(crate) fn null() -> nix::Result<OwnedFd> {
+    let flags = OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let null = open("/dev/null", flags, Mode::empty())?;
+    let stat = fstat(&null)?;
+    let right = SFlag::from_bits_truncate(stat.st_mode).contains(SFlag::S_IFCHR)
+        && stat.st_rdev == makedev(1, 3);
+    if right { Ok(null) } else { Err(Errno::ENODEV) }
+}
+
 /// Makes `fd` known as number `at` too, kept open at exec. Whatever was there is closed.
 pub(crate) fn place(fd: impl AsFd, at: RawFd) -> nix::Result<()> {
     // SAFETY: dup2 replaces `at`, which belongs to nobody: 0 to 3 are below every lifted one.
     Errno::result(unsafe { libc::dup2(fd.as_fd().as_raw_fd(), at) }).map(drop)
-}
-
-/// The names in a directory, as far as they are text.
-pub(crate) fn names(directory: &OwnedFd) -> nix::Result<Vec<String>> {
-    let path = format!("/proc/self/fd/{}", directory.as_raw_fd());
-    let failed = |err: io::Error| Errno::from_raw(err.raw_os_error().unwrap_or(libc::EIO));
-    let entries = std::fs::read_dir(path).map_err(failed)?.take(MAX_NAMES);
-    Ok(entries.filter_map(Result::ok).filter_map(|it| it.file_name().into_string().ok()).collect())
 }
 
 #[cfg(test)]

@@ -5,14 +5,14 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, open as open_path, openat};
+use nix::fcntl::{OFlag, open as open_path, openat};
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
-use nix::sys::stat::{Mode, SFlag, fchmod, fstat, fstatat};
+use nix::sys::stat::{Mode, fchmod, fstat, mkdirat};
 use nix::unistd::{
-    Gid, Uid, fchdir, fchown, fchownat, geteuid, getppid, getresgid, getresuid, setgroups,
-    setresgid, setresuid,
+    Gid, Uid, fchdir, fchown, geteuid, getppid, getresgid, getresuid, setgroups, setresgid,
+    setresuid,
 };
 
 use crate::sys::identity;
@@ -27,10 +27,11 @@ const MIN_BASE: u32 = 65_536;
 const NEEDED: [(&str, u32); 5] =
     [("CHOWN", 0), ("SETGID", 6), ("SETUID", 7), ("SETPCAP", 8), ("SYS_ADMIN", 21)];
 
-/// What the supervisor owns below the state directory, with all that is in it.
-const OWN: [&str; 5] = ["records", "audit", "keys", "run", "openclawmu.json5"];
-/// The state is flat; a deeper tree is not ours.
-const MAX_DEPTH: u32 = 8;
+/// What the supervisor owns below the state directory. The directory itself stays root's.
+const OWN: [&str; 4] = ["records", "audit", "keys", "run"];
+/// The supervisor, by its group, may make things in the state directory; what root made there, the
+/// tenants and the configuration, it can neither rename nor replace.
+const STATE_MODE: u32 = 0o1770;
 
 /// Root or rootless, or neither: uid 0 without its powers would make every worker uid 0.
 pub(crate) fn mode(uid_base: u32) -> Result<host::Mode, Error> {
@@ -48,7 +49,7 @@ pub(crate) fn mode(uid_base: u32) -> Result<host::Mode, Error> {
     Ok(host::Mode::Root)
 }
 
-/// Makes the calling process the supervisor: in the state directory, which is given to it, under
+/// Makes the calling process the supervisor: in the state directory, which it may use, under
 /// its own uid, without capabilities, untraceable, under the supervisor's filter, and dead as soon
 /// as the launcher is. To be called with one thread, when configuration and secrets are read.
 ///
@@ -64,13 +65,13 @@ pub fn become_supervisor(uid_base: u32, state_dir: &Path) -> Result<(), Error> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
     let state =
         open_path(state_dir, flags, Mode::empty()).map_err(at("open the state directory"))?;
-    fchmod(&state, Mode::S_IRWXU).map_err(at("close the state directory"))?;
     if mode == host::Mode::Root {
         let (uid, gid) = (Uid::from_raw(uid_base), Gid::from_raw(uid_base));
-        give(&state, uid, gid).map_err(at("give the state to the supervisor"))?;
+        share(&state, uid, gid)?;
         fchdir(&state).map_err(at("enter the state directory"))?;
         drop_root(uid, gid).map_err(at("drop root"))?;
     } else {
+        fchmod(&state, Mode::S_IRWXU).map_err(at("close the state directory"))?;
         fchdir(&state).map_err(at("enter the state directory"))?;
     }
     setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(at("switch core dumps off"))?;
@@ -96,36 +97,35 @@ fn drop_root(uid: Uid, gid: Gid) -> nix::Result<()> {
     if ids && groups && identity::is_powerless() { Ok(()) } else { Err(Errno::EPERM) }
 }
 
-/// Hands over the state directory and what the supervisor keeps in it; never what is a tenant's.
-fn give(state: &OwnedFd, uid: Uid, gid: Gid) -> nix::Result<()> {
+/// Keeps the state directory root's, lets the supervisor work in it, and makes it the directories
+/// of its own. One that is there already must be the supervisor's: nothing is ever given away that
+/// was found, because what is found may have been put there.
+fn share(state: &OwnedFd, uid: Uid, gid: Gid) -> Result<(), Error> {
+    let at =
+        |source: Errno| Error::Start { what: "share the state directory", source: source.into() };
+    let owner = fstat(state).map_err(at)?.st_uid;
+    if owner != 0 && owner != uid.as_raw() {
+        let reason = format!("the state directory belongs to uid {owner}, not to root");
+        return Err(Error::Unusable { reason });
+    }
+    fchown(state, Some(Uid::from_raw(0)), Some(gid)).map_err(at)?;
+    fchmod(state, Mode::from_bits_truncate(STATE_MODE)).map_err(at)?;
     for name in OWN {
-        give_tree(state, name, (uid, gid), MAX_DEPTH)?;
-    }
-    fchown(state, Some(uid), Some(gid))
-}
-
-/// Gives away what root made, and nothing that could be a second name of a file elsewhere.
-fn give_tree(parent: &OwnedFd, name: &str, to: (Uid, Gid), depth: u32) -> nix::Result<()> {
-    let stat = match fstatat(parent, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
-        Err(Errno::ENOENT) => return Ok(()),
-        stat => stat?,
-    };
-    let kind = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT;
-    if kind == SFlag::S_IFDIR && depth > 0 {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
-        let directory = openat(parent, name, flags, Mode::empty())?;
-        for name in crate::fds::names(&directory)? {
-            give_tree(&directory, &name, to, depth - 1)?;
-        }
-        return if fstat(&directory)?.st_uid == 0 {
-            fchown(&directory, Some(to.0), Some(to.1))
-        } else {
-            Ok(())
+        let made = match mkdirat(state, name, Mode::S_IRWXU) {
+            Ok(()) => true,
+            Err(Errno::EEXIST) => false,
+            Err(err) => return Err(at(err)),
         };
-    }
-    let plain = matches!(kind, SFlag::S_IFREG | SFlag::S_IFSOCK) && stat.st_nlink == 1;
-    if plain && stat.st_uid == 0 {
-        fchownat(parent, name, Some(to.0), Some(to.1), AtFlags::AT_SYMLINK_NOFOLLOW)?;
+        let directory = openat(state, name, flags, Mode::empty()).map_err(at)?;
+        let owner = fstat(&directory).map_err(at)?.st_uid;
+        if made && owner == 0 {
+            fchown(&directory, Some(uid), Some(gid)).map_err(at)?;
+        } else if owner != uid.as_raw() {
+            let reason =
+                format!("{name} in the state directory belongs to uid {owner}, not to {uid}");
+            return Err(Error::Unusable { reason });
+        }
     }
     Ok(())
 }

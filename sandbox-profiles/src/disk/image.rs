@@ -33,6 +33,10 @@ pub(super) fn name(tenant: &str) -> String {
     format!("{tenant}.img")
 }
 
+/// How often, and how far apart, a disk that an ended gateway still holds is tried for.
+const OWN_ATTEMPTS: usize = 100;
+const OWN_PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
+
 /// Whether this process may use loop devices.
 pub(crate) fn is_possible() -> bool {
     control().is_ok()
@@ -43,6 +47,7 @@ pub(super) fn attach(tenants: &OwnedFd, tenant: &str, below: &OwnedFd) -> Result
     let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
     let image = openat(tenants, name(tenant).as_str(), flags, Mode::empty())
         .map_err(|err| failed("open the tenant's disk", err))?;
+    own(&image).map_err(|err| failed("own the tenant's disk", err))?;
     let (device, path) = loop_device(&image).map_err(|err| failed("attach a loop device", err))?;
     let options = [
         (c"source", Some(path.as_c_str())),
@@ -55,6 +60,20 @@ pub(super) fn attach(tenants: &OwnedFd, tenant: &str, below: &OwnedFd) -> Result
     // From here the mount holds the device, and with its end the device is free again.
     drop(device);
     mounts::attach(&mount, below, c"").map_err(|err| failed("attach the tenant's disk", err))
+}
+
+/// Locks the image for as long as it is mounted: the loop device keeps this very open file. After a
+/// crash the mount of before can outlive its gateway for a moment, and a disk that is mounted twice
+/// is a disk that is lost.
+#[expect(clippy::disallowed_methods, reason = "the launcher has one thread and no runtime")]
+fn own(image: &OwnedFd) -> nix::Result<()> {
+    for _ in 0..OWN_ATTEMPTS {
+        match crate::sys::lock(image) {
+            Err(Errno::EAGAIN) => std::thread::sleep(OWN_PAUSE),
+            result => return result,
+        }
+    }
+    Err(Errno::EBUSY)
 }
 
 fn loop_device(image: &OwnedFd) -> nix::Result<(OwnedFd, CString)> {

@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl, open as open_path, openat};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::stat::{Mode, SFlag, fchmod, fstat, mkdirat};
+use nix::sys::stat::{Mode, fchmod, fstat, mkdirat};
 use nix::unistd::{getegid, geteuid};
 
 use super::{Options, start};
@@ -45,7 +45,7 @@ pub(super) fn open(options: &Options) -> Result<Resources, Error> {
     let mode = privilege::mode(options.uid_base)?;
     raise_descriptors().map_err(start("raise the limit on descriptors"))?;
     let proc = proc()?;
-    let null = null().map_err(start("open /dev/null"))?;
+    let null = crate::fds::null().map_err(start("open /dev/null"))?;
     for (name, number) in steps::DEVICES {
         drop(steps::device(name, number).map_err(start("open the devices"))?);
     }
@@ -86,15 +86,6 @@ fn proc() -> Result<OwnedFd, Error> {
     } else {
         Err(Error::Unusable { reason: "/proc is not the kernel's".to_owned() })
     }
-}
-
-fn null() -> nix::Result<OwnedFd> {
-    let flags = OFlag::O_RDWR | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let null = open_path("/dev/null", flags, Mode::empty())?;
-    let stat = fstat(&null)?;
-    let right = SFlag::from_bits_truncate(stat.st_mode).contains(SFlag::S_IFCHR)
-        && stat.st_rdev == nix::sys::stat::makedev(1, 3);
-    if right { Ok(null) } else { Err(Errno::ENODEV) }
 }
 
 /// Copies the worker binary into memory that nobody can write, or read by its descriptor's mode:

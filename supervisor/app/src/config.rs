@@ -92,6 +92,14 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// Somebody else could have written the file.
+    #[error(
+        "{path} must be a file of root or of the user who starts the gateway, writable by nobody else"
+    )]
+    Untrusted {
+        /// Which file.
+        path: String,
+    },
     /// The file is not one.
     #[error(
         "{path} has more than {MAX_BYTES} bytes or more than {MAX_DEPTH} brackets open at once"
@@ -115,17 +123,30 @@ pub enum Error {
 }
 
 impl Config {
-    /// Reads and checks `path`.
+    /// Reads and checks `path`. What it names is read, and what it orders is run, with the rights
+    /// of the caller; so a file that anybody but root or the caller could have written is refused.
     ///
     /// # Errors
     /// With every mistake that was found.
     pub fn read(path: &Path) -> Result<Self, Error> {
+        use std::io::Read as _;
+        use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
         let name = || path.display().to_string();
         let read = |source| Error::Read { path: name(), source };
-        if std::fs::metadata(path).map_err(read)?.len() > MAX_BYTES {
+        // Non-blocking, because a pipe of this name must not hold up the start.
+        let mut options = std::fs::OpenOptions::new();
+        options.read(true).custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_CLOEXEC);
+        let file = options.open(path).map_err(read)?;
+        let stat = file.metadata().map_err(read)?;
+        let trusted = stat.uid() == 0 || stat.uid() == nix::unistd::geteuid().as_raw();
+        if !(stat.is_file() && trusted && stat.mode() & 0o022 == 0) {
+            return Err(Error::Untrusted { path: name() });
+        }
+        let mut text = String::new();
+        file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(read)?;
+        if u64::try_from(text.len()).map_or(true, |length| length > MAX_BYTES) {
             return Err(Error::TooLarge { path: name() });
         }
-        let text = std::fs::read_to_string(path).map_err(read)?;
         Self::parse(&text, &name())
     }
 
@@ -259,6 +280,27 @@ mod tests {
         check(&provider.replace("/v1", ""), Err("providers.a.baseUrl"));
         check(&provider.replace("['m']", "[]"), Err("providers.a.models"));
         check(&"[".repeat(100_000), Err("brackets"));
+    }
+
+    #[test]
+    fn a_file_that_others_could_have_written_is_refused() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("openclawmu.json5");
+        std::fs::write(&path, "{}").unwrap();
+        let read = |mode: u32| {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            Config::read(&path)
+        };
+        read(0o640).unwrap();
+        assert!(matches!(read(0o664), Err(Error::Untrusted { .. })));
+        assert!(matches!(read(0o646), Err(Error::Untrusted { .. })));
+        read(0o600).unwrap();
+        if nix::unistd::geteuid().is_root() {
+            std::os::unix::fs::chown(&path, Some(54_321), None).unwrap();
+            assert!(matches!(read(0o600), Err(Error::Untrusted { .. })));
+        }
+        assert!(matches!(Config::read(directory.path()), Err(Error::Untrusted { .. })));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use auth::Auth;
 use ledger::Used;
 use records::TenantRow;
 use types::{Limits, LimitsPatch, TenantId, UnixMillis};
@@ -25,6 +26,10 @@ impl Tenants {
     /// When the id is taken, a limit is out of range, or the records fail.
     pub async fn create(&self, id: &TenantId, patch: &LimitsPatch) -> Result<TenantView, Error> {
         let limits = Limits::default().with(patch).map_err(Error::InvalidLimit)?;
+        // Its records may be gone already: the name is free when the directory has let it go.
+        if self.0.directory.find(id).is_some() {
+            return Err(Error::Exists);
+        }
         let now = self.0.clock.now();
         let row = self.0.records.insert_tenant(id, now, limits).await;
         let exists = |err: &records::Error| matches!(err, records::Error::Exists);
@@ -126,22 +131,31 @@ impl Tenants {
         Ok(())
     }
 
-    /// Ends the tenant: worker, root and records.
+    /// Ends the tenant: worker, root, records and tokens. Its name is taken until all are gone, so
+    /// that what ends the old tenant's tokens meets no new tenant's.
     ///
     /// # Errors
     /// When there is no such tenant, its root cannot be removed, or the records fail.
-    pub async fn delete(&self, id: &TenantId) -> Result<(), Error> {
+    pub async fn delete(&self, id: &TenantId, auth: &Auth) -> Result<(), Error> {
         let tenant = self.find(id)?;
-        self.update(&tenant, |row| row.suspended = true).await?;
+        let (tenants, auth) = (self.clone(), auth.clone());
+        // A task of its own: an operator who hangs up must not leave tokens without a tenant.
+        let deletion = self.0.tasks.spawn(async move { tenants.end(&tenant, &auth).await });
+        deletion.await.map_err(Error::Task)?
+    }
+
+    async fn end(&self, tenant: &Arc<Tenant>, auth: &Auth) -> Result<(), Error> {
+        self.update(tenant, |row| row.suspended = true).await?;
         let control = tenant.control.lock().await;
-        lifecycle::drain(&tenant, SHORT_DRAIN).await;
+        lifecycle::drain(tenant, SHORT_DRAIN).await;
         let (launcher, name, index) =
-            (self.0.launcher.clone(), id.clone(), tenant.row.load().index);
+            (self.0.launcher.clone(), tenant.id.clone(), tenant.row.load().index);
         launch::blocking(move || launcher.erase(&name, index)).await.map_err(Error::Launcher)?;
-        self.0.records.delete_tenant(id).await.map_err(Error::Records)?;
-        self.0.directory.remove(id);
+        self.0.records.delete_tenant(&tenant.id).await.map_err(Error::Records)?;
+        auth.forget(&tenant.id).await;
+        self.0.directory.remove(&tenant.id);
         drop(control);
-        tracing::info!(tenant = %id, "tenant deleted");
+        tracing::info!(tenant = %tenant.id, "tenant deleted");
         Ok(())
     }
 

@@ -165,3 +165,6 @@ pub(crate) async fn verify(
     let findings = sandbox::verify(&facts, &worker.expected);
     Ok((facts, findings))
 }
+
+#[cfg(test)]
+mod tests;

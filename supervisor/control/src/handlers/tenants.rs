@@ -62,7 +62,7 @@ async fn make(call: &Call<Nothing, Nothing, CreateTenant>) -> Result<CreatedTena
         }),
         Err(error) => {
             // A tenant without a token would only block its name.
-            if let Err(left) = parts.tenants.delete(id).await {
+            if let Err(left) = parts.tenants.delete(id, &parts.auth).await {
                 tracing::warn!(tenant = %id, error = %types::Chain(&left), "a tenant is left over");
             }
             Err(error.into())
@@ -92,11 +92,10 @@ pub(crate) async fn delete(call: Call<TenantPath>) -> Result<Found<Deleted>, Err
     let (id, parts) = (&call.path.id, call.control.parts());
     parts.tenants.peek(id)?;
     parts.auth.suspend(id);
-    if let Err(error) = parts.tenants.delete(id).await {
+    if let Err(error) = parts.tenants.delete(id, &parts.auth).await {
         follow(parts, id);
         return Err(error.into());
     }
-    parts.auth.forget(id).await;
     Ok(Found(Deleted { id: id.to_string(), deleted: true }))
 }
 

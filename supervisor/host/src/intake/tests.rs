@@ -74,7 +74,7 @@ async fn the_room_of_a_call_is_given_back() {
     let intake = intake(&fake, &tasks);
     let mut client = LlmClient::new(intake.clone());
     let unknown = LlmRequest { model: "none".to_owned(), ..request(&"x".repeat(1 << 20)) };
-    for _ in 0..2 * BUDGET >> 20 {
+    for _ in 0..(2 * BUDGET) >> 20 {
         let status = client.stream(unknown.clone()).await.unwrap_err();
         assert_eq!(status.code(), Code::NotFound);
     }
