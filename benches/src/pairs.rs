@@ -54,9 +54,8 @@ pub async fn unary(callers: usize, time: Duration) -> Outcome {
     let tasks = Tasks::default();
     let client = WorkerClient::new(pair::connect(near, &tasks).await.unwrap());
     let over = Arc::new(AtomicBool::new(false));
-    let callers: Vec<_> = (0..callers)
-        .map(|_| tokio::spawn(caller(client.clone(), Arc::clone(&over))))
-        .collect();
+    let callers: Vec<_> =
+        (0..callers).map(|_| tokio::spawn(caller(client.clone(), Arc::clone(&over)))).collect();
     tokio::time::sleep(time).await;
     over.store(true, Ordering::Relaxed);
     let mut nanos = Vec::new();
