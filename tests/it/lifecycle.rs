@@ -53,7 +53,9 @@ async fn a_crash_loop_parks_the_tenant_and_an_operator_frees_it() {
         assert_eq!(reply.status, StatusCode::OK, "{}", reply.text());
         let pid = gateway.worker_pid(&looping);
         kill9(pid);
-        until("the worker is gone", || !is_alive(pid));
+        until("the supervisor has noticed", || {
+            gateway.json(&["tenants", "show", "looping"])["worker"].is_null()
+        });
     }
     let parked = parked.expect("a parked tenant");
     assert!(parked.headers.contains_key("retry-after"));

@@ -19,7 +19,8 @@ use super::{Options, start};
 use crate::cgroup::Cgroups;
 use crate::disk::{self, Disks};
 use crate::host::{self, HostReport};
-use crate::{Error, Step, privilege, steps, sys};
+use crate::ids::Ids;
+use crate::{Error, Step, privilege, state, steps, sys};
 
 /// A worker binary is a few megabytes; a larger file is something else.
 const BINARY_MAX: u64 = 512 << 20;
@@ -42,7 +43,7 @@ pub(super) struct Resources {
 
 /// Opens everything.
 pub(super) fn open(options: &Options) -> Result<Resources, Error> {
-    let mode = privilege::mode(options.uid_base)?;
+    let mode = privilege::mode()?;
     raise_descriptors().map_err(start("raise the limit on descriptors"))?;
     let proc = proc()?;
     let null = crate::fds::null().map_err(start("open /dev/null"))?;
@@ -50,18 +51,25 @@ pub(super) fn open(options: &Options) -> Result<Resources, Error> {
         drop(steps::device(name, number).map_err(start("open the devices"))?);
     }
     let (binary, digest) = binary(&options.worker)?;
-    let tenants = tenants(&options.state_dir)?;
+    let state = state::open(&options.state_dir, mode, options.uid_base)?;
+    let tenants = tenants(&state)?;
+    let ids = match mode {
+        host::Mode::Root => Ids::claim(options.uid_base, &state)?,
+        host::Mode::Rootless => Ids::unused(),
+    };
+    state::settle(&state, mode, &ids)?;
+    let uid_base = ids.base();
     let formatter = if mode == host::Mode::Root && disk::images_are_possible() {
         disk::find_formatter()
     } else {
         None
     };
-    let disks = Disks::open(tenants, mode, options.uid_base, formatter);
+    let disks = Disks::open(tenants, mode, ids, formatter);
     let cgroups = Cgroups::open();
     let inode = fstat(&binary).map_err(start("look at the worker binary"))?.st_ino;
     let report = host::report(&host::Seen {
         mode,
-        uid_base: options.uid_base,
+        uid_base,
         cgroup: cgroups.layout(),
         cgroup_reason: cgroups.reason(),
         disk: disks.kind(),
@@ -128,15 +136,13 @@ fn sealed(bytes: &[u8]) -> io::Result<OwnedFd> {
 }
 
 /// The directory of tenant roots: the launcher's alone, and one launcher's at a time.
-fn tenants(state_dir: &Path) -> Result<OwnedFd, Error> {
+fn tenants(state: &OwnedFd) -> Result<OwnedFd, Error> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
-    let state =
-        open_path(state_dir, flags, Mode::empty()).map_err(start("open the state directory"))?;
-    match mkdirat(&state, "tenants", Mode::S_IRWXU) {
+    match mkdirat(state, "tenants", Mode::S_IRWXU) {
         Ok(()) | Err(Errno::EEXIST) => {}
         Err(err) => return Err(start("make the directory of tenants")(err)),
     }
-    let tenants = openat(&state, "tenants", flags, Mode::empty())
+    let tenants = openat(state, "tenants", flags, Mode::empty())
         .map_err(start("open the directory of tenants"))?;
     let stat = fstat(&tenants).map_err(start("look at the directory of tenants"))?;
     if (stat.st_uid, stat.st_gid) != (geteuid().as_raw(), getegid().as_raw()) {
