@@ -13,10 +13,9 @@ use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, geteuid, unlinkat};
 use serde::{Deserialize, Serialize};
 use types::TenantId;
 
-use crate::Error;
-use crate::host::Mode as HostMode;
-use crate::ids::Ids;
+use crate::host::{Mode as HostMode, tools_uid, worker_uid};
 use crate::sys::mounts;
+use crate::{Error, privilege};
 
 mod erase;
 mod format;
@@ -57,7 +56,7 @@ impl Disk {
 pub(crate) struct Disks {
     tenants: OwnedFd,
     mode: HostMode,
-    ids: Ids,
+    uid_base: u32,
     /// What makes file systems; none where there are no images.
     formatter: Option<OwnedFd>,
 }
@@ -85,10 +84,10 @@ impl Disks {
     pub(crate) fn open(
         tenants: OwnedFd,
         mode: HostMode,
-        ids: Ids,
+        uid_base: u32,
         formatter: Option<OwnedFd>,
     ) -> Self {
-        let disks = Self { tenants, mode, ids, formatter };
+        let disks = Self { tenants, mode, uid_base, formatter };
         disks.unmount_all();
         disks
     }
@@ -104,10 +103,11 @@ impl Disks {
 
     /// The ids of the tenant with this index.
     pub(crate) fn owner(&self, index: u32) -> Result<Owner, Error> {
-        let ids = match self.mode {
-            HostMode::Root => self.ids.of_tenant(index),
-            HostMode::Rootless => Some((geteuid().as_raw(), geteuid().as_raw())),
+        let (worker, formatter) = match self.mode {
+            HostMode::Root => (worker_uid(self.uid_base, index), tools_uid(self.uid_base, index)),
+            HostMode::Rootless => (Some(geteuid().as_raw()), Some(geteuid().as_raw())),
         };
+        let ids = worker.zip(formatter).filter(|ids| ids.1 < privilege::MAX_ID);
         let (worker, formatter) = ids.ok_or_else(|| Error::Refused {
             reason: format!("index {index} is past the end of the id range"),
         })?;

@@ -108,6 +108,6 @@ pub(crate) fn tools_uid(base: u32, index: u32) -> Option<u32> {
 }
 
 /// What this host would give to a gateway with this state directory, without a launcher.
-pub fn probe(state_dir: &Path) -> HostReport {
-    probe::run(state_dir)
+pub fn probe(state_dir: &Path, uid_base: u32) -> HostReport {
+    probe::run(state_dir, uid_base)
 }

@@ -23,9 +23,8 @@ pub struct Options {
     pub state_dir: PathBuf,
     /// The worker's binary, linked statically.
     pub worker: PathBuf,
-    /// The first of the reserved ids; where none is given, those that the state already belongs to
-    /// or the first that no gateway of this machine uses.
-    pub uid_base: Option<u32>,
+    /// The first of the reserved ids.
+    pub uid_base: u32,
     /// The steps of confinement: [`crate::STEPS`] but in tests of single steps.
     pub steps: &'static [Step],
 }
@@ -33,13 +32,8 @@ pub struct Options {
 /// Where one is after [`split`].
 #[derive(Debug)]
 pub enum Side {
-    /// In the child, which becomes the supervisor.
-    Supervisor {
-        /// The launcher's socket.
-        socket: OwnedFd,
-        /// What to give to [`crate::become_supervisor`].
-        uid_base: u32,
-    },
+    /// In the child, which becomes the supervisor; the launcher's socket.
+    Supervisor(OwnedFd),
     /// In the parent, after everything has ended; what to exit with.
     Launcher(ExitCode),
 }
@@ -56,7 +50,6 @@ pub fn split(options: Options) -> Result<Side, Error> {
         return Err(Error::Unusable { reason: "the process has more than one thread".to_owned() });
     }
     let resources = resources::open(&options)?;
-    let uid_base = resources.report.uid_base;
     let (near, far) = fds::record_pair().map_err(start("make the launcher's socket"))?;
     let signals = serve::block_signals().map_err(start("block signals"))?;
     match fork::supervisor().map_err(start("fork"))? {
@@ -64,7 +57,7 @@ pub fn split(options: Options) -> Result<Side, Error> {
             drop(near);
             drop(resources);
             signals.restore().map_err(start("unblock signals"))?;
-            Ok(Side::Supervisor { socket: far, uid_base })
+            Ok(Side::Supervisor(far))
         }
         fork::Forked::Launcher(supervisor) => {
             drop(far);

@@ -1,40 +1,56 @@
 //! What the gateway's own processes give up, and what they may not start without. The supervisor
 //! keeps no capability, no root and no way to execute a program.
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open as open_path};
+use nix::fcntl::{OFlag, open as open_path, openat};
 use nix::sys::prctl;
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, fchmod, fstat, mkdirat};
 use nix::unistd::{
-    Gid, Uid, fchdir, geteuid, getppid, getresgid, getresuid, setgroups, setresgid, setresuid,
+    Gid, Uid, fchdir, fchown, geteuid, getppid, getresgid, getresuid, setgroups, setresgid,
+    setresuid,
 };
 
 use crate::sys::identity;
-use crate::{Error, confine, host, ids, launcher};
+use crate::{Error, confine, host, launcher};
+
+/// Ids from here up have meanings of their own in some kernels and tools.
+pub(crate) const MAX_ID: u32 = 0x7FFF_0000;
+/// Ids below are the host's own users.
+const MIN_BASE: u32 = 65_536;
 
 /// Capabilities that root mode cannot do without: ids of files and processes, capabilities, mounts.
 const NEEDED: [(&str, u32); 5] =
     [("CHOWN", 0), ("SETGID", 6), ("SETUID", 7), ("SETPCAP", 8), ("SYS_ADMIN", 21)];
 
+/// What the supervisor owns below the state directory. The directory itself stays root's.
+const OWN: [&str; 4] = ["records", "audit", "keys", "run"];
+/// The supervisor, by its group, may make things in the state directory; what root made there, the
+/// tenants and the configuration, it can neither rename nor replace.
+const STATE_MODE: u32 = 0o1770;
+
 /// Root or rootless, or neither: uid 0 without its powers would make every worker uid 0.
-pub(crate) fn mode() -> Result<host::Mode, Error> {
+pub(crate) fn mode(uid_base: u32) -> Result<host::Mode, Error> {
     if !geteuid().is_root() {
         return Ok(host::Mode::Rootless);
     }
     let missing: Vec<_> = NEEDED.iter().filter(|it| !identity::has(it.1)).map(|it| it.0).collect();
+    let unusable = |reason: String| Err(Error::Unusable { reason });
     if !missing.is_empty() {
-        let reason = format!("uid 0 without the capabilities {}", missing.join(", "));
-        return Err(Error::Unusable { reason });
+        return unusable(format!("uid 0 without the capabilities {}", missing.join(", ")));
+    }
+    if !(MIN_BASE..MAX_ID).contains(&uid_base) {
+        return unusable(format!("the first uid {uid_base} is not from {MIN_BASE} to {MAX_ID}"));
     }
     Ok(host::Mode::Root)
 }
 
-/// Makes the calling process the supervisor: in the state directory, under `uid_base`
-/// as its uid, without capabilities, untraceable, under the supervisor's filter, and dead as soon
+/// Makes the calling process the supervisor: in the state directory, which it may use, under
+/// its own uid, without capabilities, untraceable, under the supervisor's filter, and dead as soon
 /// as the launcher is. To be called with one thread, when configuration and secrets are read.
 ///
 /// # Errors
@@ -44,16 +60,19 @@ pub fn become_supervisor(uid_base: u32, state_dir: &Path) -> Result<(), Error> {
     if launcher::threads()? != 1 {
         return Err(Error::Unusable { reason: "the supervisor has threads already".to_owned() });
     }
-    let mode = mode()?;
+    let mode = mode(uid_base)?;
     let parent = getppid();
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
     let state =
         open_path(state_dir, flags, Mode::empty()).map_err(at("open the state directory"))?;
-    fchdir(&state).map_err(at("enter the state directory"))?;
     if mode == host::Mode::Root {
-        ids::check(uid_base)?;
         let (uid, gid) = (Uid::from_raw(uid_base), Gid::from_raw(uid_base));
+        share(&state, uid, gid)?;
+        fchdir(&state).map_err(at("enter the state directory"))?;
         drop_root(uid, gid).map_err(at("drop root"))?;
+    } else {
+        fchmod(&state, Mode::S_IRWXU).map_err(at("close the state directory"))?;
+        fchdir(&state).map_err(at("enter the state directory"))?;
     }
     setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(at("switch core dumps off"))?;
     prctl::set_dumpable(false).map_err(at("become untraceable"))?;
@@ -76,4 +95,37 @@ fn drop_root(uid: Uid, gid: Gid) -> nix::Result<()> {
     let ids = [users.real, users.effective, users.saved].iter().all(|it| *it == uid);
     let groups = [groups.real, groups.effective, groups.saved].iter().all(|it| *it == gid);
     if ids && groups && identity::is_powerless() { Ok(()) } else { Err(Errno::EPERM) }
+}
+
+/// Keeps the state directory root's, lets the supervisor work in it, and makes it the directories
+/// of its own. One that is there already must be the supervisor's: nothing is ever given away that
+/// was found, because what is found may have been put there.
+fn share(state: &OwnedFd, uid: Uid, gid: Gid) -> Result<(), Error> {
+    let at =
+        |source: Errno| Error::Start { what: "share the state directory", source: source.into() };
+    let owner = fstat(state).map_err(at)?.st_uid;
+    if owner != 0 && owner != uid.as_raw() {
+        let reason = format!("the state directory belongs to uid {owner}, not to root");
+        return Err(Error::Unusable { reason });
+    }
+    fchown(state, Some(Uid::from_raw(0)), Some(gid)).map_err(at)?;
+    fchmod(state, Mode::from_bits_truncate(STATE_MODE)).map_err(at)?;
+    for name in OWN {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
+        let made = match mkdirat(state, name, Mode::S_IRWXU) {
+            Ok(()) => true,
+            Err(Errno::EEXIST) => false,
+            Err(err) => return Err(at(err)),
+        };
+        let directory = openat(state, name, flags, Mode::empty()).map_err(at)?;
+        let owner = fstat(&directory).map_err(at)?.st_uid;
+        if made && owner == 0 {
+            fchown(&directory, Some(uid), Some(gid)).map_err(at)?;
+        } else if owner != uid.as_raw() {
+            let reason =
+                format!("{name} in the state directory belongs to uid {owner}, not to {uid}");
+            return Err(Error::Unusable { reason });
+        }
+    }
+    Ok(())
 }

@@ -19,6 +19,9 @@ use serde_json::json;
 mod attempts;
 mod worker;
 
+/// Far from the range that a gateway on the same machine uses.
+const UID_BASE: u32 = 3_000_000;
+
 type Failure = Box<dyn Error>;
 
 struct Command {
@@ -45,13 +48,13 @@ fn run() -> Result<ExitCode, Failure> {
     let options = Options {
         state_dir: command.state.clone(),
         worker: command.worker.clone(),
-        uid_base: None,
+        uid_base: UID_BASE,
         steps: steps(&command),
     };
     match split(options)? {
         Side::Launcher(code) => Ok(code),
-        Side::Supervisor { socket, uid_base } => {
-            sandbox::become_supervisor(uid_base, &command.state)?;
+        Side::Supervisor(socket) => {
+            sandbox::become_supervisor(UID_BASE, &command.state)?;
             let launcher = Launcher::new(socket);
             let good = match command.what.as_str() {
                 "attempts" => attempts::make(&launcher, &list, &command),

@@ -19,8 +19,7 @@ use super::{Options, start};
 use crate::cgroup::Cgroups;
 use crate::disk::{self, Disks};
 use crate::host::{self, HostReport};
-use crate::ids::Ids;
-use crate::{Error, Step, privilege, state, steps, sys};
+use crate::{Error, Step, privilege, steps, sys};
 
 /// A worker binary is a few megabytes; a larger file is something else.
 const BINARY_MAX: u64 = 512 << 20;
@@ -43,7 +42,7 @@ pub(super) struct Resources {
 
 /// Opens everything.
 pub(super) fn open(options: &Options) -> Result<Resources, Error> {
-    let mode = privilege::mode()?;
+    let mode = privilege::mode(options.uid_base)?;
     raise_descriptors().map_err(start("raise the limit on descriptors"))?;
     let proc = proc()?;
     let null = crate::fds::null().map_err(start("open /dev/null"))?;
@@ -51,25 +50,18 @@ pub(super) fn open(options: &Options) -> Result<Resources, Error> {
         drop(steps::device(name, number).map_err(start("open the devices"))?);
     }
     let (binary, digest) = binary(&options.worker)?;
-    let state = state::open(&options.state_dir, mode, options.uid_base)?;
-    let tenants = tenants(&state)?;
-    let ids = match mode {
-        host::Mode::Root => Ids::claim(options.uid_base, &state)?,
-        host::Mode::Rootless => Ids::unused(),
-    };
-    state::settle(&state, mode, &ids)?;
-    let uid_base = ids.base();
+    let tenants = tenants(&options.state_dir)?;
     let formatter = if mode == host::Mode::Root && disk::images_are_possible() {
         disk::find_formatter()
     } else {
         None
     };
-    let disks = Disks::open(tenants, mode, ids, formatter);
+    let disks = Disks::open(tenants, mode, options.uid_base, formatter);
     let cgroups = Cgroups::open();
     let inode = fstat(&binary).map_err(start("look at the worker binary"))?.st_ino;
     let report = host::report(&host::Seen {
         mode,
-        uid_base,
+        uid_base: options.uid_base,
         cgroup: cgroups.layout(),
         cgroup_reason: cgroups.reason(),
         disk: disks.kind(),
@@ -136,13 +128,15 @@ fn sealed(bytes: &[u8]) -> io::Result<OwnedFd> {
 }
 
 /// The directory of tenant roots: the launcher's alone, and one launcher's at a time.
-fn tenants(state: &OwnedFd) -> Result<OwnedFd, Error> {
+fn tenants(state_dir: &Path) -> Result<OwnedFd, Error> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
-    match mkdirat(state, "tenants", Mode::S_IRWXU) {
+    let state =
+        open_path(state_dir, flags, Mode::empty()).map_err(start("open the state directory"))?;
+    match mkdirat(&state, "tenants", Mode::S_IRWXU) {
         Ok(()) | Err(Errno::EEXIST) => {}
         Err(err) => return Err(start("make the directory of tenants")(err)),
     }
-    let tenants = openat(state, "tenants", flags, Mode::empty())
+    let tenants = openat(&state, "tenants", flags, Mode::empty())
         .map_err(start("open the directory of tenants"))?;
     let stat = fstat(&tenants).map_err(start("look at the directory of tenants"))?;
     if (stat.st_uid, stat.st_gid) != (geteuid().as_raw(), getegid().as_raw()) {

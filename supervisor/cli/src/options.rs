@@ -134,10 +134,9 @@ pub struct Serve {
     #[arg(long, env = "OPENCLAWMU_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
     #[arg(value_parser = ["error", "warn", "info", "debug", "trace"])]
     pub log_level: String,
-    /// The first of the 200,000 host uids of the supervisor and the tenants [default: those that the
-    /// state directory remembers, or a range from 2,000,000 up that no other gateway here uses].
-    #[arg(long, env = "OPENCLAWMU_UID_BASE", value_name = "UID")]
-    pub uid_base: Option<u32>,
+    /// The first of the host uids that are reserved for the supervisor and the tenants.
+    #[arg(long, env = "OPENCLAWMU_UID_BASE", value_name = "UID", default_value_t = 2_000_000)]
+    pub uid_base: u32,
 }
 
 /// How `quickstart` runs.
