@@ -76,7 +76,7 @@ fn attempt(place: &Path, least: Rev) -> Result<sled::Db, Failure> {
     let config =
         sled::Config::new().path(place).cache_capacity(CACHE).flush_every_ms(Some(FLUSH_MS));
     let checked = catch_unwind(AssertUnwindSafe(|| {
-        let db = config.open()?;
+        let db = open_unlocked(&config)?;
         let mut rev = 0;
         for row in db.iter() {
             let (key, value) = row?;
@@ -96,6 +96,23 @@ fn attempt(place: &Path, least: Rev) -> Result<sled::Db, Failure> {
         }
         Ok(Err(err)) => Err(Failure::Damaged(Chain(&err).to_string())),
         Err(_) => Err(Failure::Damaged("sled panicked".to_owned())),
+    }
+}
+
+/// Opens what an earlier handle of this process may still hold: sled's threads give its lock back a
+/// moment after the handle is dropped. Other owners are kept out by our own lock.
+#[expect(clippy::disallowed_methods, reason = "the store's own thread, before it takes jobs")]
+fn open_unlocked(config: &sled::Config) -> sled::Result<sled::Db> {
+    let patience = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match config.open() {
+            Err(sled::Error::Io(err))
+                if err.to_string().contains("acquire lock") && Instant::now() < patience =>
+            {
+                std::thread::sleep(LOCK_RETRY);
+            }
+            opened => return opened,
+        }
     }
 }
 
