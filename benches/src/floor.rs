@@ -2,7 +2,6 @@
 //! to another thread, and a pooled client to the provider. No token, limit, ledger or log.
 
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::mpsc;
 
 use axum::Router;
@@ -14,44 +13,20 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use proto::worker::worker_client::WorkerClient;
-use proto::worker::worker_server::{Worker, WorkerServer};
-use proto::worker::{
-    CallReply, CallRequest, DrainReply, DrainRequest, ServePart, ServeRequest, StartReply,
-    StartRequest, call_reply,
-};
+use proto::worker::{CallRequest, call_reply};
 use runtime::{Tasks, pair};
-use tokio_stream::Stream;
-use tonic::{Request, Response, Status};
 
-struct Hop {
+use crate::callee;
+
+async fn ask(
     client: Client<HttpConnector, Full<Bytes>>,
     provider: SocketAddr,
-}
-
-#[tonic::async_trait]
-impl Worker for Hop {
-    type ServeStream = Pin<Box<dyn Stream<Item = Result<ServePart, Status>> + Send>>;
-
-    async fn call(&self, call: Request<CallRequest>) -> Result<Response<CallReply>, Status> {
-        let request = http::Request::post(format!("http://{}/v1/chat/completions", self.provider))
-            .body(Full::new(call.into_inner().params))
-            .unwrap();
-        let reply = self.client.request(request).await.unwrap();
-        let body = reply.into_body().collect().await.unwrap().to_bytes();
-        Ok(Response::new(CallReply { outcome: Some(call_reply::Outcome::Result(body)) }))
-    }
-
-    async fn start(&self, _: Request<StartRequest>) -> Result<Response<StartReply>, Status> {
-        Err(Status::unimplemented("floor"))
-    }
-
-    async fn serve(&self, _: Request<ServeRequest>) -> Result<Response<Self::ServeStream>, Status> {
-        Err(Status::unimplemented("floor"))
-    }
-
-    async fn drain(&self, _: Request<DrainRequest>) -> Result<Response<DrainReply>, Status> {
-        Err(Status::unimplemented("floor"))
-    }
+    body: Bytes,
+) -> Bytes {
+    let request = http::Request::post(format!("http://{provider}/v1/chat/completions"))
+        .body(Full::new(body))
+        .unwrap();
+    client.request(request).await.unwrap().into_body().collect().await.unwrap().to_bytes()
 }
 
 /// Starts the proxy in front of `provider` and gives its address.
@@ -65,7 +40,8 @@ pub fn start(provider: SocketAddr) -> SocketAddr {
             let mut connector = HttpConnector::new();
             connector.set_nodelay(true);
             let client = Client::builder(TokioExecutor::new()).build(connector);
-            pair::serve(WorkerServer::new(Hop { client, provider }), far, &Tasks::default())
+            let hop = callee::service(move |body| ask(client.clone(), provider, body));
+            pair::serve(hop, far, &Tasks::default())
                 .await
                 .unwrap();
         });
@@ -92,7 +68,7 @@ pub fn start(provider: SocketAddr) -> SocketAddr {
 }
 
 async fn forward(State(mut hop): State<WorkerClient<pair::Client>>, body: Bytes) -> Vec<u8> {
-    let call = CallRequest { method: String::new(), params: body };
+    let call = CallRequest { params: body, ..CallRequest::default() };
     match hop.call(call).await.unwrap().into_inner().outcome {
         Some(call_reply::Outcome::Result(body)) => body.to_vec(),
         other => panic!("{other:?}"),

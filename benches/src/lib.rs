@@ -12,6 +12,7 @@
     reason = "a benchmark fails by panicking, starts programs, waits, and divides"
 )]
 
+pub mod callee;
 pub mod floor;
 pub mod load;
 pub mod pairs;

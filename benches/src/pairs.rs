@@ -1,46 +1,16 @@
 //! gRPC over one socket pair: unary calls of 128 bytes to another thread and back.
 
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use proto::worker::worker_client::WorkerClient;
-use proto::worker::worker_server::{Worker, WorkerServer};
-use proto::worker::{
-    CallReply, CallRequest, DrainReply, DrainRequest, ServePart, ServeRequest, StartReply,
-    StartRequest, call_reply,
-};
+use proto::worker::CallRequest;
 use runtime::{Tasks, pair};
-use tokio_stream::Stream;
-use tonic::{Request, Response, Status};
 
+use crate::callee;
 use crate::load::Outcome;
 use crate::stats::Spread;
-
-struct Echo;
-
-#[tonic::async_trait]
-impl Worker for Echo {
-    type ServeStream = Pin<Box<dyn Stream<Item = Result<ServePart, Status>> + Send>>;
-
-    async fn call(&self, call: Request<CallRequest>) -> Result<Response<CallReply>, Status> {
-        let outcome = Some(call_reply::Outcome::Result(call.into_inner().params));
-        Ok(Response::new(CallReply { outcome }))
-    }
-
-    async fn start(&self, _: Request<StartRequest>) -> Result<Response<StartReply>, Status> {
-        Err(Status::unimplemented("echo"))
-    }
-
-    async fn serve(&self, _: Request<ServeRequest>) -> Result<Response<Self::ServeStream>, Status> {
-        Err(Status::unimplemented("echo"))
-    }
-
-    async fn drain(&self, _: Request<DrainRequest>) -> Result<Response<DrainReply>, Status> {
-        Err(Status::unimplemented("echo"))
-    }
-}
 
 /// `callers` at once, each with its next call when the last is answered, for `time`.
 pub async fn unary(callers: usize, time: Duration) -> Outcome {
@@ -49,7 +19,7 @@ pub async fn unary(callers: usize, time: Duration) -> Outcome {
     far.set_nonblocking(true).unwrap();
     let server = std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(pair::serve(WorkerServer::new(Echo), far, &Tasks::default()))
+        runtime.block_on(pair::serve(callee::service(std::future::ready), far, &Tasks::default()))
     });
     let tasks = Tasks::default();
     let client = WorkerClient::new(pair::connect(near, &tasks).await.unwrap());
@@ -73,7 +43,7 @@ async fn caller(mut client: WorkerClient<pair::Client>, over: Arc<AtomicBool>) -
     let mut nanos = Vec::new();
     while !over.load(Ordering::Relaxed) {
         let sent = Instant::now();
-        let call = CallRequest { method: String::new(), params: params.clone() };
+        let call = CallRequest { params: params.clone(), ..CallRequest::default() };
         client.call(call).await.unwrap();
         nanos.push(u64::try_from(sent.elapsed().as_nanos()).unwrap());
     }

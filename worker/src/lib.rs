@@ -6,15 +6,18 @@
 mod agent;
 pub mod app;
 mod error;
+mod events;
 pub mod log;
 mod methods;
 mod openai;
 mod runs;
 mod service;
+mod settings;
 mod store;
 #[cfg(test)]
 mod testing;
 mod upcalls;
 
 pub use error::Error;
+pub use events::EventStream;
 pub use service::{Held, Worker};

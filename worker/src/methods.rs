@@ -5,6 +5,11 @@ mod health;
 mod sessions;
 
 use api::ApiError;
+use proto::worker::call_reply::Outcome;
+use proto::worker::{CallReply, Caller};
+use serde::Serialize;
+use tokio::sync::mpsc;
+use tonic::Status;
 use types::Chain;
 
 use crate::Error;
@@ -13,7 +18,26 @@ use crate::service::Core;
 
 /// One call: the handler of every group.
 #[derive(Debug)]
-pub(crate) struct Call<'a>(pub(crate) &'a Core);
+pub(crate) struct Call<'a> {
+    pub(crate) core: &'a Core,
+    pub(crate) caller: Caller,
+    pub(crate) request_id: String,
+    /// Where answers before the last one go; none where the caller takes one answer only.
+    pub(crate) interim: Option<mpsc::Sender<Result<CallReply, Status>>>,
+}
+
+impl Call<'_> {
+    /// Gives an answer before the last one, if the caller takes it.
+    pub(crate) async fn answer_first(&self, result: &impl Serialize) -> Result<(), ApiError> {
+        let Some(replies) = &self.interim else { return Ok(()) };
+        let result = serde_json::to_vec(result)
+            .map_err(|err| ApiError::unavailable(format!("an answer has no JSON form: {err}")))?;
+        let outcome = Some(Outcome::Interim(result.into()));
+        // Who does not listen any more is noticed by whoever made the channel.
+        replies.send(Ok(CallReply { outcome })).await.unwrap_or_default();
+        Ok(())
+    }
+}
 
 /// A session key as a parameter.
 fn session_key(text: &str) -> Result<SessionKey, ApiError> {

@@ -23,12 +23,13 @@ pub(crate) use request::ChatRequest;
 use crate::service::Core;
 
 /// Answers one request. A failure before the first byte is a reply as well.
-pub(crate) async fn serve(core: &Core, models: &Models, request: ServeRequest) -> Reply {
+pub(crate) async fn serve(core: &Core, request: ServeRequest) -> Reply {
+    let models = core.models();
     let reply = match request.route() {
         Route::ChatCompletions => chat::serve(core, models, request).await,
         Route::Models => models::list(core, models).await,
         Route::Model => models::get(core, models, &request.model).await,
-        Route::Unspecified => Err(Fault::invalid(None, "Unknown route.")),
+        Route::Responses | Route::Embeddings | Route::Hook | Route::Unspecified => Err(Fault::invalid(None, "Unknown route.")),
     };
     reply.unwrap_or_else(|fault| Reply::Whole(Some(fault.part())))
 }

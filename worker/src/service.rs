@@ -5,7 +5,7 @@
 
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -14,24 +14,32 @@ use bytes::Bytes;
 use proto::worker::call_reply::Outcome;
 use proto::worker::worker_server::{Worker as Service, WorkerServer};
 use proto::worker::{
-    CallReply, CallRequest, DrainReply, DrainRequest, Error as CallError, Probe, ServePart,
-    ServeRequest, StartReply, StartRequest,
+    CallReply, CallRequest, Configuration, ConfigureReply, DrainReply, DrainRequest,
+    Error as CallError, EventsRequest, Probe, ServePart, ServeRequest, StartReply, StartRequest,
+    WakeReply, WakeRequest,
 };
 use runtime::pair::Client;
 use runtime::{Gate, Pass, Tasks, limits};
 use sandbox::confine::Confinement;
+use tokio::sync::mpsc;
 use tokio_stream::Stream;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, async_trait};
 use types::{Clock, UnixMillis};
 
+use crate::events::{EventStream, Events};
 use crate::methods::Call;
 use crate::openai::{self, Models, Reply};
 use crate::runs::Runs;
+use crate::settings::Live;
 use crate::store::Store;
 use crate::upcalls::Llm;
 
 /// How long runs that a drain has stopped may take to store what they have.
 const STOP_GRACE: Duration = Duration::from_secs(2);
+
+/// Replies of one call that wait for the supervisor.
+const REPLIES: usize = 4;
 
 /// How long a worker without a run waits before it gives memory back.
 const QUIET: Duration = Duration::from_secs(1);
@@ -43,7 +51,19 @@ pub(crate) struct Core {
     pub(crate) llm: Llm,
     pub(crate) runs: Runs,
     pub(crate) tasks: Tasks,
+    pub(crate) events: Events,
+    pub(crate) live: Live,
+    /// Set by `Start`.
+    models: Arc<OnceLock<Models>>,
     pub(crate) started_at: UnixMillis,
+}
+
+impl Core {
+    /// The models that this tenant may use; none before `Start`.
+    pub(crate) fn models(&self) -> &Models {
+        static NONE: LazyLock<Models> = LazyLock::new(Models::default);
+        self.models.get().unwrap_or(&NONE)
+    }
 }
 
 /// The worker's side of pair A. Clones serve the same tenant.
@@ -55,8 +75,6 @@ struct Inner {
     core: Core,
     gate: Gate,
     confinement: Confinement,
-    /// Set by `Start`.
-    models: OnceLock<Models>,
 }
 
 impl Worker {
@@ -72,9 +90,10 @@ impl Worker {
         let store = Store::new(root, clock);
         let (llm, runs, tasks) = (Llm::new(host), Runs::default(), tasks.clone());
         tasks.spawn_until_stopped(give_back_memory(runs.clone()));
-        let core = Core { store, llm, runs, tasks, started_at };
-        let (gate, models) = (Gate::default(), OnceLock::new());
-        Self(Arc::new(Inner { core, gate, confinement, models }))
+        let (events, live) = (Events::default(), Live::default());
+        let models = Arc::default();
+        let core = Core { store, llm, runs, tasks, events, live, models, started_at };
+        Self(Arc::new(Inner { core, gate: Gate::default(), confinement }))
     }
 
     /// The service for `runtime::pair::serve`.
@@ -84,12 +103,12 @@ impl Worker {
             .max_encoding_message_size(limits::MAX_MESSAGE)
     }
 
-    /// The configuration and a pass, or why there is none in this phase.
-    fn enter(&self) -> Result<(&Models, Pass), Status> {
-        let models = self.0.models.get();
-        let models = models.ok_or_else(|| Status::failed_precondition("not started"))?;
-        let pass = self.0.gate.enter().map_err(|_closed| Status::unavailable("draining"))?;
-        Ok((models, pass))
+    /// A pass, or why there is none in this phase.
+    fn enter(&self) -> Result<Pass, Status> {
+        if self.0.core.models.get().is_none() {
+            return Err(Status::failed_precondition("not started"));
+        }
+        self.0.gate.enter().map_err(|_closed| Status::unavailable("draining"))
     }
 }
 
@@ -108,11 +127,14 @@ async fn give_back_memory(runs: Runs) {
 #[async_trait]
 impl Service for Worker {
     type ServeStream = Held;
+    type EventsStream = EventStream;
+    type RepliesStream = ReceiverStream<Result<CallReply, Status>>;
 
     async fn start(&self, request: Request<StartRequest>) -> Result<Response<StartReply>, Status> {
-        let StartRequest { models, default_model } = request.into_inner();
+        let StartRequest { models, default_model, configuration } = request.into_inner();
         let models = Models::new(models, default_model);
-        if self.0.models.set(models).is_err() {
+        self.0.configure(configuration.unwrap_or_default())?;
+        if self.0.core.models.set(models).is_err() {
             return Err(Status::failed_precondition("started already"));
         }
         let Confinement { landlock_abi, probes, .. } = &self.0.confinement;
@@ -125,24 +147,60 @@ impl Service for Worker {
         }))
     }
 
+    async fn configure(
+        &self,
+        request: Request<Configuration>,
+    ) -> Result<Response<ConfigureReply>, Status> {
+        self.0.configure(request.into_inner())?;
+        Ok(Response::new(ConfigureReply {}))
+    }
+
+    async fn events(
+        &self,
+        _request: Request<EventsRequest>,
+    ) -> Result<Response<EventStream>, Status> {
+        let stream = self.0.core.events.stream();
+        stream.map(Response::new).ok_or_else(|| Status::failed_precondition("asked for already"))
+    }
+
     async fn call(&self, request: Request<CallRequest>) -> Result<Response<CallReply>, Status> {
-        let (_, _pass) = self.enter()?;
-        let CallRequest { method, params } = request.into_inner();
-        let called = api::worker::dispatch(&Call(&self.0.core), &method, &params).await;
-        let outcome = match called.and_then(sendable) {
-            Ok(result) => Outcome::Result(result.into()),
-            Err(error) => Outcome::Error(CallError {
-                code: error.code.name().to_owned(),
-                message: error.message,
-                retry_after_ms: error.retry_after_ms.unwrap_or(0),
-            }),
-        };
+        let _pass = self.enter()?;
+        let request = request.into_inner();
+        let outcome = outcome(&self.0.core, request, None).await;
         Ok(Response::new(CallReply { outcome: Some(outcome) }))
     }
 
+    async fn replies(
+        &self,
+        request: Request<CallRequest>,
+    ) -> Result<Response<Self::RepliesStream>, Status> {
+        let pass = self.enter()?;
+        let (core, request) = (self.0.core.clone(), request.into_inner());
+        let (replies, stream) = mpsc::channel(REPLIES);
+        let answering = async move {
+            let _pass = pass;
+            let answer = async {
+                let outcome = outcome(&core, request, Some(replies.clone())).await;
+                replies.send(Ok(CallReply { outcome: Some(outcome) })).await
+            };
+            tokio::select! {
+                () = replies.closed() => {}
+                sent = answer => drop(sent),
+            }
+        };
+        drop(self.0.core.tasks.spawn(answering));
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+
+    async fn wake(&self, request: Request<WakeRequest>) -> Result<Response<WakeReply>, Status> {
+        let _pass = self.enter()?;
+        tracing::debug!(due_at_ms = request.into_inner().due_at_ms, "woken");
+        Ok(Response::new(WakeReply {}))
+    }
+
     async fn serve(&self, request: Request<ServeRequest>) -> Result<Response<Held>, Status> {
-        let (models, pass) = self.enter()?;
-        let reply = openai::serve(&self.0.core, models, request.into_inner()).await;
+        let pass = self.enter()?;
+        let reply = openai::serve(&self.0.core, request.into_inner()).await;
         Ok(Response::new(Held { reply, rest: Bytes::new(), _pass: pass }))
     }
 
@@ -160,6 +218,33 @@ impl Service for Worker {
             }
         }
         Ok(Response::new(DrainReply { cancelled }))
+    }
+}
+
+impl Inner {
+    fn configure(&self, new: Configuration) -> Result<(), Status> {
+        self.core.live.replace(new).map_err(|err| Status::invalid_argument(err.to_string()))
+    }
+}
+
+/// What a method answers. Intermediate answers go to `interim`, where somebody wants them.
+async fn outcome(
+    core: &Core,
+    request: CallRequest,
+    interim: Option<mpsc::Sender<Result<CallReply, Status>>>,
+) -> Outcome {
+    let CallRequest { method, params, caller, request_id } = request;
+    let caller = caller.unwrap_or_default();
+    let call = Call { core, caller, request_id, interim };
+    let called = api::worker::dispatch(&call, &method, &params).await;
+    match called.and_then(sendable) {
+        Ok(result) => Outcome::Result(result.into()),
+        Err(error) => Outcome::Error(CallError {
+            code: error.code.name().to_owned(),
+            message: error.message,
+            retry_after_ms: error.retry_after_ms.unwrap_or(0),
+            details: error.details.map_or_else(Bytes::new, |it| it.to_string().into()),
+        }),
     }
 }
 

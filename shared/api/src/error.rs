@@ -18,6 +18,11 @@ pub enum Code {
     AgentTimeout,
     /// The gateway cannot do it now.
     Unavailable,
+    /// The connection does not have the scope; only on the WebSocket, where the client's own code
+    /// knows this word.
+    Forbidden,
+    /// The device or node must be approved first.
+    NotPaired,
 }
 
 impl Code {
@@ -30,6 +35,8 @@ impl Code {
             Self::ResourceExhausted => "RESOURCE_EXHAUSTED",
             Self::AgentTimeout => "AGENT_TIMEOUT",
             Self::Unavailable => "UNAVAILABLE",
+            Self::Forbidden => "FORBIDDEN",
+            Self::NotPaired => "NOT_PAIRED",
         }
     }
 
@@ -41,6 +48,8 @@ impl Code {
             "NOT_FOUND" => Self::NotFound,
             "RESOURCE_EXHAUSTED" => Self::ResourceExhausted,
             "AGENT_TIMEOUT" => Self::AgentTimeout,
+            "FORBIDDEN" => Self::Forbidden,
+            "NOT_PAIRED" => Self::NotPaired,
             _ => Self::Unavailable,
         }
     }
@@ -59,12 +68,22 @@ pub struct ApiError {
     /// When trying again may help, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u32>,
+    /// What programs may want to know beside the code: a small object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<Box<serde_json::Value>>,
 }
 
 impl ApiError {
     /// A failure with a public sentence.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), retry_after_ms: None }
+        Self { code, message: message.into(), retry_after_ms: None, details: None }
+    }
+
+    /// The same failure with details for programs.
+    #[must_use]
+    pub fn with_details(mut self, details: serde_json::Value) -> Self {
+        self.details = Some(Box::new(details));
+        self
     }
 
     /// The request cannot be understood or is not allowed in this form.

@@ -12,6 +12,7 @@ mod error;
 mod table;
 
 pub mod chat;
+pub mod events;
 pub mod health;
 pub mod routes;
 pub mod rpc;

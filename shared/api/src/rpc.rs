@@ -56,7 +56,7 @@ impl<'a> Reply<'a> {
 const fn number(code: Code) -> i32 {
     match code {
         Code::InvalidRequest => -32_600,
-        Code::Unauthorized => -32_001,
+        Code::Unauthorized | Code::Forbidden | Code::NotPaired => -32_001,
         Code::NotFound => -32_004,
         Code::ResourceExhausted => -32_005,
         Code::AgentTimeout => -32_006,

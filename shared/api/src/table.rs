@@ -15,6 +15,10 @@ pub struct Method {
     pub scope: Scope,
     /// Which side of the process boundary answers.
     pub served_by: ServedBy,
+    /// Whether it may take longer than a minute or answer more than once (`Worker.Replies`).
+    pub long: bool,
+    /// Whether nodes may call it beside operators.
+    pub nodes: bool,
 }
 
 /// Which side of the process boundary answers a method.
@@ -39,10 +43,30 @@ pub(crate) fn encode<R: Serialize>(method: &str, result: &R) -> Result<Vec<u8>, 
         .map_err(|err| ApiError::unavailable(format!("{method} has no JSON form: {err}")))
 }
 
-/// Declares one group: its trait (one function per row), its rows, and its dispatch arm.
+/// Whether a row carries `flag`.
+pub(crate) const fn has(flags: &[&str], flag: &str) -> bool {
+    let mut at = 0;
+    while at < flags.len() {
+        let (found, wanted) = (flags[at].as_bytes(), flag.as_bytes());
+        let mut same = found.len() == wanted.len();
+        let mut byte = 0;
+        while same && byte < wanted.len() {
+            same = found[byte] == wanted[byte];
+            byte += 1;
+        }
+        if same {
+            return true;
+        }
+        at += 1;
+    }
+    false
+}
+
+/// Declares one group: its trait (one function per row), its rows, and its dispatch arm. After the
+/// scope of a row may stand `long` and `nodes`; see [`Method`].
 macro_rules! methods {
     ($served_by:ident; $(#[$doc:meta])* pub trait $Group:ident {
-        $($(#[$row:meta])* $name:literal [$scope:ident] fn $func:ident($Params:ty) -> $Result:ty;)+
+        $($(#[$row:meta])* $name:literal [$scope:ident $($flag:ident)*] fn $func:ident($Params:ty) -> $Result:ty;)+
     }) => {
         $(#[$doc])*
         pub trait $Group: Sync {
@@ -56,6 +80,8 @@ macro_rules! methods {
             name: $name,
             scope: types::Scope::$scope,
             served_by: $crate::ServedBy::$served_by,
+            long: $crate::table::has(&[$(stringify!($flag)),*], "long"),
+            nodes: $crate::table::has(&[$(stringify!($flag)),*], "nodes"),
         }),+];
 
         /// Calls `method`, or gives `None` where it is not of this group.

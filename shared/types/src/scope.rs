@@ -26,6 +26,10 @@ pub enum Scope {
     /// Call `/hooks/*` and nothing else.
     #[serde(rename = "hooks")]
     Hooks,
+    /// Act as a paired node. Held by a node's connection and its device token only; no token is
+    /// made with it and no request can ask for it.
+    #[serde(rename = "node")]
+    Node,
 }
 
 /// Text that names no scope.
@@ -36,7 +40,7 @@ pub enum Scope {
 pub struct UnknownScope;
 
 impl Scope {
-    /// Every scope, in the order in which lists show them.
+    /// Every scope that a token can be made with, in the order in which lists show them.
     pub const ALL: [Self; 6] =
         [Self::Read, Self::Write, Self::Approvals, Self::Pairing, Self::Admin, Self::Hooks];
 
@@ -49,6 +53,7 @@ impl Scope {
             Self::Pairing => "operator.pairing",
             Self::Admin => "operator.admin",
             Self::Hooks => "hooks",
+            Self::Node => "node",
         }
     }
 
@@ -60,6 +65,7 @@ impl Scope {
             Self::Pairing => 8,
             Self::Admin => 16,
             Self::Hooks => 32,
+            Self::Node => 64,
         }
     }
 }

@@ -9,10 +9,13 @@ use auth::Auth;
 use control::{Control, Requests};
 use front::{Front, Readiness};
 use host::Host;
+use hub::Hub;
+use methods::Methods;
 use prometheus_client::registry::Registry;
 use records::Records;
 use runtime::Tasks;
 use sandbox::Launcher;
+use settings::Settings;
 use tenants::Tenants;
 use tokio::net::{TcpListener, UnixListener};
 use types::{Clock, SystemClock};
@@ -105,10 +108,13 @@ impl App {
         let records = Records::open(Path::new(RECORDS)).await.map_err(Error::Records)?;
         let auth = Auth::load(records.clone(), Arc::clone(&clock)).await.map_err(Error::Auth)?;
         let host = Host::new(host, Arc::clone(&clock), &mut registry).map_err(Error::Host)?;
+        let (hub, settings) = (Hub::default(), Settings::new(records.clone()));
         let parts = tenants::Parts {
             launcher,
             records: records.clone(),
             host,
+            hub: hub.clone(),
+            settings: settings.clone(),
             clock: Arc::clone(&clock),
             tasks: tasks.child(),
             registry: &mut registry,
@@ -117,7 +123,16 @@ impl App {
         require(&config.require, tenants.host_report())?;
         say_what_is_weaker(tenants.host_report());
         let readiness = Readiness::default();
+        let methods = Methods::new(methods::Parts {
+            auth: auth.clone(),
+            tenants: tenants.clone(),
+            hub,
+            settings,
+            records: records.clone(),
+            clock: Arc::clone(&clock),
+        });
         let front = front::Parts {
+            methods,
             auth: auth.clone(),
             tenants: tenants.clone(),
             limits: front::Limits::default(),

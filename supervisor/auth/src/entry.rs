@@ -90,11 +90,26 @@ impl Entry for KeyEntry {
 pub struct Principal {
     entry: Arc<TokenEntry>,
     clock: Arc<dyn Clock>,
+    /// What of the token's authority is left, where the caller asked for less.
+    held: Scopes,
 }
 
 impl Principal {
-    pub(crate) const fn new(entry: Arc<TokenEntry>, clock: Arc<dyn Clock>) -> Self {
-        Self { entry, clock }
+    pub(crate) fn new(entry: Arc<TokenEntry>, clock: Arc<dyn Clock>) -> Self {
+        let held = entry.row.scopes;
+        Self { entry, clock, held }
+    }
+
+    /// The same caller with what `asked` leaves of its scopes: a connection may ask for less than
+    /// its token gives.
+    pub fn narrowed(&self, asked: Scopes) -> Self {
+        let held = self.held.iter().filter(|scope| asked.contains(*scope)).collect();
+        Self { held, ..self.clone() }
+    }
+
+    /// The same caller as a node, which may do nothing but what nodes do.
+    pub fn as_node(&self) -> Self {
+        Self { held: std::iter::once(types::Scope::Node).collect(), ..self.clone() }
     }
 
     /// The tenant, which no message can change.
@@ -107,9 +122,9 @@ impl Principal {
         &self.entry.row.id
     }
 
-    /// What the token may do.
-    pub fn scopes(&self) -> Scopes {
-        self.entry.row.scopes
+    /// What the caller may do.
+    pub const fn scopes(&self) -> Scopes {
+        self.held
     }
 
     /// How often the token was rotated, plus one.

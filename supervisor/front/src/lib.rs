@@ -25,6 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth::Auth;
+use methods::Methods;
 use prometheus_client::registry::Registry;
 use runtime::Tasks;
 use tenants::Tenants;
@@ -44,6 +45,8 @@ pub struct Parts {
     pub auth: Auth,
     /// Where requests go.
     pub tenants: Tenants,
+    /// Who answers methods.
+    pub methods: Methods,
     /// Bounds on what clients may send.
     pub limits: Limits,
     /// What `/ready` says.
@@ -105,6 +108,7 @@ pub struct Front(Arc<Inner>);
 struct Inner {
     auth: Auth,
     tenants: Tenants,
+    methods: Methods,
     limits: Limits,
     readiness: Readiness,
     budget: Budget,
@@ -122,6 +126,7 @@ impl Front {
             budget: Budget::new(parts.limits.buffered_bytes, parts.limits.tenant_buffered_bytes),
             auth: parts.auth,
             tenants: parts.tenants,
+            methods: parts.methods,
             readiness: parts.readiness,
             ids: Ids::default(),
             metrics: Arc::new(Metrics::register(registry)),

@@ -2,15 +2,14 @@
 //! read; parameters and results are passed on.
 
 use api::rpc::{Reply, Request};
-use api::{ApiError, Code, ServedBy};
+use api::{ApiError, Code};
 use auth::Denied;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
-use proto::worker::call_reply::Outcome;
-use proto::worker::{CallReply, CallRequest};
+use methods::Caller;
 use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -164,22 +163,14 @@ async fn run(call: &Call, request: &Request<'_>) -> Result<Bytes, ApiError> {
     };
     let permit = call.permit(method).map_err(denied)?;
     let params = request.params.map_or("", RawValue::get);
-    let done = async {
-        match method.served_by {
-            ServedBy::Supervisor => {
-                let own = call.front.tenants.own(&permit, method.name, params.as_bytes());
-                own.await.map(Bytes::from)
-            }
-            ServedBy::Worker => {
-                let params = Bytes::copy_from_slice(params.as_bytes());
-                let request = CallRequest { method: method.name.to_owned(), params };
-                let tenants = &call.front.tenants;
-                let ticket = tenants.admit(&permit).map_err(|err| failed(&err))?;
-                let reply = tenants.call(ticket, request).await;
-                reply.map_err(|err| failed(&err)).and_then(outcome)
-            }
-        }
+    let caller = Caller {
+        permit: &permit,
+        connection: None,
+        client: "rpc",
+        request_id: call.identity.id(),
     };
+    let params = Bytes::copy_from_slice(params.as_bytes());
+    let done = call.front.methods.call(caller, method, params, None);
     tokio::select! {
         biased;
         () = call.identity.seat.ended() => Err(denied(Denied::Ended)),
@@ -187,34 +178,8 @@ async fn run(call: &Call, request: &Request<'_>) -> Result<Bytes, ApiError> {
     }
 }
 
-fn outcome(reply: CallReply) -> Result<Bytes, ApiError> {
-    match reply.outcome {
-        Some(Outcome::Result(result)) => Ok(result),
-        Some(Outcome::Error(error)) => Err(ApiError {
-            code: Code::from_name(&error.code),
-            message: error.message,
-            retry_after_ms: (error.retry_after_ms > 0).then_some(error.retry_after_ms),
-        }),
-        None => Err(ApiError::unavailable("the tenant's worker gave no answer")),
-    }
-}
-
 fn denied(reason: Denied) -> ApiError {
     ApiError::new(Code::Unauthorized, reason.to_string())
-}
-
-fn failed(err: &tenants::Error) -> ApiError {
-    tracing::debug!(error = %types::Chain(err), "a method was not answered");
-    let code = match err.http_status() {
-        403 => Code::Unauthorized,
-        404 => Code::NotFound,
-        429 => Code::ResourceExhausted,
-        504 => Code::AgentTimeout,
-        _ => Code::Unavailable,
-    };
-    let retry_after = err.retry_after_s().map(|seconds| seconds.saturating_mul(1000));
-    let retry_after_ms = retry_after.map(|it| u32::try_from(it).unwrap_or(u32::MAX));
-    ApiError { retry_after_ms, ..ApiError::new(code, err.public()) }
 }
 
 fn refused(id: Option<&RawValue>, err: &ApiError) -> Vec<u8> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ledger::{Account, Hold};
-use proto::host::LlmRequest;
+use proto::host::{EmbedReply, EmbedRequest, LlmRequest};
 use proto::host::llm_server;
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
@@ -157,6 +157,10 @@ impl llm_server::Llm for Llm {
         let call = self.account.begin_call().map_err(|refusal| refused(&refusal))?;
         let reply = self.answer(request.get_ref()).await?;
         Ok(Response::new(reply.keeping(call)))
+    }
+
+    async fn embed(&self, _: Request<EmbedRequest>) -> Result<Response<EmbedReply>, Status> {
+        Err(Status::unimplemented("embeddings"))
     }
 }
 

@@ -239,5 +239,6 @@ impl Tenants {
 pub(crate) fn idle_since(tenant: &Tenant) -> Option<UnixMillis> {
     let worker = tenant.worker.load_full()?;
     let last_used = tenant.last_used.load(Ordering::Relaxed);
-    (worker.passes() == 0).then(|| last_used.max(worker.started_at))
+    let idle = worker.passes() == 0 && worker.background.load(Ordering::Relaxed) == 0;
+    idle.then(|| last_used.max(worker.started_at))
 }

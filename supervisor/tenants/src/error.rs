@@ -60,6 +60,9 @@ pub enum Error {
     /// The records failed.
     #[error("the records could not be read or written")]
     Records(#[source] records::Error),
+    /// The tenant's settings failed.
+    #[error("the tenant's settings could not be read")]
+    Settings(#[source] settings::Error),
     /// A task of the supervisor ended in a panic.
     #[error("an internal task failed")]
     Task(#[source] tokio::task::JoinError),
@@ -86,6 +89,7 @@ impl Error {
             | Self::Worker(_)
             | Self::ShuttingDown
             | Self::Records(_)
+            | Self::Settings(_)
             | Self::Task(_) => 503,
         }
     }
@@ -109,7 +113,7 @@ impl Error {
             | Self::Pair(_)
             | Self::Start(_)
             | Self::Worker(_) => "the tenant's worker could not be started or reached".to_owned(),
-            Self::Records(_) | Self::Task(_) => "the gateway cannot do this now".to_owned(),
+            Self::Records(_) | Self::Settings(_) | Self::Task(_) => "the gateway cannot do this now".to_owned(),
         }
     }
 
@@ -125,6 +129,7 @@ impl Error {
             | Self::Sockets(_)
             | Self::Start(_)
             | Self::Records(_)
+            | Self::Settings(_)
             | Self::Task(_) => Some(5),
             Self::NotFound
             | Self::Exists

@@ -5,14 +5,15 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use proto::worker::{StartReply, StartRequest};
+use proto::worker::{Configuration, Skill, StartReply, StartRequest};
 use runtime::pair;
 use sandbox::{Expected, Facts, Launched, Order, WorkerFds};
 use tokio_util::sync::DropGuard;
+use types::TenantId;
 
 use crate::tenant::Tenant;
 use crate::worker::{Leash, Parts, Worker, client, serve_host};
-use crate::{Error, Inner, START_DEADLINE, watch};
+use crate::{Error, Inner, START_DEADLINE, events, watch};
 
 /// Runs a blocking call of the launcher's client away from the runtime's threads.
 pub(crate) async fn blocking<T: Send + 'static>(
@@ -55,7 +56,7 @@ async fn launch_unbounded(inner: &Arc<Inner>, tenant: &Arc<Tenant>) -> Result<Ar
     tenant.log.follow(&tenant.id, ends.log, &tasks)?;
     serve_host(inner.host.llm(Arc::clone(&tenant.account)), ends.host, &tasks);
     let connection = pair::connect(ends.serve, &tasks).await.map_err(Error::Pair)?;
-    let reply = start(inner, &connection).await?;
+    let reply = start(inner, tenant, &connection).await?;
     let expected = expected(inner, tenant, ends.inodes, &reply);
     let worker = Worker::new(Parts {
         id,
@@ -73,7 +74,9 @@ async fn launch_unbounded(inner: &Arc<Inner>, tenant: &Arc<Tenant>) -> Result<Ar
     }
     guard.disarm();
     tracing::info!(tenant = %tenant.id, pid, "worker verified");
-    Ok(Arc::new(worker))
+    let worker = Arc::new(worker);
+    events::follow(inner, tenant, &worker, &tasks).await?;
+    Ok(worker)
 }
 
 async fn prepare(inner: &Inner, tenant: &Tenant) -> Result<(), Error> {
@@ -127,8 +130,21 @@ fn watched(inner: &Arc<Inner>, tenant: &Arc<Tenant>, launched: Launched) -> Resu
     watch.map(|(leash, guard)| Watched { id, pid, leash, guard })
 }
 
-async fn start(inner: &Inner, connection: &pair::Client) -> Result<StartReply, Error> {
+/// What the tenant's worker is to go by.
+pub(crate) async fn configuration(inner: &Inner, id: &TenantId) -> Result<Configuration, Error> {
+    let effective = inner.settings.effective(id).await.map_err(Error::Settings)?;
+    let skill = |(name, text)| Skill { name, text };
+    let skills = effective.skills.into_iter().map(skill).collect();
+    Ok(Configuration { settings: effective.settings, skills })
+}
+
+async fn start(
+    inner: &Inner,
+    tenant: &Tenant,
+    connection: &pair::Client,
+) -> Result<StartReply, Error> {
     let request = StartRequest {
+        configuration: Some(configuration(inner, &tenant.id).await?),
         models: inner.host.models().to_vec(),
         default_model: inner.host.default_model().to_owned(),
     };

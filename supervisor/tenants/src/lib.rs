@@ -6,12 +6,12 @@
 mod admin;
 mod directory;
 mod error;
+mod events;
 mod inspect;
 mod launch;
 mod lifecycle;
 mod logs;
 mod metrics;
-mod own;
 mod reply;
 mod sweep;
 mod tenant;
@@ -24,11 +24,13 @@ use std::time::Duration;
 
 use auth::Permit;
 use host::Host;
+use hub::Hub;
 use ledger::Admission;
 use proto::worker::{CallReply, CallRequest, ServeRequest};
 use records::Records;
 use runtime::Tasks;
 use sandbox::{HostReport, Launcher};
+use settings::Settings;
 use types::{Clock, TenantId};
 
 use directory::Directory;
@@ -37,7 +39,7 @@ use tenant::Tenant;
 
 pub use error::Error;
 pub use inspect::Inspection;
-pub use reply::Reply;
+pub use reply::{Replies, Reply};
 pub use tenant::Load;
 pub use view::{Counts, State, TenantView, UsageView, WorkerView};
 
@@ -57,6 +59,8 @@ struct Inner {
     host_report: HostReport,
     records: Records,
     host: Host,
+    hub: Hub,
+    settings: Settings,
     clock: Arc<dyn Clock>,
     tasks: Tasks,
     directory: Directory,
@@ -72,6 +76,10 @@ pub struct Parts<'a> {
     pub records: Records,
     /// What workers may ask for.
     pub host: Host,
+    /// Who hears of what happens in workers.
+    pub hub: Hub,
+    /// What workers are told to go by.
+    pub settings: Settings,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
     /// The scope in which every task of every tenant runs.
@@ -102,6 +110,8 @@ impl Tenants {
             host_report,
             records: parts.records,
             host: parts.host,
+            hub: parts.hub,
+            settings: parts.settings,
             clock: parts.clock,
             tasks: parts.tasks,
             directory: Directory::default(),
@@ -141,6 +151,32 @@ impl Tenants {
             Ok(reply) => reply.map_err(|status| worker.failure(status)),
             Err(_elapsed) => Err(Error::Timeout),
         }
+    }
+
+    /// One method that may take long or answer more than once. Dropping the replies gives up waiting.
+    ///
+    /// # Errors
+    /// When the tenant's worker cannot be started or does not answer.
+    pub async fn replies(&self, ticket: Ticket, request: CallRequest) -> Result<Replies, Error> {
+        let Ticket { tenant, admission } = ticket;
+        let (worker, pass) = tenant.ready(&self.0).await?;
+        match worker.replies(request).await {
+            Ok(replies) => Ok(Replies::new(replies, worker, (pass, admission))),
+            Err(status) => Err(worker.failure(status)),
+        }
+    }
+
+    /// Tells the tenant's worker its settings anew, if it is awake.
+    ///
+    /// # Errors
+    /// When the settings cannot be read or the worker refuses them.
+    pub async fn configure(&self, id: &TenantId) -> Result<(), Error> {
+        let tenant = self.find(id)?;
+        let Some(worker) = tenant.worker.load_full().filter(|worker| !worker.is_gone()) else {
+            return Ok(());
+        };
+        let configuration = launch::configuration(&self.0, id).await?;
+        worker.configure(configuration).await.map_err(|status| worker.failure(status))
     }
 
     /// One request of the OpenAI-compatible surface; the reply arrives in parts. Dropping the reply

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use ledger::Admission;
-use proto::worker::ServePart;
+use proto::worker::{CallReply, ServePart};
 use runtime::Pass;
 use tokio_stream::Stream;
 use tonic::Streaming;
@@ -34,6 +34,32 @@ impl Reply {
     /// The next part; `None` after the last one of a complete reply.
     pub async fn next(&mut self) -> Option<Result<ServePart, Error>> {
         std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
+    }
+}
+
+/// The replies of one call, the last one last. It holds the call's place as [`Reply`] does.
+#[derive(Debug)]
+pub struct Replies {
+    replies: Streaming<CallReply>,
+    worker: Arc<Worker>,
+    _held: (Pass, Admission),
+}
+
+impl Replies {
+    pub(crate) const fn new(
+        replies: Streaming<CallReply>,
+        worker: Arc<Worker>,
+        held: (Pass, Admission),
+    ) -> Self {
+        Self { replies, worker, _held: held }
+    }
+
+    /// The next reply; `None` after the last one.
+    pub async fn next(&mut self) -> Option<Result<CallReply, Error>> {
+        match self.replies.message().await {
+            Ok(reply) => reply.map(Ok),
+            Err(status) => Some(Err(self.worker.failure(status))),
+        }
     }
 }
 

@@ -2,9 +2,13 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 
 use proto::worker::worker_client::WorkerClient;
-use proto::worker::{CallReply, CallRequest, DrainRequest, ServePart, ServeRequest};
+use proto::worker::{
+    CallReply, CallRequest, Configuration, DrainRequest, EventsRequest, ServePart, ServeRequest,
+    WakeRequest, WorkerEvent,
+};
 use runtime::{Gate, Pass, Tasks, limits, pair};
 use sandbox::Expected;
 use tokio_util::sync::CancellationToken;
@@ -30,6 +34,8 @@ pub(crate) struct Worker {
     connection: pair::Client,
     gate: Gate,
     leash: Leash,
+    /// Runs that no request waits for, as the worker says.
+    pub(crate) background: AtomicU32,
 }
 
 /// The hold on a process: pulled, it is killed; it says when the process is gone.
@@ -77,6 +83,7 @@ impl Worker {
             connection: parts.connection,
             gate: Gate::default(),
             leash: parts.leash,
+            background: AtomicU32::new(0),
         }
     }
 
@@ -99,6 +106,25 @@ impl Worker {
 
     pub(crate) async fn call(&self, request: CallRequest) -> Result<CallReply, Status> {
         self.client.clone().call(request).await.map(tonic::Response::into_inner)
+    }
+
+    pub(crate) async fn replies(
+        &self,
+        request: CallRequest,
+    ) -> Result<Streaming<CallReply>, Status> {
+        self.client.clone().replies(request).await.map(tonic::Response::into_inner)
+    }
+
+    pub(crate) async fn configure(&self, configuration: Configuration) -> Result<(), Status> {
+        self.client.clone().configure(configuration).await.map(|_| ())
+    }
+
+    pub(crate) async fn events(&self) -> Result<Streaming<WorkerEvent>, Status> {
+        self.parts.clone().events(EventsRequest {}).await.map(tonic::Response::into_inner)
+    }
+
+    pub(crate) async fn wake(&self, due_at_ms: u64) -> Result<(), Status> {
+        self.client.clone().wake(WakeRequest { due_at_ms }).await.map(|_| ())
     }
 
     pub(crate) async fn serve(

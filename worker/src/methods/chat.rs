@@ -27,14 +27,14 @@ impl Chat for Call<'_> {
             };
             Ok((Some(row.session_id.as_str().to_owned()), messages))
         };
-        let read = self.0.store.job(read).await;
+        let read = self.core.store.job(read).await;
         let (session_id, messages) = read.map_err(|err| storage(&err))?;
         Ok(History { session_key: params.session_key, session_id, messages })
     }
 
     async fn abort(&self, params: AbortParams) -> Result<Aborted, ApiError> {
         let key = session_key(&params.session_key)?;
-        let run_ids = self.0.runs.stop_turns(key.as_str(), params.run_id.as_deref());
+        let run_ids = self.core.runs.stop_turns(key.as_str(), params.run_id.as_deref());
         Ok(Aborted { ok: true, aborted: !run_ids.is_empty(), run_ids })
     }
 }

@@ -7,7 +7,7 @@ use super::Call;
 
 impl Health for Call<'_> {
     async fn health(&self, _params: HealthParams) -> Result<HealthReport, ApiError> {
-        let core = self.0;
+        let core = self.core;
         let ts = core.store.now();
         Ok(HealthReport {
             ok: true,

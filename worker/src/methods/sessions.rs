@@ -21,7 +21,7 @@ const MAX_SCAN: usize = 4 << 20;
 impl Sessions for Call<'_> {
     async fn list(&self, params: ListParams) -> Result<SessionList, ApiError> {
         let limit = bounded("limit", params.limit, [1, 1000], 100)?;
-        let ts = self.0.store.now();
+        let ts = self.core.store.now();
         let since = params.active_minutes.map(|minutes| u64::from(minutes) * 60_000);
         let oldest = since.map_or(0, |since| ts.saturating_sub(since));
         let read = move |root: &Dir| {
@@ -33,7 +33,7 @@ impl Sessions for Call<'_> {
             }
             Ok(rows)
         };
-        let mut rows: Vec<Row> = self.0.store.job(read).await.map_err(|err| storage(&err))?;
+        let mut rows: Vec<Row> = self.core.store.job(read).await.map_err(|err| storage(&err))?;
         rows.retain(|row| row.updated_at >= oldest);
         rows.sort_by(|a, b| b.updated_at.cmp(&a.updated_at).then_with(|| a.key.cmp(&b.key)));
         rows.truncate(limit);
@@ -55,18 +55,18 @@ impl Sessions for Call<'_> {
             let preview = |(key, text)| preview(root, &key, text, limit, max_chars);
             keys.into_iter().map(preview).collect::<Result<Vec<_>, Error>>()
         };
-        let previews = self.0.store.job(read).await.map_err(|err| storage(&err))?;
-        Ok(PreviewList { ts: self.0.store.now(), previews })
+        let previews = self.core.store.job(read).await.map_err(|err| storage(&err))?;
+        Ok(PreviewList { ts: self.core.store.now(), previews })
     }
 
     async fn delete(&self, params: DeleteParams) -> Result<Deleted, ApiError> {
         let key = session_key(&params.key)?;
-        let runs = &self.0.runs;
+        let runs = &self.core.runs;
         let place =
             runs.line_up(key.as_str()).map_err(|busy| ApiError::unavailable(busy.to_string()))?;
         drop(runs.stop_turns(key.as_str(), None));
         let _lane = place.turn().await;
-        let deleted = self.0.store.delete(key.agent(), key.as_str()).await;
+        let deleted = self.core.store.delete(key.agent(), key.as_str()).await;
         let deleted = deleted.map_err(|err| storage(&err))?;
         Ok(Deleted { ok: true, key: params.key, deleted })
     }

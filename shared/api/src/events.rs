@@ -1,0 +1,85 @@
+//! The events that the gateway sends without being asked, one row each, beside the method table.
+//!
+//! An event that is not in the table cannot be sent.
+
+use types::Scope;
+
+/// One kind of event.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Event {
+    /// The name on the wire, for example `sessions.changed`.
+    pub name: &'static str,
+    /// The scope without which a connection does not get it; `None` for every connection of the
+    /// tenant, nodes included.
+    pub scope: Option<Scope>,
+    /// Who may send it.
+    pub from: From,
+    /// Which connections of those with the scope get it.
+    pub to: To,
+    /// Whether it is left out for a client that reads too slowly, rather than the client cut off.
+    pub droppable: bool,
+}
+
+/// Who may send an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum From {
+    /// The tenant's own worker.
+    Worker,
+    /// The supervisor.
+    Supervisor,
+}
+
+/// Which connections get an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum To {
+    /// All of the tenant with the scope.
+    All,
+    /// Those that asked for the changes of all sessions (`sessions.subscribe`).
+    Sessions,
+    /// Those that asked for the messages of the event's session (`sessions.messages.subscribe`).
+    Session,
+    /// One connection, named by the sender.
+    One,
+}
+
+const fn worker(name: &'static str, scope: Scope, to: To, droppable: bool) -> Event {
+    Event { name, scope: Some(scope), from: From::Worker, to, droppable }
+}
+
+const fn supervisor(name: &'static str, scope: Option<Scope>, to: To) -> Event {
+    Event { name, scope, from: From::Supervisor, to, droppable: false }
+}
+
+/// Every event.
+pub const EVENTS: &[Event] = &[
+    supervisor("connect.challenge", None, To::One),
+    worker("agent", Scope::Read, To::All, true),
+    worker("chat", Scope::Read, To::All, false),
+    worker("session.message", Scope::Read, To::Session, false),
+    worker("session.operation", Scope::Read, To::Session, false),
+    worker("session.tool", Scope::Read, To::Session, true),
+    worker("sessions.changed", Scope::Read, To::Sessions, false),
+    worker("heartbeat", Scope::Read, To::All, false),
+    worker("cron", Scope::Read, To::All, false),
+    worker("health", Scope::Read, To::All, true),
+    worker("skills.changed", Scope::Read, To::All, false),
+    supervisor("presence", None, To::All),
+    supervisor("tick", None, To::All),
+    supervisor("shutdown", None, To::All),
+    supervisor("config.changed", Some(Scope::Read), To::All),
+    supervisor("node.pair.requested", Some(Scope::Pairing), To::All),
+    supervisor("node.pair.resolved", Some(Scope::Pairing), To::All),
+    supervisor("node.presence", Some(Scope::Read), To::All),
+    supervisor("node.invoke.request", None, To::One),
+    supervisor("device.pair.changed", Some(Scope::Pairing), To::All),
+    supervisor("device.pair.requested", Some(Scope::Pairing), To::All),
+    supervisor("device.pair.resolved", Some(Scope::Pairing), To::All),
+    supervisor("voicewake.changed", None, To::All),
+    supervisor("exec.approval.requested", Some(Scope::Approvals), To::All),
+    supervisor("exec.approval.resolved", Some(Scope::Approvals), To::All),
+];
+
+/// The row of the event called `name`.
+pub fn event(name: &str) -> Option<&'static Event> {
+    EVENTS.iter().find(|event| event.name == name)
+}

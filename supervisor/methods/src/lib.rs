@@ -1,0 +1,157 @@
+//! Who answers a method: the tenant's worker, or the functions here, whose answers are the
+//! supervisor's own records and connections.
+//!
+//! Every way in (`/rpc`, the WebSocket) comes through [`Methods::call`] with a permit.
+
+mod own;
+
+use std::sync::Arc;
+
+use api::{ApiError, Code, Method, ServedBy};
+use auth::{Auth, Permit};
+use bytes::Bytes;
+use hub::{Connection, Hub};
+use proto::worker::call_reply::Outcome;
+use proto::worker::{CallReply, CallRequest, Caller as WorkerCaller};
+use records::Records;
+use settings::Settings;
+use tenants::Tenants;
+use tokio::sync::mpsc;
+use types::{Clock, Scope};
+
+/// Every method. Clones are the same.
+#[derive(Debug, Clone)]
+pub struct Methods(Arc<Parts>);
+
+/// What methods are made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// Tokens and permits.
+    pub auth: Auth,
+    /// Workers.
+    pub tenants: Tenants,
+    /// Live connections.
+    pub hub: Hub,
+    /// What tenants have set.
+    pub settings: Settings,
+    /// Devices, nodes and the rest.
+    pub records: Records,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Who calls a method.
+#[derive(Debug, Clone, Copy)]
+pub struct Caller<'a> {
+    /// The right to call it.
+    pub permit: &'a Permit,
+    /// The connection that it came over; none for `/rpc`.
+    pub connection: Option<&'a Arc<Connection>>,
+    /// What the client calls itself; not to be trusted.
+    pub client: &'a str,
+    /// The id under which both sides log this request.
+    pub request_id: &'a str,
+}
+
+/// The handler of every group that the supervisor serves.
+pub(crate) struct Call<'a> {
+    pub(crate) parts: &'a Parts,
+    pub(crate) caller: Caller<'a>,
+}
+
+impl Methods {
+    /// Puts the parts together.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// Calls `method` with JSON parameters; the result is JSON. Answers before the last one go to
+    /// `interim`, where somebody takes them.
+    ///
+    /// # Errors
+    /// What the caller is told.
+    pub async fn call(
+        &self,
+        caller: Caller<'_>,
+        method: &'static Method,
+        params: Bytes,
+        interim: Option<mpsc::Sender<Bytes>>,
+    ) -> Result<Bytes, ApiError> {
+        if method.served_by == ServedBy::Supervisor {
+            let call = Call { parts: &self.0, caller };
+            let result = api::supervisor::dispatch(&call, method.name, &params).await;
+            return result.map(Bytes::from);
+        }
+        let ticket = self.0.tenants.admit(caller.permit).map_err(|err| failed(&err))?;
+        let request = CallRequest {
+            method: method.name.to_owned(),
+            params,
+            caller: Some(WorkerCaller {
+                admin: caller.permit.principal().scopes().contains(Scope::Admin),
+                connection: caller.connection.map(|it| it.id().to_owned()).unwrap_or_default(),
+                client: caller.client.to_owned(),
+            }),
+            request_id: caller.request_id.to_owned(),
+        };
+        if !method.long {
+            let reply = self.0.tenants.call(ticket, request).await;
+            return reply.map_err(|err| failed(&err)).and_then(outcome);
+        }
+        let mut replies =
+            self.0.tenants.replies(ticket, request).await.map_err(|err| failed(&err))?;
+        loop {
+            match replies.next().await {
+                Some(Ok(CallReply { outcome: Some(Outcome::Interim(result)) })) => {
+                    if let Some(interim) = &interim {
+                        // Who does not listen any more drops this whole call.
+                        interim.send(json(result)?).await.unwrap_or_default();
+                    }
+                }
+                Some(Ok(reply)) => return outcome(reply),
+                Some(Err(err)) => return Err(failed(&err)),
+                None => return Err(ApiError::unavailable("the tenant's worker gave no answer")),
+            }
+        }
+    }
+}
+
+fn outcome(reply: CallReply) -> Result<Bytes, ApiError> {
+    match reply.outcome {
+        Some(Outcome::Result(result)) => json(result),
+        Some(Outcome::Error(error)) => Err(ApiError {
+            code: Code::from_name(&error.code),
+            message: error.message,
+            retry_after_ms: (error.retry_after_ms > 0).then_some(error.retry_after_ms),
+            details: serde_json::from_slice(&error.details).ok(),
+        }),
+        Some(Outcome::Interim(_)) | None => {
+            Err(ApiError::unavailable("the tenant's worker gave no answer"))
+        }
+    }
+}
+
+/// A result, if it is JSON: a worker that was taken over must not write into the frame around it.
+fn json(result: Bytes) -> Result<Bytes, ApiError> {
+    match serde_json::from_slice::<&serde_json::value::RawValue>(&result) {
+        Ok(_) => Ok(result),
+        Err(err) => {
+            tracing::warn!(error = %err, "a worker's result is not JSON");
+            Err(ApiError::unavailable("the method gave no JSON"))
+        }
+    }
+}
+
+/// What a caller is told of a tenant's failure.
+pub(crate) fn failed(err: &tenants::Error) -> ApiError {
+    tracing::debug!(error = %types::Chain(err), "a method was not answered");
+    let code = match err.http_status() {
+        403 => Code::Unauthorized,
+        404 => Code::NotFound,
+        429 => Code::ResourceExhausted,
+        504 => Code::AgentTimeout,
+        _ => Code::Unavailable,
+    };
+    let retry_after = err.retry_after_s().map(|seconds| seconds.saturating_mul(1000));
+    let retry_after_ms = retry_after.map(|it| u32::try_from(it).unwrap_or(u32::MAX));
+    ApiError { retry_after_ms, ..ApiError::new(code, err.public()) }
+}
