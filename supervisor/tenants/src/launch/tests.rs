@@ -119,6 +119,8 @@ async fn world() -> World {
         launcher: Launcher::new(near),
         records: records.clone(),
         host: host::Host::new(config, Arc::clone(&clock), &mut registry).unwrap(),
+        hub: hub::Hub::default(),
+        settings: settings::Settings::new(records.clone()),
         clock: Arc::clone(&clock),
         tasks: Tasks::default(),
         registry: &mut registry,

@@ -4,18 +4,52 @@ use std::pin::Pin;
 
 use proto::worker::call_reply::Outcome;
 use proto::worker::worker_server::{Worker as Service, WorkerServer};
-use proto::worker::{DrainReply, StartReply, StartRequest};
+use proto::worker::worker_event::What;
+use proto::worker::{ConfigureReply, DrainReply, Event, StartReply, StartRequest, WakeReply};
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Code, Request, Response};
 
 use super::*;
+
+type Parts<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// Answers everything with so many bytes.
 struct Long(usize);
 
 #[tonic::async_trait]
 impl Service for Long {
-    type ServeStream = Pin<Box<dyn Stream<Item = Result<ServePart, Status>> + Send>>;
+    type ServeStream = Parts<ServePart>;
+    type EventsStream = Parts<WorkerEvent>;
+    type RepliesStream = Parts<CallReply>;
+
+    async fn configure(
+        &self,
+        _: Request<Configuration>,
+    ) -> Result<Response<ConfigureReply>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn events(
+        &self,
+        _: Request<EventsRequest>,
+    ) -> Result<Response<Self::EventsStream>, Status> {
+        let payload = vec![0; self.0].into();
+        let event = Event { payload, ..Event::default() };
+        let event = WorkerEvent { what: Some(What::Event(event)) };
+        Ok(Response::new(Box::pin(tokio_stream::once(Ok(event)))))
+    }
+
+    async fn replies(
+        &self,
+        request: Request<CallRequest>,
+    ) -> Result<Response<Self::RepliesStream>, Status> {
+        let reply = self.call(request).await?.into_inner();
+        Ok(Response::new(Box::pin(tokio_stream::once(Ok(reply)))))
+    }
+
+    async fn wake(&self, _: Request<WakeRequest>) -> Result<Response<WakeReply>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
 
     async fn start(&self, _: Request<StartRequest>) -> Result<Response<StartReply>, Status> {
         Err(Status::unimplemented("not here"))
@@ -36,7 +70,8 @@ impl Service for Long {
     }
 }
 
-/// The codes of a call and of a part of so many bytes.
+/// The codes of a call and of a part of so many bytes; a reply of several is bounded as a call is,
+/// an event as a part is.
 async fn check(bytes: usize) -> (Code, Code) {
     let tasks = Tasks::default();
     let (near, far) = sandbox::pairs::pair().unwrap();
@@ -49,8 +84,16 @@ async fn check(bytes: usize) -> (Code, Code) {
     let mut parts = reading(&connection, limits::MAX_PART);
     let mut parts = parts.serve(ServeRequest::default()).await.unwrap().into_inner();
     let part = parts.next().await.unwrap().map(drop);
+    let mut parts = reading(&connection, limits::MAX_PART);
+    let mut events = parts.events(EventsRequest {}).await.unwrap().into_inner();
+    let event = events.next().await.unwrap().map(drop);
+    let mut replies = client(&connection);
+    let mut replies = replies.replies(CallRequest::default()).await.unwrap().into_inner();
+    let reply = replies.next().await.unwrap().map(drop);
     tasks.stop();
-    (code(call), code(part))
+    let (call, part) = (code(call), code(part));
+    assert_eq!((call, part), (code(reply), code(event)));
+    (call, part)
 }
 
 #[tokio::test]
