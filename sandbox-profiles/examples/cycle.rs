@@ -22,7 +22,6 @@ use types::TenantId;
 
 type Failure = Box<dyn std::error::Error>;
 
-const UID_BASE: u32 = 2_000_000;
 const DISK_MAX: u64 = 64 << 20;
 /// Cycles after which the launcher has opened whatever it keeps open.
 const WARM: usize = 3;
@@ -132,11 +131,11 @@ fn inner() -> Result<ExitCode, Failure> {
         }
         None => STEPS,
     };
-    let options = Options { state_dir: state_dir.clone(), worker, uid_base: UID_BASE, steps };
+    let options = Options { state_dir: state_dir.clone(), worker, uid_base: None, steps };
     match sandbox::split(options)? {
         Side::Launcher(code) => Ok(code),
-        Side::Supervisor(socket) => {
-            sandbox::become_supervisor(UID_BASE, &state_dir)?;
+        Side::Supervisor { launcher: socket, uid_base } => {
+            sandbox::become_supervisor(uid_base, &state_dir)?;
             let mut findings = if steps == STEPS { garbage(&socket)? } else { Vec::new() };
             let launcher = Launcher::new(socket);
             findings.extend(refusals(&launcher)?);

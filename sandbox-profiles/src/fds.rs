@@ -30,12 +30,20 @@ pub(crate) fn record_pair() -> nix::Result<(OwnedFd, OwnedFd)> {
 
 /// Sends one record whole, with copies of `fds`.
 pub(crate) fn send(socket: impl AsFd, bytes: &[u8], fds: &[&OwnedFd]) -> io::Result<()> {
+    send_as(socket, bytes, fds, MsgFlags::MSG_NOSIGNAL)
+}
+
+/// Sends one record whole, with copies of `fds`, if there is room for it.
+pub(crate) fn send_now(socket: impl AsFd, bytes: &[u8], fds: &[&OwnedFd]) -> io::Result<()> {
+    send_as(socket, bytes, fds, MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT)
+}
+
+fn send_as(socket: impl AsFd, bytes: &[u8], fds: &[&OwnedFd], flags: MsgFlags) -> io::Result<()> {
     let raw: Vec<RawFd> = fds.iter().map(|fd| fd.as_raw_fd()).collect();
     let rights = [ControlMessage::ScmRights(&raw)];
     let control = if raw.is_empty() { &[][..] } else { &rights[..] };
     let socket = socket.as_fd().as_raw_fd();
-    let sent =
-        sendmsg::<()>(socket, &[IoSlice::new(bytes)], control, MsgFlags::MSG_NOSIGNAL, None)?;
+    let sent = sendmsg::<()>(socket, &[IoSlice::new(bytes)], control, flags, None)?;
     if sent == bytes.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cgroup::Layout;
 use crate::disk::Disk;
+use crate::ids::BLOCK;
 
 mod probe;
 
@@ -99,7 +100,9 @@ impl HostReport {
 
 /// The host uid, and gid, of a tenant's worker; none where the range of ids ends.
 pub(crate) fn worker_uid(base: u32, index: u32) -> Option<u32> {
-    index.checked_mul(2)?.checked_add(2)?.checked_add(base)
+    let offset = index.checked_mul(2)?.checked_add(2)?;
+    // The last pair of the block is the last one that is this gateway's.
+    if offset < BLOCK { offset.checked_add(base) } else { None }
 }
 
 /// The host uid of a tenant's tools, which nobody else uses.
@@ -108,6 +111,6 @@ pub(crate) fn tools_uid(base: u32, index: u32) -> Option<u32> {
 }
 
 /// What this host would give to a gateway with this state directory, without a launcher.
-pub fn probe(state_dir: &Path, uid_base: u32) -> HostReport {
-    probe::run(state_dir, uid_base)
+pub fn probe(state_dir: &Path) -> HostReport {
+    probe::run(state_dir)
 }

@@ -23,8 +23,8 @@ pub struct Options {
     pub state_dir: PathBuf,
     /// The worker's binary, linked statically.
     pub worker: PathBuf,
-    /// The first of the reserved ids.
-    pub uid_base: u32,
+    /// The first of the reserved ids; a block of its own for each gateway where none is named.
+    pub uid_base: Option<u32>,
     /// The steps of confinement: [`crate::STEPS`] but in tests of single steps.
     pub steps: &'static [Step],
 }
@@ -32,8 +32,13 @@ pub struct Options {
 /// Where one is after [`split`].
 #[derive(Debug)]
 pub enum Side {
-    /// In the child, which becomes the supervisor; the launcher's socket.
-    Supervisor(OwnedFd),
+    /// In the child, which becomes the supervisor.
+    Supervisor {
+        /// The launcher's socket.
+        launcher: OwnedFd,
+        /// The first of the reserved ids, for [`crate::become_supervisor`].
+        uid_base: u32,
+    },
     /// In the parent, after everything has ended; what to exit with.
     Launcher(ExitCode),
 }
@@ -54,10 +59,11 @@ pub fn split(options: Options) -> Result<Side, Error> {
     let signals = serve::block_signals().map_err(start("block signals"))?;
     match fork::supervisor().map_err(start("fork"))? {
         fork::Forked::Supervisor => {
+            let uid_base = resources.ids.base;
             drop(near);
             drop(resources);
             signals.restore().map_err(start("unblock signals"))?;
-            Ok(Side::Supervisor(far))
+            Ok(Side::Supervisor { launcher: far, uid_base })
         }
         fork::Forked::Launcher(supervisor) => {
             drop(far);

@@ -10,6 +10,7 @@ mod error;
 pub mod facts;
 mod fds;
 mod host;
+mod ids;
 pub mod inherited;
 mod launcher;
 pub mod memory;

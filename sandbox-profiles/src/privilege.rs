@@ -21,11 +21,15 @@ use crate::{Error, confine, host, launcher};
 /// Ids from here up have meanings of their own in some kernels and tools.
 pub(crate) const MAX_ID: u32 = 0x7FFF_0000;
 /// Ids below are the host's own users.
-const MIN_BASE: u32 = 65_536;
+pub(crate) const MIN_BASE: u32 = 65_536;
 
 /// Capabilities that root mode cannot do without: ids of files and processes, capabilities, mounts.
 const NEEDED: [(&str, u32); 5] =
     [("CHOWN", 0), ("SETGID", 6), ("SETUID", 7), ("SETPCAP", 8), ("SYS_ADMIN", 21)];
+
+/// What the launcher keeps for its whole life: [`NEEDED`], and those for the owners, modes, signals,
+/// facts and limits of workers. The packaged unit says what each is for and gives no more either.
+const KEPT: [u32; 10] = [0, 1, 3, 5, 6, 7, 8, 19, 21, 24];
 
 /// What the supervisor owns below the state directory. The directory itself stays root's.
 const OWN: [&str; 4] = ["records", "audit", "keys", "run"];
@@ -34,7 +38,7 @@ const OWN: [&str; 4] = ["records", "audit", "keys", "run"];
 const STATE_MODE: u32 = 0o1770;
 
 /// Root or rootless, or neither: uid 0 without its powers would make every worker uid 0.
-pub(crate) fn mode(uid_base: u32) -> Result<host::Mode, Error> {
+pub(crate) fn mode(uid_base: Option<u32>) -> Result<host::Mode, Error> {
     if !geteuid().is_root() {
         return Ok(host::Mode::Rootless);
     }
@@ -43,10 +47,16 @@ pub(crate) fn mode(uid_base: u32) -> Result<host::Mode, Error> {
     if !missing.is_empty() {
         return unusable(format!("uid 0 without the capabilities {}", missing.join(", ")));
     }
-    if !(MIN_BASE..MAX_ID).contains(&uid_base) {
+    if let Some(uid_base) = uid_base.filter(|it| !(MIN_BASE..MAX_ID).contains(it)) {
         return unusable(format!("the first uid {uid_base} is not from {MIN_BASE} to {MAX_ID}"));
     }
     Ok(host::Mode::Root)
+}
+
+/// Makes the calling process, which is root, the launcher: what it does not need for its work it
+/// cannot be made to do.
+pub(crate) fn become_launcher() -> nix::Result<()> {
+    identity::keep_only(&KEPT)
 }
 
 /// Makes the calling process the supervisor: in the state directory, which it may use, under
@@ -60,7 +70,7 @@ pub fn become_supervisor(uid_base: u32, state_dir: &Path) -> Result<(), Error> {
     if launcher::threads()? != 1 {
         return Err(Error::Unusable { reason: "the supervisor has threads already".to_owned() });
     }
-    let mode = mode(uid_base)?;
+    let mode = mode(Some(uid_base))?;
     let parent = getppid();
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
     let state =

@@ -11,6 +11,7 @@ mod flood;
 mod front;
 mod isolation;
 mod lifecycle;
+mod privilege;
 mod records_crash;
 mod rootless;
 mod sdk;

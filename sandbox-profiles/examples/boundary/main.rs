@@ -19,9 +19,6 @@ use serde_json::json;
 mod attempts;
 mod worker;
 
-/// Far from the range that a gateway on the same machine uses.
-const UID_BASE: u32 = 3_000_000;
-
 type Failure = Box<dyn Error>;
 
 struct Command {
@@ -48,13 +45,13 @@ fn run() -> Result<ExitCode, Failure> {
     let options = Options {
         state_dir: command.state.clone(),
         worker: command.worker.clone(),
-        uid_base: UID_BASE,
+        uid_base: None,
         steps: steps(&command),
     };
     match split(options)? {
         Side::Launcher(code) => Ok(code),
-        Side::Supervisor(socket) => {
-            sandbox::become_supervisor(UID_BASE, &command.state)?;
+        Side::Supervisor { launcher: socket, uid_base } => {
+            sandbox::become_supervisor(uid_base, &command.state)?;
             let launcher = Launcher::new(socket);
             let good = match command.what.as_str() {
                 "attempts" => attempts::make(&launcher, &list, &command),

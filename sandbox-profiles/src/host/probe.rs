@@ -11,7 +11,7 @@ use nix::unistd::{getegid, geteuid};
 use super::{Degradation, HostReport, Mode};
 use crate::cgroup::{self, Layout};
 use crate::disk::{self, Disk};
-use crate::{confine, privilege};
+use crate::{confine, ids, privilege};
 
 /// The first level with scopes for signals and abstract sockets.
 const LANDLOCK_WANTED: u32 = 6;
@@ -54,14 +54,14 @@ pub(crate) fn report(seen: &Seen<'_>) -> HostReport {
 }
 
 /// The report of nobody in particular: what a gateway started here would find.
-pub(super) fn run(state_dir: &Path, uid_base: u32) -> HostReport {
-    let mode = privilege::mode(uid_base).unwrap_or(Mode::Rootless);
+pub(super) fn run(state_dir: &Path) -> HostReport {
+    let mode = privilege::mode(None).unwrap_or(Mode::Rootless);
     let (cgroup, reason) = cgroup::foresee();
     let images =
         mode == Mode::Root && disk::images_are_possible() && disk::find_formatter().is_some();
     let mut report = report(&Seen {
         mode,
-        uid_base,
+        uid_base: ids::FIRST,
         cgroup,
         cgroup_reason: reason.as_deref(),
         disk: if images { Disk::Image } else { Disk::None },

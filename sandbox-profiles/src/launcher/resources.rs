@@ -19,6 +19,7 @@ use super::{Options, start};
 use crate::cgroup::Cgroups;
 use crate::disk::{self, Disks};
 use crate::host::{self, HostReport};
+use crate::ids::{self, Ids};
 use crate::{Error, Step, privilege, steps, sys};
 
 /// A worker binary is a few megabytes; a larger file is something else.
@@ -30,10 +31,10 @@ const PROC_SUPER_MAGIC: i64 = 0x9fa0;
 #[derive(Debug)]
 pub(super) struct Resources {
     pub(super) mode: host::Mode,
+    pub(super) ids: Ids,
     pub(super) steps: &'static [Step],
     /// The sealed copy of the worker binary.
     pub(super) binary: OwnedFd,
-    pub(super) null: OwnedFd,
     pub(super) proc: OwnedFd,
     pub(super) cgroups: Cgroups,
     pub(super) disks: Disks,
@@ -43,9 +44,9 @@ pub(super) struct Resources {
 /// Opens everything.
 pub(super) fn open(options: &Options) -> Result<Resources, Error> {
     let mode = privilege::mode(options.uid_base)?;
+    let ids = ids::claim(&options.state_dir, options.uid_base, mode)?;
     raise_descriptors().map_err(start("raise the limit on descriptors"))?;
     let proc = proc()?;
-    let null = crate::fds::null().map_err(start("open /dev/null"))?;
     for (name, number) in steps::DEVICES {
         drop(steps::device(name, number).map_err(start("open the devices"))?);
     }
@@ -56,18 +57,18 @@ pub(super) fn open(options: &Options) -> Result<Resources, Error> {
     } else {
         None
     };
-    let disks = Disks::open(tenants, mode, options.uid_base, formatter);
+    let disks = Disks::open(tenants, mode, ids.base, formatter);
     let cgroups = Cgroups::open();
     let inode = fstat(&binary).map_err(start("look at the worker binary"))?.st_ino;
     let report = host::report(&host::Seen {
         mode,
-        uid_base: options.uid_base,
+        uid_base: ids.base,
         cgroup: cgroups.layout(),
         cgroup_reason: cgroups.reason(),
         disk: disks.kind(),
         binary: Some((digest, inode)),
     });
-    Ok(Resources { mode, steps: options.steps, binary, null, proc, cgroups, disks, report })
+    Ok(Resources { mode, ids, steps: options.steps, binary, proc, cgroups, disks, report })
 }
 
 /// One descriptor a worker, two sockets and a pipe each in the supervisor: the usual soft limit

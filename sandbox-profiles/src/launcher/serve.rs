@@ -16,7 +16,7 @@ use super::{complain, start};
 use crate::host::Mode;
 use crate::record::{Reply, Request, Verdict};
 use crate::sys::{self, End};
-use crate::{Error, confine, fds};
+use crate::{Error, confine, fds, privilege};
 
 /// A spare process is made when nothing was asked for this long: a launch has just been answered,
 /// and the cores are the new worker's.
@@ -65,6 +65,8 @@ pub(super) fn run(
         // Only root may load a filter without. Workers inherit it, so their own step changes
         // nothing then.
         nix::sys::prctl::set_no_new_privs().map_err(start("give up new privileges"))?;
+    } else {
+        privilege::become_launcher().map_err(start("give up capabilities"))?;
     }
     confine::launcher_filter()?;
     let mut office = Office {
@@ -180,7 +182,9 @@ impl Office {
             }
         };
         let sent: Vec<&OwnedFd> = pidfd.iter().collect();
-        if fds::send(socket, &reply.encode(), &sent).is_err() {
+        // One request is answered at a time, so a reply always has room; a supervisor that leaves
+        // replies lying does not hold up the launcher.
+        if fds::send_now(socket, &reply.encode(), &sent).is_err() {
             self.hang_up();
         }
     }

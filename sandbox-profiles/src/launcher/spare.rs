@@ -63,13 +63,15 @@ pub(super) fn make(resources: &Resources, id: u64) -> Result<Spare, Error> {
 
 fn fork(resources: &Resources, cgroups: &[OwnedFd]) -> Result<(Child, OwnedFd), Error> {
     let (near, far) = fds::record_pair().map_err(|errno| step("pair", errno))?;
+    // One open file for each worker: two that shared one could signal by its flags.
+    let null = fds::null().map_err(|errno| step("open /dev/null", errno))?;
     let born = steps::birth_flags(resources.steps, resources.mode);
     let parts = Parts {
         mode: resources.mode,
         born,
         ids: (geteuid().as_raw(), getegid().as_raw()),
         binary: resources.binary.as_fd(),
-        null: resources.null.as_fd(),
+        null: null.as_fd(),
         sync: far.as_fd(),
         cgroups,
     };

@@ -24,7 +24,7 @@ struct Header {
     pid: libc::c_int,
 }
 
-/// Effective, permitted and inheritable, low and high halves.
+/// Effective, permitted and inheritable: first the low halves, then the high ones.
 type Sets = [u32; 6];
 
 /// Empties the bounding set and the ambient set, and reads both back.
@@ -40,6 +40,24 @@ pub(crate) fn drop_bounding() -> nix::Result<()> {
     }
     prctl(libc::PR_CAP_AMBIENT, libc::c_ulong::from(libc::PR_CAP_AMBIENT_CLEAR_ALL.cast_unsigned()))
         .map(drop)
+}
+
+/// Gives up every capability but `kept`, in the bounding set as well; those that the process does
+/// not have it does not get.
+pub(crate) fn keep_only(kept: &[u32]) -> nix::Result<()> {
+    for capability in CAPABILITIES {
+        if kept.iter().any(|it| libc::c_ulong::from(*it) == capability) {
+            continue;
+        }
+        match prctl(libc::PR_CAPBSET_DROP, capability) {
+            Err(Errno::EINVAL) => break,
+            dropped => dropped?,
+        };
+    }
+    // The ones in use are all among the first 32.
+    let mask = kept.iter().fold(0, |mask, it| mask | 1_u32.checked_shl(*it).unwrap_or(0));
+    let [effective, permitted, ..] = get()?;
+    set([effective & mask, permitted & mask, 0, 0, 0, 0])
 }
 
 /// Whether the calling process has this capability in effect.
@@ -60,7 +78,11 @@ pub(crate) fn securebits_locked() -> bool {
 
 /// Empties the effective, permitted and inheritable sets.
 pub(crate) fn drop_capabilities() -> nix::Result<()> {
-    let (header, sets) = (header(), [0_u32; 6]);
+    set([0; 6])
+}
+
+fn set(sets: Sets) -> nix::Result<()> {
+    let header = header();
     // SAFETY: header and sets are live and of the layout of version 3.
     let result = unsafe { libc::syscall(libc::SYS_capset, &raw const header, sets.as_ptr()) };
     Errno::result(result).map(drop)

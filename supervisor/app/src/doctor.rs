@@ -7,10 +7,10 @@ use cli::{Options, Output};
 use control_api::{Check, Checks, Verdict};
 use sandbox::{HostReport, Mode};
 
-use crate::serve::{UID_BASE, worker_beside_us};
+use crate::serve::worker_beside_us;
 
 pub(crate) fn run(options: &Options) -> ExitCode {
-    let report = sandbox::probe(&options.state_dir(), UID_BASE);
+    let report = sandbox::probe(&options.state_dir());
     let checks = checks(&report, &options.state_dir());
     let mut output = Output::new(options);
     if let Err(err) = output.reply(&checks) {

@@ -36,8 +36,8 @@ pub struct Serve {
     pub listen: SocketAddr,
     /// Where operators connect.
     pub control_listen: SocketAddr,
-    /// The first host uid of the reserved range.
-    pub uid_base: u32,
+    /// The first host uid of the reserved range; a free one where none is named.
+    pub uid_base: Option<u32>,
     /// The steps of confinement; [`sandbox::STEPS`] but in the tests that prove that each is
     /// checked from outside.
     pub steps: &'static [sandbox::Step],
@@ -120,9 +120,6 @@ pub enum Error {
     App(#[source] app::Error),
 }
 
-/// The first host uid of the reserved range, where nothing else is said.
-pub(crate) const UID_BASE: u32 = 2_000_000;
-
 pub(crate) fn run(options: &cli::Options, args: &cli::Serve) -> ExitCode {
     let config = options.config().map_or(ConfigSource::StateDir, ConfigSource::File);
     finish(serve(Serve::new(options, args, config), async |app, socket| announce(app, socket)))
@@ -187,16 +184,16 @@ pub fn serve(
         uid_base: options.uid_base,
         steps: options.steps,
     };
-    let socket = match sandbox::split(launcher).map_err(Error::Sandbox)? {
+    let (socket, uid_base) = match sandbox::split(launcher).map_err(Error::Sandbox)? {
         Side::Launcher(code) => return Ok(code),
-        Side::Supervisor(socket) => socket,
+        Side::Supervisor { launcher, uid_base } => (launcher, uid_base),
     };
     log::start(options.log);
     let config = read_config(options.config, &state_dir)?;
     let host = provide::host(&config).map_err(Error::Secret)?;
     let listeners =
         Listeners { gateway: bind(options.listen)?, control: bind(options.control_listen)? };
-    sandbox::become_supervisor(options.uid_base, &state_dir).map_err(Error::Sandbox)?;
+    sandbox::become_supervisor(uid_base, &state_dir).map_err(Error::Sandbox)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(
             std::thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS),
@@ -205,13 +202,12 @@ pub fn serve(
         .build()
         .map_err(Error::Runtime)?;
     runtime.block_on(async {
-        let terminated = runtime::terminated();
-        tokio::pin!(terminated);
+        let terminated = runtime::terminated().map_err(Error::Runtime)?;
         let app = App::start(Launcher::new(socket), &config, host, listeners).await;
         let app = app.map_err(Error::App)?;
         let early = once_up(&app, &state_dir.join(CONTROL_SOCKET)).await;
         if early.is_none() {
-            terminated.await.map_err(Error::Runtime)?;
+            terminated.await;
         }
         app.stop().await;
         Ok(early.unwrap_or(ExitCode::SUCCESS))
