@@ -13,6 +13,7 @@ ARGS ?=
 PREFIX ?= /usr/local
 DESTDIR ?=
 SDK := tests/sdk
+CLIENTS := tests/clients
 BIN := target/release
 
 # $(call need,CONDITION,PACKAGES): where CONDITION fails, installs PACKAGES with apt.
@@ -28,7 +29,7 @@ if ! { $(1); } >/dev/null 2>&1; then
 fi
 endef
 
-.PHONY: run build test check sdk bench install uninstall fix
+.PHONY: run build test check sdk clients bench install uninstall fix
 
 run: build
 	@$(BIN)/openclawmu quickstart $(ARGS)
@@ -42,7 +43,7 @@ build:
 	cargo build --release --locked --package openclawmu --package openclawmu-worker
 
 # In the order in which a mistake costs least; the tests come last, so that their summary ends the output.
-test: check sdk
+test: check sdk clients
 	@$(call need,$(DISKS),e2fsprogs)
 	$(call need,command -v setpriv,util-linux)
 	$(call need,command -v strace,strace)
@@ -76,6 +77,17 @@ sdk:
 	if ! cmp -s $(SDK)/package-lock.json $(SDK)/node_modules/installed; then
 	  npm ci --prefix $(SDK) --no-audit --no-fund --silent
 	  cp $(SDK)/package-lock.json $(SDK)/node_modules/installed
+	fi
+
+# OpenClaw's own programs and libraries, with the Node that they need, and what their screens are shown on.
+clients:
+	@$(call need,command -v npm,nodejs npm)
+	$(call need,command -v chromium,chromium)
+	$(call need,command -v tmux,tmux)
+	if ! cmp -s $(CLIENTS)/package-lock.json $(CLIENTS)/node_modules/installed; then
+	  npm ci --prefix $(CLIENTS) --ignore-scripts --no-audit --no-fund --silent
+	  $(CLIENTS)/node_modules/node-linux-*/bin/node --version
+	  cp $(CLIENTS)/package-lock.json $(CLIENTS)/node_modules/installed
 	fi
 
 bench: build

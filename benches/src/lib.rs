@@ -17,5 +17,6 @@ pub mod floor;
 pub mod load;
 pub mod pairs;
 pub mod provider;
+pub mod sockets;
 pub mod stats;
 pub mod system;

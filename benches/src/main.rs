@@ -10,7 +10,7 @@
 use std::time::Duration;
 
 use benches::load::{self, Target};
-use benches::{floor, pairs, provider, system};
+use benches::{floor, pairs, provider, sockets, system};
 use serde_json::{Value, json};
 
 /// How long each target is warmed up.
@@ -43,6 +43,7 @@ async fn measure(seconds: u64, quick: bool) -> Value {
             "one": pairs::unary(1, time).await,
             "thirtyTwo": pairs::unary(32, time).await,
         },
+        "methodCalls": method_calls(&gateway, time).await,
         "agentTurns": agent_turns(&gateway, time).await,
         "coldStart": system::cold_start(&system, if quick { 10 } else { 100 }).await,
         "memory": memories(&system, if quick { &[1, 10] } else { &[1, 50, 200] }).await,
@@ -112,6 +113,18 @@ async fn streams(targets: [&Target; 2]) -> Value {
         "gateway": through,
         "gatewayOverDirect": through.chunks_per_second / direct.chunks_per_second,
     })
+}
+
+/// Sockets at once, one call under way on each.
+const SOCKETS: [usize; 2] = [1, 1000];
+
+async fn method_calls(gateway: &Target, time: Duration) -> Value {
+    let echo = sockets::echo();
+    let mut found = Vec::new();
+    for count in SOCKETS {
+        found.push(sockets::compare(echo, gateway, count, time).await);
+    }
+    json!(found)
 }
 
 async fn agent_turns(gateway: &Target, time: Duration) -> Value {

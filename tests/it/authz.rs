@@ -100,7 +100,16 @@ async fn an_unknown_method_looks_the_same_to_all_who_have_a_token() {
 async fn call(client: &Client, route: &Route) -> StatusCode {
     let path = route.path.replace("{*id}", "openclaw");
     let method: Method = route.method.parse().unwrap();
-    let body = json!({"model": "demo", "messages": [{"role": "user", "content": "hi"}]});
+    let messages = json!([{"role": "user", "content": "hi"}]);
+    let hook = route.path.starts_with("/hooks/");
+    let path = if hook { "/hooks/wake".to_owned() } else { path };
+    let body = if route.path.ends_with("completions") {
+        json!({"model": "demo", "messages": messages})
+    } else if hook {
+        json!({"text": "hi"})
+    } else {
+        json!({"model": "demo", "input": "hi"})
+    };
     client.send(method, &path, body.to_string()).await.status
 }
 

@@ -280,8 +280,12 @@ async fn a_batch_is_answered_item_by_item() {
     for answer in answers {
         let fine = answer["id"].is_u64();
         assert_eq!((fine, !fine), (answer["error"].is_null(), answer["result"].is_null()));
-        assert!(fine || answer["error"]["code"] == -32_600, "{answer}");
+        let code = if answer["id"] == "s" { -32_601 } else { -32_600 };
+        assert!(fine || answer["error"]["code"] == code, "{answer}");
     }
+    let mut wrong = request(1);
+    wrong["params"] = json!({"tenant": "globex"});
+    assert_eq!(rpc(&client, wrong.to_string()).await["error"]["code"], -32_602);
 }
 
 #[tokio::test]
@@ -298,8 +302,10 @@ async fn a_batch_that_is_none_is_one_refusal_and_notes_have_no_answer() {
     let bodies = [too_many, "[]".to_owned(), "[1,".to_owned(), "[1]]".to_owned(), String::new()];
     for body in bodies.into_iter().chain([nested("["), nested("{\"a\":"), nested("[[],")]) {
         let shown: String = body.chars().take(20).collect();
-        let answer = rpc(&client, body).await;
-        assert_eq!(answer["error"]["code"], -32_600, "{shown}: {answer}");
+        let answer = rpc(&client, body.clone()).await;
+        let is_json = serde_json::from_str::<serde::de::IgnoredAny>(&body).is_ok();
+        let code = if is_json { -32_600 } else { -32_700 };
+        assert_eq!(answer["error"]["code"], code, "{shown}: {answer}");
         assert!(answer["id"].is_null(), "{shown}: {answer}");
     }
     for text in [nested("["), nested("{\"a\":"), format!("{{\"messages\":{}", nested("["))] {

@@ -40,7 +40,7 @@ async fn check(interpreter: &'static str, script: &'static str) {
         .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
     let checks = report["checks"].as_array().unwrap();
     let failed: Vec<_> = checks.iter().filter(|check| check["ok"] != true).collect();
-    assert!(failed.is_empty() && checks.len() >= 9, "{failed:#?}");
+    assert!(failed.is_empty() && checks.len() >= 14, "{failed:#?}");
     assert!(output.status.success());
     until("the provider sees the cancel", || provider.cancelled() > 0);
 }

@@ -97,6 +97,82 @@ const checks = {
     await checks.chat();
   },
 
+  async responses() {
+    for (const model of models) {
+      const input = "Say hello.";
+      const answer = await connect().responses.create({ model, input, instructions: "Be brief." });
+      assert.equal(answer.object, "response");
+      assert.equal(answer.status, "completed");
+      assert(answer.id.startsWith("resp_") && answer.output_text);
+      const { usage } = answer;
+      assert(usage.input_tokens > 0 && usage.output_tokens > 0);
+      assert.equal(usage.total_tokens, usage.input_tokens + usage.output_tokens);
+    }
+  },
+
+  async responsesStreaming() {
+    for (const model of models) {
+      const events = [];
+      const input = "Say hello twice.";
+      const stream = await connect().responses.create({ model, input, stream: true });
+      for await (const event of stream) events.push(event);
+      assert.deepEqual(
+        events.map((event) => event.sequence_number),
+        [...events.keys()],
+      );
+      const kinds = events.map((event) => event.type.replace("response.", ""));
+      const begin = ["created", "in_progress", "output_item.added", "content_part.added"];
+      const end = ["output_text.done", "content_part.done", "output_item.done", "completed"];
+      assert.deepEqual(kinds.slice(0, 4), begin);
+      assert.deepEqual(kinds.slice(-4), end);
+      const deltas = events.filter((event) => event.type === "response.output_text.delta");
+      const text = deltas.map((event) => event.delta).join("");
+      assert.equal(events.at(-1).response.output[0].content[0].text, text);
+    }
+    const helper = connect().responses.stream({ model: models[0], input: "Say hello." });
+    assert((await helper.finalResponse()).output_text);
+  },
+
+  async responsesPrevious() {
+    const next = (body) => connect().responses.create({ model: "openclaw", ...body });
+    const first = await next({ input: "My word is plum." });
+    const then = await next({ input: "And now?", previous_response_id: first.id });
+    assert.equal(then.previous_response_id, first.id);
+    const unknown = { input: "x", previous_response_id: `resp_${"0".repeat(32)}` };
+    return refused(() => next(unknown), OpenAI.BadRequestError, [400]);
+  },
+
+  async responsesFunctionTool() {
+    const parameters = { type: "object", properties: { a: { type: "number" } } };
+    const tools = [{ type: "function", name: "add", parameters, strict: false }];
+    for (const model of [models[0], "openclaw"]) {
+      const next = (body) => connect().responses.create({ model, tools, ...body });
+      const first = await next({ input: 'call add {"a": 1}' });
+      const call = first.output.find((item) => item.type === "function_call");
+      assert.deepEqual([call.name, JSON.parse(call.arguments)], ["add", { a: 1 }]);
+      const output = { type: "function_call_output", call_id: call.call_id, output: "it is 2" };
+      const then = await next(
+        model === "openclaw"
+          ? { previous_response_id: first.id, input: [output] }
+          : { input: [{ role: "user", content: "add" }, ...first.output, output] },
+      );
+      assert(then.output_text.includes("it is 2"), then.output_text);
+    }
+  },
+
+  async embeddings() {
+    const embed = (body) => connect().embeddings.create({ model: models[0], ...body });
+    const input = ["one", "three"];
+    // The package asks for base64 unless it is told otherwise.
+    const packed = await embed({ input });
+    const plain = await embed({ input, encoding_format: "float" });
+    const numbers = (answer) => answer.data.map((one) => [...one.embedding]);
+    assert.deepEqual(numbers(packed), numbers(plain));
+    assert.equal(plain.data[1].embedding[0], 5);
+    assert(packed.usage.prompt_tokens > 0);
+    return refused(() => embed({ input: [1, 2, 3] }), OpenAI.APIError, [400, 422]);
+  },
+
   async models() {
     const listed = [];
     for await (const model of connect().models.list()) listed.push(model.id);

@@ -113,7 +113,108 @@ def models():
     assert connect().models.retrieve(MODELS[0]).object == "model"
 
 
+TOOL = {
+    "type": "function",
+    "name": "add",
+    "description": "Adds two numbers.",
+    "parameters": {"type": "object", "properties": {"a": {"type": "number"}}},
+    "strict": False,
+}
+
+
+def responses():
+    for model in MODELS:
+        answer = connect().responses.create(model=model, input="Say hello.", instructions="Be brief.")
+        assert answer.object == "response" and answer.status == "completed", answer.status
+        assert answer.id.startswith("resp_") and answer.output_text and answer.error is None
+        usage = answer.usage
+        assert usage.input_tokens > 0 and usage.output_tokens > 0
+        assert usage.total_tokens == usage.input_tokens + usage.output_tokens
+
+
+def responses_streaming():
+    for model in MODELS:
+        stream = connect().responses.create(model=model, input="Say hello twice.", stream=True)
+        events = list(stream)
+        assert [e.sequence_number for e in events] == list(range(len(events)))
+        kinds = [e.type for e in events]
+        assert kinds[:4] == [
+            "response.created",
+            "response.in_progress",
+            "response.output_item.added",
+            "response.content_part.added",
+        ], kinds
+        assert kinds[-4:] == [
+            "response.output_text.done",
+            "response.content_part.done",
+            "response.output_item.done",
+            "response.completed",
+        ], kinds
+        text = "".join(e.delta for e in events if e.type == "response.output_text.delta")
+        assert text and events[-1].response.output_text == text
+        assert events[-1].response.usage.output_tokens > 0
+    with connect().responses.stream(model=MODELS[0], input="Say hello.") as stream:
+        assert stream.get_final_response().output_text
+
+
+def responses_previous():
+    first = connect().responses.create(model="openclaw", input="My word is plum.")
+    then = connect().responses.create(
+        model="openclaw", input="And now?", previous_response_id=first.id
+    )
+    assert then.previous_response_id == first.id and then.usage.input_tokens > 0
+
+    def call():
+        connect().responses.create(
+            model="openclaw", input="x", previous_response_id="resp_" + "0" * 32
+        )
+
+    return refused(call, openai.BadRequestError, (400,))
+
+
+def responses_function_tool():
+    for model in (MODELS[0], "openclaw"):
+        client = connect()
+        ask = {"model": model, "input": 'call add {"a": 1}', "tools": [TOOL]}
+        first = client.responses.create(**ask)
+        (item,) = [item for item in first.output if item.type == "function_call"]
+        assert item.name == "add" and json.loads(item.arguments) == {"a": 1}
+        events = list(client.responses.create(**ask, stream=True))
+        kinds = [e.type for e in events]
+        assert "response.function_call_arguments.delta" in kinds
+        (done,) = [e for e in events if e.type == "response.function_call_arguments.done"]
+        assert json.loads(done.arguments) == {"a": 1}
+        output = {"type": "function_call_output", "call_id": item.call_id, "output": "it is 2"}
+        if model == "openclaw":
+            more = {"previous_response_id": first.id, "input": [output]}
+        else:
+            more = {"input": [{"role": "user", "content": "add"}, *first.output, output]}
+        then = client.responses.create(model=model, tools=[TOOL], **more)
+        assert "it is 2" in then.output_text, then.output_text
+
+
+def embeddings():
+    client = connect()
+    # The package asks for base64 unless it is told otherwise.
+    packed = client.embeddings.create(model=MODELS[0], input=["one", "three"])
+    plain = client.embeddings.create(model=MODELS[0], input=["one", "three"], encoding_format="float")
+    assert packed.object == "list" and [d.index for d in packed.data] == [0, 1]
+    assert [d.embedding for d in packed.data] == [d.embedding for d in plain.data]
+    assert plain.data[1].embedding[0] == 5.0 and packed.usage.prompt_tokens > 0
+    assert client.embeddings.create(model="openclaw", input="x").data[0].embedding
+
+    def call():
+        client.embeddings.create(model=MODELS[0], input=[1, 2, 3])
+
+    return refused(call, openai.APIStatusError, (400, 422))
+
+
 CHECKS = (
+    responses,
+    responses_streaming,
+    responses_previous,
+    responses_function_tool,
+    embeddings,
     chat,
     streaming_with_usage,
     streaming_without_usage,

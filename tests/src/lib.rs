@@ -13,10 +13,13 @@
 pub mod client;
 mod gateway;
 mod log;
+mod official;
 pub mod provider;
 mod wire;
+pub mod ws;
 
 pub use client::{Client, Reply, Stream};
 pub use gateway::{Builder, Gateway, Tenant, is_alive, peak, program, resident, until};
+pub use official::{Official, control_ui};
 pub use provider::Provider;
 pub use wire::Wire;

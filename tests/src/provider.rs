@@ -39,7 +39,8 @@ struct Seen {
 type Body = StreamBody<ReceiverStream<Result<Frame<Bytes>, Infallible>>>;
 
 impl Provider {
-    /// The models, by what they do: `mock` answers with the last message, `slow` takes 50 ms a
+    /// The models, by what they do: `mock` answers with the last message, and `call NAME {json}` with
+    /// a call of that tool if tools are offered, `slow` takes 50 ms a
     /// word and never ends, `flood` sends words of 4 KiB as fast as they are taken and never ends,
     /// `broken` answers 500, `busy` answers 429 with `Retry-After: 7`, `cut` ends in the middle of
     /// an event.
@@ -118,12 +119,23 @@ async fn answer(request: Request<Incoming>, seen: Arc<Seen>) -> Response<Body> {
     if !authorized {
         return whole(401, r#"{"error":{"message":"wrong key"}}"#);
     }
+    let embeds = request.uri().path().ends_with("/embeddings");
     let body = request.into_body().collect().await.unwrap().to_bytes();
     let body: Value = serde_json::from_slice(&body).unwrap();
     let model = body["model"].as_str().unwrap().to_owned();
+    if embeds {
+        let answer = vectors(&body);
+        seen.bodies.lock().unwrap().push(body);
+        return whole(200, answer);
+    }
     let last = body["messages"].as_array().unwrap().last().unwrap()["content"].clone();
     let last = last.as_str().map_or_else(|| last.to_string(), str::to_owned);
+    let offers = body["tools"].is_array();
     seen.bodies.lock().unwrap().push(body);
+    match (model.as_str(), last.strip_prefix("call ").and_then(|it| it.split_once(' '))) {
+        ("mock", Some((name, arguments))) if offers => return call(name, arguments),
+        _ => {}
+    }
     match model.as_str() {
         "broken" => whole(500, r#"{"error":{"message":"broken"}}"#),
         "busy" => whole(429, r#"{"error":{"message":"busy"}}"#),
@@ -131,9 +143,39 @@ async fn answer(request: Request<Incoming>, seen: Arc<Seen>) -> Response<Body> {
     }
 }
 
-fn whole(status: u16, text: &'static str) -> Response<Body> {
+/// One vector of two numbers for each text: its length, and one half.
+fn vectors(body: &Value) -> String {
+    let texts = body["input"].as_array().unwrap().iter().enumerate();
+    let data: Vec<_> = texts
+        .map(|(index, text)| {
+            let length = text.as_str().unwrap().len();
+            json!({"object": "embedding", "index": index, "embedding": [length, 0.5]})
+        })
+        .collect();
+    json!({"object": "list", "data": data, "usage": {"prompt_tokens": 6, "total_tokens": 6}})
+        .to_string()
+}
+
+/// Calls the tool `name`, in two pieces.
+fn call(name: &str, arguments: &str) -> Response<Body> {
+    let (first, rest) = arguments.split_at(arguments.len() / 2);
+    let delta = |call: Value| json!({"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]});
+    let function = json!({"name": name, "arguments": first});
+    let begun = delta(json!({"index": 0, "id": "call_mock", "type": "function", "function": function}));
+    let more = delta(json!({"index": 0, "function": {"arguments": rest}}));
+    let end = json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}],
+        "usage": {"prompt_tokens": 10, "completion_tokens": 4, "total_tokens": 14}});
+    let (sender, receiver) = tokio::sync::mpsc::channel(4);
+    for data in [begun.to_string(), more.to_string(), end.to_string(), "[DONE]".to_owned()] {
+        sender.try_send(Ok(event(&data))).unwrap();
+    }
+    let body = StreamBody::new(ReceiverStream::new(receiver));
+    Response::builder().header("content-type", "text/event-stream").body(body).unwrap()
+}
+
+fn whole(status: u16, text: impl Into<Bytes>) -> Response<Body> {
     let (sender, receiver) = tokio::sync::mpsc::channel(1);
-    sender.try_send(Ok(Frame::data(Bytes::from_static(text.as_bytes())))).unwrap();
+    sender.try_send(Ok(Frame::data(text.into()))).unwrap();
     let body = StreamBody::new(ReceiverStream::new(receiver));
     Response::builder().status(status).header("retry-after", "7").body(body).unwrap()
 }

@@ -1,15 +1,32 @@
-//! The agent: one turn from a prompt to a stored answer.
+//! The agent: turns from a prompt to a stored answer, whoever starts them and wherever they go.
 
+mod anew;
+mod announce;
+mod choice;
+pub(crate) mod command;
+mod compact;
+mod desk;
 mod history;
+mod inject;
 mod key;
 mod output;
 mod prompt;
 mod record;
+mod run;
+mod told;
 mod turn;
 mod workspace;
 
+pub(crate) use announce::changed;
+pub(crate) use compact::compact;
+pub(crate) use desk::{Desk, Waiting};
+pub(crate) use history::marked;
+pub(crate) use inject::inject;
 pub(crate) use key::SessionKey;
+pub(crate) use output::Writer;
+pub(crate) use run::{RunHandle, RunOutcome, RunRequest, RunStatus, Source, run};
 pub(crate) use turn::{Turn, start};
+pub(crate) use workspace::seed_workspace;
 
 #[cfg(test)]
 mod tests;

@@ -4,15 +4,21 @@
 //! is a parameter here so that tests run on a directory of their own.
 
 mod agent;
+mod agents;
 pub mod app;
+mod cron;
 mod error;
 mod events;
+mod heartbeat;
+mod hooks;
 pub mod log;
 mod methods;
 mod openai;
 mod runs;
 mod service;
+mod sessions;
 mod settings;
+mod skills;
 mod store;
 #[cfg(test)]
 mod testing;
@@ -21,3 +27,4 @@ mod upcalls;
 pub use error::Error;
 pub use events::EventStream;
 pub use service::{Held, Worker};
+pub use skills::{InvalidFront, InvalidSkill, SkillFile};

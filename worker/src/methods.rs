@@ -1,8 +1,18 @@
 //! What each worker method of the method table does, one file per group.
 
+mod agent;
+mod agents;
 mod chat;
+mod commands;
+mod cron;
 mod health;
+mod heartbeat;
+mod hooks;
+mod models;
 mod sessions;
+mod skills;
+mod status;
+mod tools;
 
 use api::ApiError;
 use proto::worker::call_reply::Outcome;
@@ -14,6 +24,7 @@ use types::Chain;
 
 use crate::Error;
 use crate::agent::SessionKey;
+use crate::openai::Fault;
 use crate::service::Core;
 
 /// One call: the handler of every group.
@@ -57,6 +68,35 @@ fn bounded(
         return Err(ApiError::invalid(format!("{name} must be from {min} to {max}")));
     }
     Ok(usize::try_from(value).unwrap_or(usize::MAX))
+}
+
+/// What a caller is told who names an agent that the tenant does not have.
+fn unknown_agent(id: &str) -> ApiError {
+    let shown: String = id.chars().take(64).collect();
+    let details = serde_json::json!({"code": "UNKNOWN_AGENT_ID", "agentId": shown});
+    ApiError::invalid("unknown agent id").with_details(details)
+}
+
+/// Refuses a model that the tenant may not use.
+fn known_model(call: &Call<'_>, model: &str) -> Result<(), ApiError> {
+    if call.core.models().has(model) {
+        return Ok(());
+    }
+    let shown: String = model.chars().take(128).collect();
+    Err(ApiError::invalid(format!("model not allowed: {shown}")))
+}
+
+/// What a caller is told of a failed run.
+fn failed(fault: Fault) -> ApiError {
+    let code = match fault.status {
+        400..=428 | 430..=499 => api::Code::InvalidRequest,
+        429 => api::Code::ResourceExhausted,
+        _ => api::Code::Unavailable,
+    };
+    let mut error = ApiError::new(code, fault.message);
+    error.retry_after_ms =
+        (fault.retry_after_s > 0).then(|| fault.retry_after_s.saturating_mul(1000));
+    error
 }
 
 /// What a caller is told of a failure of our own files. Logs the cause.

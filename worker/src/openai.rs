@@ -3,22 +3,22 @@
 //! Streaming from the host is the only way a reply is made; a reply without stream is its fold.
 
 mod chat;
+mod embeddings;
 mod encode;
 mod error;
 mod fold;
 mod models;
 mod reply;
 mod request;
+mod responses;
 mod target;
 
 use proto::worker::{Route, ServeRequest};
 
-pub(crate) use encode::{Chunks, Shape, document};
 pub(crate) use error::Fault;
 pub(crate) use fold::Fold;
-pub(crate) use models::Models;
+pub(crate) use models::{Models, known_agent};
 pub(crate) use reply::{Reply, head, whole};
-pub(crate) use request::ChatRequest;
 
 use crate::service::Core;
 
@@ -29,7 +29,10 @@ pub(crate) async fn serve(core: &Core, request: ServeRequest) -> Reply {
         Route::ChatCompletions => chat::serve(core, models, request).await,
         Route::Models => models::list(core, models).await,
         Route::Model => models::get(core, models, &request.model).await,
-        Route::Responses | Route::Embeddings | Route::Hook | Route::Unspecified => Err(Fault::invalid(None, "Unknown route.")),
+        Route::Responses => responses::serve(core, models, request).await,
+        Route::Embeddings => embeddings::serve(core, models, request).await,
+        Route::Hook => return crate::hooks::serve(core, request).await,
+        Route::Unspecified => Err(Fault::invalid(None, "Unknown route.")),
     };
     reply.unwrap_or_else(|fault| Reply::Whole(Some(fault.part())))
 }

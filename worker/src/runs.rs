@@ -23,6 +23,8 @@ struct Inner {
     under_way: AtomicU32,
     /// Told when the last run ends.
     idle: Notify,
+    /// Told of the same, for all who wait.
+    emptied: Notify,
     stop: CancellationToken,
     turns: Mutex<HashMap<String, Entry>>,
     lanes: Mutex<HashMap<String, Lane>>,
@@ -116,6 +118,38 @@ impl Runs {
         stopped.collect()
     }
 
+    /// The turns that are under way or waiting, by session.
+    pub(crate) fn by_session(&self) -> HashMap<String, Vec<String>> {
+        let mut by_session: HashMap<String, Vec<String>> = HashMap::new();
+        for (run, entry) in &*lock(&self.0.turns) {
+            by_session.entry(entry.session_key.clone()).or_default().push(run.clone());
+        }
+        by_session
+    }
+
+    /// The turns of the session that are under way or waiting.
+    pub(crate) fn of(&self, session_key: &str) -> Vec<String> {
+        let turns = lock(&self.0.turns);
+        let of_session = turns.iter().filter(|(_, entry)| entry.session_key == session_key);
+        of_session.map(|(run, _)| run.clone()).collect()
+    }
+
+    /// Whether a turn of the session is under way or waiting.
+    pub(crate) fn has_turns(&self, session_key: &str) -> bool {
+        lock(&self.0.turns).values().any(|entry| entry.session_key == session_key)
+    }
+
+    /// Waits until no run is under way.
+    pub(crate) async fn emptied(&self) {
+        loop {
+            let emptied = self.0.emptied.notified();
+            if self.count() == 0 {
+                return;
+            }
+            emptied.await;
+        }
+    }
+
     /// Stops everything, now and from now on.
     pub(crate) fn stop_all(&self) {
         self.0.stop.cancel();
@@ -160,6 +194,7 @@ impl Drop for Run {
     fn drop(&mut self) {
         if self.runs.0.under_way.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.runs.0.idle.notify_one();
+            self.runs.0.emptied.notify_waiters();
         }
         if let Some(id) = &self.id {
             lock(&self.runs.0.turns).remove(id);

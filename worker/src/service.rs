@@ -27,13 +27,17 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, async_trait};
 use types::{Clock, UnixMillis};
 
+use crate::agent::Desk;
+use crate::cron::{self, Cron};
 use crate::events::{EventStream, Events};
+use crate::heartbeat::Pulse;
 use crate::methods::Call;
 use crate::openai::{self, Models, Reply};
 use crate::runs::Runs;
 use crate::settings::Live;
+use crate::skills::Cache;
 use crate::store::Store;
-use crate::upcalls::Llm;
+use crate::upcalls::{Llm, Timers};
 
 /// How long runs that a drain has stopped may take to store what they have.
 const STOP_GRACE: Duration = Duration::from_secs(2);
@@ -53,6 +57,12 @@ pub(crate) struct Core {
     pub(crate) tasks: Tasks,
     pub(crate) events: Events,
     pub(crate) live: Live,
+    pub(crate) skills: Cache,
+    pub(crate) desk: Desk,
+    pub(crate) cron: Arc<Cron>,
+    pub(crate) pulse: Arc<Pulse>,
+    /// Held by whoever remembers an idempotency key of a hook.
+    pub(crate) hook_keys: Arc<tokio::sync::Mutex<()>>,
     /// Set by `Start`.
     models: Arc<OnceLock<Models>>,
     pub(crate) started_at: UnixMillis,
@@ -87,12 +97,28 @@ impl Worker {
         tasks: &Tasks,
     ) -> Self {
         let started_at = clock.now();
-        let store = Store::new(root, clock);
+        let live = Live::default();
+        let store = Store::new(root, clock, live.clone());
+        let cron = Arc::new(Cron::new(Timers::new(host.clone())));
         let (llm, runs, tasks) = (Llm::new(host), Runs::default(), tasks.clone());
         tasks.spawn_until_stopped(give_back_memory(runs.clone()));
-        let (events, live) = (Events::default(), Live::default());
+        let events = Events::default();
         let models = Arc::default();
-        let core = Core { store, llm, runs, tasks, events, live, models, started_at };
+        let core = Core {
+            store,
+            llm,
+            runs,
+            tasks,
+            events,
+            live,
+            skills: Cache::default(),
+            desk: Desk::default(),
+            cron,
+            pulse: Arc::default(),
+            hook_keys: Arc::default(),
+            models,
+            started_at,
+        };
         Self(Arc::new(Inner { core, gate: Gate::default(), confinement }))
     }
 
@@ -137,6 +163,7 @@ impl Service for Worker {
         if self.0.core.models.set(models).is_err() {
             return Err(Status::failed_precondition("started already"));
         }
+        cron::sync(&self.0.core);
         let Confinement { landlock_abi, probes, .. } = &self.0.confinement;
         let probe =
             |(name, refused): &(&str, bool)| Probe { name: (*name).to_owned(), refused: *refused };
@@ -152,6 +179,7 @@ impl Service for Worker {
         request: Request<Configuration>,
     ) -> Result<Response<ConfigureReply>, Status> {
         self.0.configure(request.into_inner())?;
+        cron::sync(&self.0.core);
         Ok(Response::new(ConfigureReply {}))
     }
 
@@ -194,7 +222,7 @@ impl Service for Worker {
 
     async fn wake(&self, request: Request<WakeRequest>) -> Result<Response<WakeReply>, Status> {
         let _pass = self.enter()?;
-        tracing::debug!(due_at_ms = request.into_inner().due_at_ms, "woken");
+        cron::woken(&self.0.core, request.into_inner().due_at_ms).await?;
         Ok(Response::new(WakeReply {}))
     }
 
@@ -207,12 +235,13 @@ impl Service for Worker {
     async fn drain(&self, request: Request<DrainRequest>) -> Result<Response<DrainReply>, Status> {
         let deadline = Duration::from_millis(request.into_inner().deadline_ms.into());
         self.0.gate.close();
-        let emptied = tokio::time::timeout(deadline, self.0.gate.emptied()).await;
+        self.0.core.cron.close();
+        let emptied = tokio::time::timeout(deadline, self.0.emptied()).await;
         let mut cancelled = 0;
         if emptied.is_err() {
             cancelled = self.0.core.runs.count();
             self.0.core.runs.stop_all();
-            let stopped = tokio::time::timeout(STOP_GRACE, self.0.gate.emptied()).await;
+            let stopped = tokio::time::timeout(STOP_GRACE, self.0.emptied()).await;
             if stopped.is_err() {
                 tracing::warn!(left = self.0.gate.passes(), "runs did not end when stopped");
             }
@@ -222,6 +251,12 @@ impl Service for Worker {
 }
 
 impl Inner {
+    /// Waits until nobody waits for an answer, and no run goes on in the background.
+    async fn emptied(&self) {
+        self.gate.emptied().await;
+        self.core.runs.emptied().await;
+    }
+
     fn configure(&self, new: Configuration) -> Result<(), Status> {
         self.core.live.replace(new).map_err(|err| Status::invalid_argument(err.to_string()))
     }
@@ -236,8 +271,8 @@ async fn outcome(
     let CallRequest { method, params, caller, request_id } = request;
     let caller = caller.unwrap_or_default();
     let call = Call { core, caller, request_id, interim };
-    let called = api::worker::dispatch(&call, &method, &params).await;
-    match called.and_then(sendable) {
+    let answered = api::worker::dispatch(&call, &method, &params).await;
+    match answered.and_then(sendable) {
         Ok(result) => Outcome::Result(result.into()),
         Err(error) => Outcome::Error(CallError {
             code: error.code.name().to_owned(),

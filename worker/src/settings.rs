@@ -4,10 +4,14 @@
 //! The supervisor has checked them; what is missing here has its default, what is unknown is
 //! somebody else's.
 
+mod agents;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use proto::worker::{Configuration, Skill};
 use serde::Deserialize;
+
+pub(crate) use agents::{Agents, DropPolicy, Messages, QueueMode};
 
 /// The settings that hold now. Clones see the same.
 #[derive(Debug, Clone, Default)]
@@ -19,12 +23,22 @@ pub(crate) struct Current {
     pub(crate) settings: Arc<Settings>,
     /// Skills of the platform.
     pub(crate) skills: Arc<[Skill]>,
+    /// The settings as they came, for paths that somebody else names.
+    pub(crate) text: bytes::Bytes,
 }
 
 /// What a worker reads of the configuration.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub(crate) struct Settings {}
+pub(crate) struct Settings {
+    pub(crate) session: crate::sessions::SessionSettings,
+    pub(crate) skills: crate::skills::SkillSettings,
+
+    pub(crate) agents: Agents,
+    pub(crate) cron: crate::cron::CronSettings,
+    pub(crate) hooks: crate::hooks::HookSettings,
+    pub(crate) messages: Messages,
+}
 
 impl Live {
     /// Takes a new configuration. One that cannot be read leaves the old one in force.
@@ -33,7 +47,8 @@ impl Live {
             b"" => Settings::default(),
             text => serde_json::from_slice(text)?,
         };
-        let current = Current { settings: Arc::new(settings), skills: new.skills.into() };
+        let (skills, text) = (new.skills.into(), new.settings);
+        let current = Current { settings: Arc::new(settings), skills, text };
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = current;
         Ok(())
     }

@@ -5,25 +5,42 @@
 //! what makes a transcript have one writer.
 
 mod archive;
+mod change;
+mod commit;
 mod dir;
 mod entry;
+mod retention;
+mod row;
+mod said;
 mod sessions;
 mod tail;
 mod transcript;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use serde_json::value::RawValue;
 use types::{AgentId, Clock, UnixMillis};
 
-pub(crate) use dir::Dir;
-pub(crate) use entry::{Block, Line, Stop, Stored, StoredMessage, Usage, raw_text};
-pub(crate) use sessions::{Change, Row, SessionId, Totals};
+pub(crate) use archive::Aside;
+pub(crate) use change::{Change, Fields, Totals};
+pub(crate) use dir::{Dir, Kind};
+pub(crate) use entry::{
+    Appended, Block, Compaction, Line, Stop, Stored, StoredMessage, Usage, raw_text,
+};
+pub(crate) use retention::{MAX_ENTRIES, Retention};
+pub(crate) use row::{Meta, Row};
+pub(crate) use said::{MAX_PREVIEW, MAX_TITLE, start_of};
+pub(crate) use sessions::SessionId;
 pub(crate) use tail::Tail;
 pub(crate) use transcript::MAX_LINE;
 
 use crate::Error;
+use crate::settings::Live;
 
+/// How often sessions are looked for that were not used for long, in milliseconds.
+const LOOK_EVERY: u64 = 3600 * 1000;
 /// Agents that one tenant may have; a listing of directories stops here.
 const MAX_AGENTS: usize = 256;
 
@@ -35,13 +52,18 @@ pub(crate) struct Store(Arc<Inner>);
 struct Inner {
     root: PathBuf,
     clock: Arc<dyn Clock>,
-    commits: sessions::Commits,
+    live: Live,
+    commits: commit::Commits,
+    said: said::Waiting,
+    /// When sessions that were not used for long were looked for last.
+    looked_at: AtomicU64,
 }
 
 impl Store {
-    /// The store under `root`. Opens nothing.
-    pub(crate) fn new(root: PathBuf, clock: Arc<dyn Clock>) -> Self {
-        Self(Arc::new(Inner { root, clock, commits: sessions::Commits::default() }))
+    /// The store under `root`, which keeps sessions as the settings say. Opens nothing.
+    pub(crate) fn new(root: PathBuf, clock: Arc<dyn Clock>, live: Live) -> Self {
+        let (commits, said, looked_at) = Default::default();
+        Self(Arc::new(Inner { root, clock, live, commits, said, looked_at }))
     }
 
     /// Milliseconds since the epoch.
@@ -64,14 +86,33 @@ impl Store {
         agent: &AgentId,
         session: &SessionId,
         messages: Vec<Stored>,
-    ) -> Result<(), Error> {
+    ) -> Result<Vec<Appended>, Error> {
+        // Before anything is waited for: the entry is often changed at the same time.
+        self.0.said.add(session, &messages);
+        self.append_new(agent, session, transcript::New::Messages(messages)).await
+    }
+
+    /// Appends where a summary takes over, durably.
+    pub(crate) async fn append_compaction(
+        &self,
+        agent: &AgentId,
+        session: &SessionId,
+        compaction: Compaction,
+    ) -> Result<Vec<Appended>, Error> {
+        self.append_new(agent, session, transcript::New::Compaction(compaction)).await
+    }
+
+    async fn append_new(
+        &self,
+        agent: &AgentId,
+        session: &SessionId,
+        new: transcript::New,
+    ) -> Result<Vec<Appended>, Error> {
         let (agent, session, now) = (agent.clone(), session.clone(), self.now());
         self.job(move |root| {
-            let dir = root
-                .sub_or_create(&sessions::folder(&agent))
-                .map_err(Error::io("make the sessions directory"))?;
+            let dir = sessions::folder_of(root, &agent)?;
             let header = transcript::Header { session: &session, agent: &agent };
-            transcript::append(&dir, &header, &messages, now)
+            transcript::append(&dir, &header, &new, now)
         })
         .await
     }
@@ -84,23 +125,74 @@ impl Store {
         key: &str,
         change: Change,
     ) -> Result<(), Error> {
-        let store = self.clone();
-        let apply = move |changes: &[sessions::Keyed]| {
-            let root = store.open()?;
-            sessions::apply(&root, changes, store.now())
+        let said = match &change {
+            Change::Begin { session } | Change::End { session, .. } => self.0.said.take(session),
+            Change::Set { .. } | Change::Note { .. } | Change::Reset { .. } | Change::Delete => {
+                said::Said::default()
+            }
         };
-        self.0.commits.commit(sessions::Keyed::new(agent, key, change), apply).await
+        let store = self.clone();
+        let apply = move |changes: &[commit::Keyed]| {
+            let root = store.open()?;
+            sessions::apply(&root, changes, &store.retention(), store.now())
+        };
+        self.0.commits.commit(commit::Keyed::new(agent, key, change, said), apply).await
     }
 
-    /// Removes a session and puts its transcript aside. True when there was one.
-    pub(crate) async fn delete(&self, agent: &AgentId, key: &str) -> Result<bool, Error> {
+    /// Removes a session and puts its transcript aside. Gives the session, if there was one, and
+    /// where its transcript is now.
+    pub(crate) async fn delete(
+        &self,
+        agent: &AgentId,
+        key: &str,
+    ) -> Result<Option<(Row, Vec<String>)>, Error> {
         let (of, wanted) = (agent.clone(), key.to_owned());
         let found = self.job(move |root| sessions::find(root, &of, &wanted)).await?;
-        let Some(row) = found else { return Ok(false) };
-        self.commit(agent, key, Change::Delete).await?;
+        let Some(row) = found else { return Ok(None) };
+        let session = row.session_id.clone();
+        match self.commit(agent, key, Change::Delete).await {
+            // The entry cannot be taken out of a file that cannot be written, so that here the
+            // transcript goes first, and for good: deleting must help against a full disk.
+            Err(err) if err.is_disk_full() => {
+                let of = agent.clone();
+                self.job(move |root| archive::make_room(root, &of, &session)).await?;
+                self.commit(agent, key, Change::Delete).await?;
+                Ok(Some((row, Vec::new())))
+            }
+            done => {
+                done?;
+                let aside = self.put_aside(agent, session, Aside::Deleted).await?;
+                Ok(Some((row, aside)))
+            }
+        }
+    }
+
+    /// Puts the transcript of a session aside that no entry names any more, and gives where it is.
+    pub(crate) async fn put_aside(
+        &self,
+        agent: &AgentId,
+        session: SessionId,
+        why: Aside,
+    ) -> Result<Vec<String>, Error> {
         let (agent, now) = (agent.clone(), self.now());
-        self.job(move |root| archive::put_aside(root, &agent, &[row.session_id], now)).await?;
-        Ok(true)
+        self.job(move |root| archive::put_aside(root, &agent, &[session], why, now)).await
+    }
+
+    /// What is kept by the next write. Old sessions are looked for once in a while only, because
+    /// that means to read every entry.
+    fn retention(&self) -> Retention {
+        let (settings, now) = (self.0.live.now().settings, self.now());
+        let maintenance = &settings.session.maintenance;
+        let looked_at = self.0.looked_at.load(Ordering::Relaxed);
+        let is_time = now.saturating_sub(looked_at) >= LOOK_EVERY;
+        if is_time {
+            self.0.looked_at.store(now, Ordering::Relaxed);
+        }
+        let oldest = maintenance.prune_after_ms().filter(|_| is_time);
+        Retention {
+            oldest: oldest.map(|after| now.saturating_sub(after)),
+            max_entries: maintenance.max_entries.unwrap_or(MAX_ENTRIES),
+        }
     }
 
     fn open(&self) -> Result<Dir, Error> {
@@ -111,6 +203,15 @@ impl Store {
 /// The entry of one session, if there is one.
 pub(crate) fn session(root: &Dir, agent: &AgentId, key: &str) -> Result<Option<Row>, Error> {
     sessions::find(root, agent, key)
+}
+
+/// The entry of one session as it is stored, if there is one.
+pub(crate) fn entry_of(
+    root: &Dir,
+    agent: &AgentId,
+    key: &str,
+) -> Result<Option<Box<RawValue>>, Error> {
+    sessions::raw(root, agent, key)
 }
 
 /// Every session of one agent, in no order.
@@ -132,6 +233,11 @@ pub(crate) fn transcript(
     opened.map_err(Error::io("open a transcript"))
 }
 
+/// How many lines a transcript has.
+pub(crate) fn lines(file: &std::fs::File) -> std::io::Result<u64> {
+    transcript::count_lines(file, file.metadata()?.len())
+}
+
 /// The tenant's agents: `main`, and those that have a directory.
 pub(crate) fn agents(root: &Dir) -> Result<Vec<AgentId>, Error> {
     let listed = |dir: Dir| -> std::io::Result<Vec<AgentId>> {
@@ -145,6 +251,23 @@ pub(crate) fn agents(root: &Dir) -> Result<Vec<AgentId>, Error> {
     agents.sort_unstable();
     agents.dedup();
     Ok(agents)
+}
+
+/// The directory of an agent, if there is such an agent. That of `main` is made where it is
+/// missing.
+pub(crate) fn agent_folder(root: &Dir, agent: &AgentId) -> Result<Option<Dir>, Error> {
+    let path = format!("agents/{agent}");
+    let found = if *agent == AgentId::main() {
+        root.sub_or_create(&path).map(Some)
+    } else {
+        root.sub(&path)
+    };
+    found.map_err(Error::io("open the agent's directory"))
+}
+
+/// Where an agent's sessions are, beneath the tenant's root.
+pub(crate) fn sessions_path(agent: &AgentId) -> String {
+    sessions::path(agent)
 }
 
 /// Whether the tenant has this agent.

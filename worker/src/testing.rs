@@ -6,10 +6,16 @@ use std::sync::Arc;
 
 use proto::host::llm_event::Event;
 use proto::host::llm_server::{Llm, LlmServer};
-use proto::host::{Finished, LlmBatch, LlmEvent, LlmRequest, Started, ToolCallDelta, Usage};
+use proto::host::timers_server::{Timers, TimersServer};
+use proto::host::{
+    EmbedReply, EmbedRequest, Finished, LlmBatch, LlmEvent, LlmRequest, Started, TimerReply,
+    TimerRequest, ToolCallDelta, Usage, Vector,
+};
 use proto::worker::worker_client::WorkerClient;
+use proto::worker::worker_event::What;
 use proto::worker::{
-    CallRequest, Head, Model, Route, ServePart, ServeRequest, StartRequest, call_reply::Outcome,
+    CallReply, CallRequest, Configuration, EventsRequest, Head, Model, Route, ServePart,
+    ServeRequest, StartRequest, WakeRequest, WorkerEvent, call_reply::Outcome,
 };
 use runtime::pair::Client;
 use runtime::pair::{connect, serve};
@@ -69,10 +75,41 @@ impl Llm for Scripted {
         self.0.send(call).map_err(|_closed| Status::unavailable("no test"))?;
         Ok(Response::new(opened.await.map_err(|_dropped| Status::internal("dropped"))??))
     }
+
+    async fn embed(&self, request: Request<EmbedRequest>) -> Result<Response<EmbedReply>, Status> {
+        // The length of each text, and a number that tells rounding from truth.
+        let vector = |text: &String| Vector {
+            values: vec![f32::from(u16::try_from(text.len()).unwrap()), 0.1],
+        };
+        let EmbedRequest { model, input, .. } = request.into_inner();
+        let usage = Usage { input_tokens: 5, output_tokens: 0, cached_tokens: 0 };
+        let (provider, vectors) = ("mock".to_owned(), input.iter().map(vector).collect());
+        Ok(Response::new(EmbedReply { provider, model, vectors, usage: Some(usage) }))
+    }
+}
+
+/// The times that the worker asked to be woken at, oldest first; 0 for none.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Alarms(Arc<std::sync::Mutex<Vec<u64>>>);
+
+impl Alarms {
+    pub(crate) fn last(&self) -> Option<u64> {
+        self.0.lock().unwrap().last().copied()
+    }
+}
+
+#[tonic::async_trait]
+impl Timers for Alarms {
+    async fn set(&self, request: Request<TimerRequest>) -> Result<Response<TimerReply>, Status> {
+        self.0.lock().unwrap().push(request.into_inner().at_ms);
+        Ok(Response::new(TimerReply {}))
+    }
 }
 
 /// The two ends of a worker.
 pub(crate) struct Harness {
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) alarms: Alarms,
     pub(crate) client: WorkerClient<Client>,
     pub(crate) calls: mpsc::UnboundedReceiver<ModelCall>,
     pub(crate) root: PathBuf,
@@ -140,26 +177,43 @@ impl Harness {
         let [(near_a, far_a), (near_b, far_b)] = pairs;
         let (server, scope) = (LlmServer::new(Scripted(asked)), tasks.clone());
         let server = server.max_decoding_message_size(limits::MAX_MESSAGE);
-        drop(tasks.spawn(async move { serve(server, far_b, &scope).await }));
+        let alarms = Alarms::default();
+        let powers = tonic::service::Routes::new(server);
+        let powers = powers.add_service(TimersServer::new(alarms.clone()));
+        drop(tasks.spawn(async move { serve(powers, far_b, &scope).await }));
         let host = connect(near_b, &tasks).await.unwrap();
         let confinement =
             Confinement { landlock_abi: 7, probes: vec![("execve", true)], degraded: Vec::new() };
         let clock = Arc::new(ManualClock::at(NOW));
-        let worker = Worker::new(root.clone(), host, confinement, clock, &tasks);
+        let worker =
+            Worker::new(root.clone(), host, confinement, Arc::<ManualClock>::clone(&clock), &tasks);
         let scope = tasks.clone();
         drop(tasks.spawn(async move { serve(worker.into_service(), far_a, &scope).await }));
         let client = WorkerClient::new(connect(near_a, &tasks).await.unwrap())
             .max_decoding_message_size(limits::MAX_RESULT + limits::MAX_AROUND)
             .max_encoding_message_size(limits::MAX_MESSAGE);
-        Self { client, calls, root, _tasks: StopOnDrop(tasks), _directory: None }
+        Self { clock, alarms, client, calls, root, _tasks: StopOnDrop(tasks), _directory: None }
     }
 
     pub(crate) async fn start(&mut self) -> Result<(), Status> {
         let models = ["demo", "gpt-x"];
         let model = |name: &str| Model { provider: "mock".to_owned(), name: name.to_owned() };
         let models = models.into_iter().map(model).collect();
-        let request = StartRequest { models, default_model: "mock/demo".to_owned() };
+        let default_model = "mock/demo".to_owned();
+        let request = StartRequest { models, default_model, ..StartRequest::default() };
         self.client.start(request).await.map(drop)
+    }
+
+    /// Lets time pass and rings the timer, as the supervisor does.
+    pub(crate) async fn wake(&self, after_ms: u64) {
+        self.clock.advance(after_ms);
+        let due_at_ms = self.alarms.last().unwrap_or(0);
+        self.client.clone().wake(WakeRequest { due_at_ms }).await.unwrap();
+    }
+
+    /// Everything that happens from now on, or happened before; to be asked for once.
+    pub(crate) async fn events(&self) -> Happenings {
+        Happenings(self.told().await)
     }
 
     /// Sends a chat completion with a session key.
@@ -225,12 +279,33 @@ impl Harness {
     /// Calls a method.
     pub(crate) async fn call(&self, method: &str, params: &Value) -> Result<Value, String> {
         let params = params.to_string().into();
-        let request = CallRequest { method: method.to_owned(), params };
+        let method = method.to_owned();
+        let request = CallRequest { method, params, ..CallRequest::default() };
         let reply = self.client.clone().call(request).await.unwrap().into_inner();
         match reply.outcome.unwrap() {
             Outcome::Result(result) => Ok(serde_json::from_slice(&result).unwrap()),
             Outcome::Error(error) => Err(format!("{}: {}", error.code, error.message)),
+            Outcome::Interim(_) => panic!("an answer before the last one"),
         }
+    }
+
+    /// Gives the worker other settings.
+    pub(crate) async fn configure(&self, settings: &Value) {
+        let settings = settings.to_string().into();
+        let configuration = Configuration { settings, ..Configuration::default() };
+        self.client.clone().configure(configuration).await.unwrap();
+    }
+
+    /// The events, which can be asked for once.
+    pub(crate) async fn told(&self) -> Streaming<WorkerEvent> {
+        self.client.clone().events(EventsRequest {}).await.unwrap().into_inner()
+    }
+
+    /// Calls a method that answers more than once.
+    pub(crate) async fn replies(&self, method: &str, params: &Value) -> Streaming<CallReply> {
+        let (method, params) = (method.to_owned(), params.to_string().into());
+        let request = CallRequest { method, params, ..CallRequest::default() };
+        self.client.clone().replies(request).await.unwrap().into_inner()
     }
 
     /// The only transcript of `main`, line by line.
@@ -241,6 +316,27 @@ impl Harness {
         let text = std::fs::read_to_string(path).unwrap();
         assert!(text.ends_with('\n'));
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+/// The events of a worker.
+pub(crate) struct Happenings(Streaming<WorkerEvent>);
+
+impl Happenings {
+    /// The next event `name` that `is` the one, however many others come before it.
+    pub(crate) async fn next(&mut self, name: &str, is: impl Fn(&Value) -> bool) -> Value {
+        let patience = std::time::Duration::from_secs(20);
+        let found = async {
+            loop {
+                let event = self.0.next().await.expect("the worker lives").unwrap();
+                let Some(What::Event(event)) = event.what else { continue };
+                let payload: Value = serde_json::from_slice(&event.payload).unwrap();
+                if event.name == name && is(&payload) {
+                    return payload;
+                }
+            }
+        };
+        tokio::time::timeout(patience, found).await.expect("the event comes")
     }
 }
 

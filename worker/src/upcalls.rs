@@ -1,7 +1,8 @@
 //! What the worker asks of the supervisor, each power its own type.
 
 use proto::host::llm_client::LlmClient;
-use proto::host::{LlmBatch, LlmRequest};
+use proto::host::timers_client::TimersClient;
+use proto::host::{EmbedReply, EmbedRequest, LlmBatch, LlmRequest, TimerRequest};
 use runtime::limits;
 use runtime::pair::Client;
 use tonic::{Status, Streaming};
@@ -22,5 +23,26 @@ impl Llm {
     /// Starts a model call. Dropping the stream, or this future, cancels it.
     pub(crate) async fn stream(&self, request: LlmRequest) -> Result<Streaming<LlmBatch>, Status> {
         Ok(self.0.clone().stream(request).await?.into_inner())
+    }
+
+    /// Texts as vectors. Dropping this future cancels it.
+    pub(crate) async fn embed(&self, request: EmbedRequest) -> Result<EmbedReply, Status> {
+        Ok(self.0.clone().embed(request).await?.into_inner())
+    }
+}
+
+/// The one timer of this worker. Clones share the connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Timers(TimersClient<Client>);
+
+impl Timers {
+    /// The timer over `client`.
+    pub(crate) fn new(client: Client) -> Self {
+        Self(TimersClient::new(client))
+    }
+
+    /// Sets when the supervisor wakes this worker; durable when this returns.
+    pub(crate) async fn set(&self, at: Option<u64>) -> Result<(), Status> {
+        self.0.clone().set(TimerRequest { at_ms: at.unwrap_or(0) }).await.map(drop)
     }
 }

@@ -7,8 +7,12 @@ use types::Scope;
 /// One kind of event.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Event {
-    /// The name on the wire, for example `sessions.changed`.
+    /// The name of the row, for example `sessions.changed`.
     pub name: &'static str,
+    /// The name on the wire; `name` for all but rows that narrow another one.
+    pub wire: &'static str,
+    /// What a client must have said that it can take (`caps` of `connect`) to get it.
+    pub cap: Option<&'static str>,
     /// The scope without which a connection does not get it; `None` for every connection of the
     /// tenant, nodes included.
     pub scope: Option<Scope>,
@@ -43,17 +47,43 @@ pub enum To {
 }
 
 const fn worker(name: &'static str, scope: Scope, to: To, droppable: bool) -> Event {
-    Event { name, scope: Some(scope), from: From::Worker, to, droppable }
+    Event { name, wire: name, cap: None, scope: Some(scope), from: From::Worker, to, droppable }
 }
 
 const fn supervisor(name: &'static str, scope: Option<Scope>, to: To) -> Event {
-    Event { name, scope, from: From::Supervisor, to, droppable: false }
+    Event { name, wire: name, cap: None, scope, from: From::Supervisor, to, droppable: false }
 }
+
+/// Like `agent`, for what tools do (`stream` is `tool`): to clients only that can take it.
+const AGENT_TOOL: Event = Event {
+    name: "agent.tool",
+    wire: "agent",
+    cap: Some("tool-events"),
+    scope: Some(Scope::Read),
+    from: From::Worker,
+    to: To::All,
+    droppable: true,
+};
+
+/// Newest wins, and a client that asks gets it whole.
+const PRESENCE: Event = Event {
+    name: "presence",
+    wire: "presence",
+    cap: None,
+    scope: None,
+    from: From::Supervisor,
+    to: To::All,
+    droppable: true,
+};
+
+/// A client that reads nothing is cut for what it does not read, not for the clock.
+const TICK: Event = Event { name: "tick", wire: "tick", ..PRESENCE };
 
 /// Every event.
 pub const EVENTS: &[Event] = &[
     supervisor("connect.challenge", None, To::One),
     worker("agent", Scope::Read, To::All, true),
+    AGENT_TOOL,
     worker("chat", Scope::Read, To::All, false),
     worker("session.message", Scope::Read, To::Session, false),
     worker("session.operation", Scope::Read, To::Session, false),
@@ -63,8 +93,8 @@ pub const EVENTS: &[Event] = &[
     worker("cron", Scope::Read, To::All, false),
     worker("health", Scope::Read, To::All, true),
     worker("skills.changed", Scope::Read, To::All, false),
-    supervisor("presence", None, To::All),
-    supervisor("tick", None, To::All),
+    PRESENCE,
+    TICK,
     supervisor("shutdown", None, To::All),
     supervisor("config.changed", Some(Scope::Read), To::All),
     supervisor("node.pair.requested", Some(Scope::Pairing), To::All),
@@ -75,6 +105,7 @@ pub const EVENTS: &[Event] = &[
     supervisor("device.pair.requested", Some(Scope::Pairing), To::All),
     supervisor("device.pair.resolved", Some(Scope::Pairing), To::All),
     supervisor("voicewake.changed", None, To::All),
+    supervisor("voicewake.routing.changed", None, To::One),
     supervisor("exec.approval.requested", Some(Scope::Approvals), To::All),
     supervisor("exec.approval.resolved", Some(Scope::Approvals), To::All),
 ];

@@ -11,22 +11,43 @@ mod error;
 #[macro_use]
 mod table;
 
+pub mod agent;
+pub mod agents;
+pub mod channels;
 pub mod chat;
+pub mod commands;
+pub mod config;
+pub mod cron;
+pub mod devices;
 pub mod events;
 pub mod health;
+pub mod heartbeat;
+pub mod hooks;
+pub mod models;
+pub mod nodes;
+pub mod panels;
+pub mod presence;
 pub mod routes;
 pub mod rpc;
 pub mod sessions;
+pub mod skill_settings;
+pub mod skills;
+pub mod status;
+pub mod subscriptions;
 pub mod tenants;
+pub mod terminal;
+pub mod tools;
+pub mod voicewake;
+pub mod wire;
 
 pub use error::{ApiError, Code};
 pub use table::{Method, ServedBy};
 
 table::groups! {
     /// What a worker serves: the supervisor passes parameters and results on as bytes.
-    pub mod worker = Worker [health::Health, sessions::Sessions, chat::Chat];
+    pub mod worker = Worker [health::Health, sessions::Sessions, chat::Chat, agent::Agent, skills::Skills, agents::Agents, models::Models, status::Status, tools::Tools, commands::Commands, cron::Cron, heartbeat::Heartbeat, hooks::Hooks];
     /// What the supervisor serves itself.
-    pub mod supervisor = Supervisor [tenants::Tenants];
+    pub mod supervisor = Supervisor [tenants::Tenants, devices::Devices, nodes::Nodes, voicewake::Voicewake, presence::Presence, subscriptions::Subscriptions, panels::Panels, config::Config, skill_settings::SkillSettings, channels::Channels, terminal::Terminal];
 }
 
 /// Every method, in the order of the groups.

@@ -46,16 +46,35 @@ impl<'a> Reply<'a> {
     }
 
     /// A failure for the request `id`; `id` is `None` where it could not be read.
-    pub fn err(id: Option<&'a RawValue>, error: &'a ApiError) -> Self {
-        let error = RpcError { code: number(error.code), message: &error.message, data: error };
+    pub fn err(id: Option<&'a RawValue>, at: At, error: &'a ApiError) -> Self {
+        let code = number(at, error.code);
+        let error = RpcError { code, message: &error.message, data: error };
         Self { jsonrpc: "2.0", id, result: None, error: Some(error) }
     }
 }
 
+/// How far a request came before it failed, which JSON-RPC's numbers tell apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum At {
+    /// It is not JSON.
+    Parsing,
+    /// It is JSON, and not a request.
+    Reading,
+    /// It names no method of the table.
+    Finding,
+    /// The method was called.
+    Calling,
+}
+
 /// JSON-RPC's numbers: those of the specification where one fits, else of the server's range.
-const fn number(code: Code) -> i32 {
+const fn number(at: At, code: Code) -> i32 {
     match code {
-        Code::InvalidRequest => -32_600,
+        Code::InvalidRequest => match at {
+            At::Parsing => -32_700,
+            At::Reading => -32_600,
+            At::Finding => -32_601,
+            At::Calling => -32_602,
+        },
         Code::Unauthorized | Code::Forbidden | Code::NotPaired => -32_001,
         Code::NotFound => -32_004,
         Code::ResourceExhausted => -32_005,

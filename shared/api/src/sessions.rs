@@ -1,7 +1,25 @@
 //! `sessions.*`: the conversations of one tenant.
+//!
+//! Parameters are those of the official schema, closed. Fields that have no effect here say so.
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use types::AgentId;
+
+use crate::chat::{Aborted, Attachment, Sent};
+
+mod change;
+mod list;
+mod row;
+mod usage;
+
+pub use change::{
+    CompactParams, Compacted, CreateParams, Created, DeleteParams, Deleted, PatchParams, Patched,
+    ResetParams, ResetReason, Resolved, Set,
+};
+pub use list::{Archived, BoardFace, Defaults, ListParams, SessionList, SortBy};
+pub use row::{RunStatus, SessionRow};
+pub use usage::*;
 
 methods! { Worker;
     /// The conversations of one tenant.
@@ -10,53 +28,65 @@ methods! { Worker;
         "sessions.list" [Read] fn list(ListParams) -> SessionList;
         /// The last messages of some sessions.
         "sessions.preview" [Read] fn preview(PreviewParams) -> PreviewList;
-        /// Deletes a session; its transcript is kept aside as an archive file.
+        /// One session, or null.
+        "sessions.describe" [Read] fn describe(DescribeParams) -> Described;
+        /// The key of the session that a key, an id, a label or the start of an id names.
+        "sessions.resolve" [Read] fn resolve(ResolveParams) -> Resolution;
+        /// The messages of a session.
+        "sessions.get" [Read] fn get(GetParams) -> SessionMessages;
+        /// Begins a session, and a first turn in it where there is a message.
+        "sessions.create" [Write] fn create(CreateParams) -> Created;
+        /// Changes a session's settings.
+        "sessions.patch" [Write] fn patch(PatchParams) -> Patched;
+        /// Begins a session anew under the same key; its transcript is kept aside for a while.
+        "sessions.reset" [Admin] fn reset(ResetParams) -> Patched;
+        /// Deletes a session; its transcript is kept aside for a while, unless the disk is full.
         "sessions.delete" [Write] fn delete(DeleteParams) -> Deleted;
+        /// Replaces the older part of a session by a summary.
+        "sessions.compact" [Admin long] fn compact(CompactParams) -> Compacted;
+        /// `chat.send` under another name, with fewer parameters.
+        "sessions.send" [Write] fn send(SendParams) -> Sent;
+        /// Stops the runs of a session, or one run.
+        "sessions.abort" [Write] fn abort(AbortParams) -> Aborted;
+        /// What sessions have used.
+        "sessions.usage" [Read] fn usage(UsageParams) -> UsageReport;
     }
 }
 
-/// Which sessions to list.
-#[derive(Debug, Default, Deserialize)]
+/// A message for a session.
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct ListParams {
-    /// Only those of this agent.
-    pub agent_id: Option<AgentId>,
-    /// At most this many, 1 to 1000; 100 if absent.
-    pub limit: Option<u32>,
-    /// Only those used in the last so many minutes.
-    pub active_minutes: Option<u32>,
-}
-
-/// Sessions, most recently used first.
-#[derive(Debug, Serialize)]
-pub struct SessionList {
-    /// Milliseconds since the epoch.
-    pub ts: u64,
-    /// How many there are in the list.
-    pub count: usize,
-    /// The sessions.
-    pub sessions: Vec<SessionRow>,
-}
-
-/// One session.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SessionRow {
-    /// The session key, for example `agent:main:main`.
+pub struct SendParams {
+    /// The session key.
     pub key: String,
-    /// The id under which the transcript is stored.
-    pub session_id: String,
-    /// Milliseconds since the epoch.
-    pub updated_at: u64,
-    /// The model of the last turn.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub model: Option<String>,
-    /// Input tokens of all turns.
-    pub input_tokens: u64,
-    /// Output tokens of all turns.
-    pub output_tokens: u64,
-    /// Input plus output tokens.
-    pub total_tokens: u64,
+    /// The agent of a key that names none.
+    pub agent_id: Option<AgentId>,
+    /// The text.
+    pub message: String,
+    /// How much the model is to think; what the session says if absent.
+    pub thinking: Option<String>,
+    /// Pictures.
+    #[serde(default)]
+    pub attachments: Vec<Attachment>,
+    /// How long the run may take; what the settings say if absent or 0.
+    pub timeout_ms: Option<u64>,
+    /// The run's id, one of our own if absent: the same key again does not send again.
+    pub idempotency_key: Option<String>,
+}
+
+/// What to stop: a session's runs, or one run.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct AbortParams {
+    /// The session key; the session of the run if absent.
+    pub key: Option<String>,
+    /// Only this run.
+    pub run_id: Option<String>,
+    /// The agent of a key that names none.
+    pub agent_id: Option<AgentId>,
+    /// No effect: messages that wait are stopped with what runs.
+    #[serde(default)]
+    pub clear_queued: bool,
 }
 
 /// Which sessions to preview.
@@ -65,9 +95,9 @@ pub struct SessionRow {
 pub struct PreviewParams {
     /// Session keys, 1 to 64.
     pub keys: Vec<String>,
-    /// Messages per session, 1 to 50; 12 if absent.
+    /// Messages per session, 1 to 50; 12 if absent. More are as 50.
     pub limit: Option<u32>,
-    /// Characters per message, 20 to 2000; 240 if absent.
+    /// Characters per message, 20 to 2000; 240 if absent. More are as 2000.
     pub max_chars: Option<u32>,
 }
 
@@ -100,21 +130,110 @@ pub struct PreviewItem {
     pub text: String,
 }
 
-/// Which session to delete.
+/// Which session to describe.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DeleteParams {
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct DescribeParams {
     /// The session key.
     pub key: String,
+    /// The agent of a key that names none.
+    pub agent_id: Option<AgentId>,
+    /// Whether the title is wanted.
+    #[serde(default)]
+    pub include_derived_titles: bool,
+    /// Whether the last message's start is wanted.
+    #[serde(default)]
+    pub include_last_message: bool,
 }
 
-/// What deleting did.
+/// One session.
 #[derive(Debug, Serialize)]
-pub struct Deleted {
-    /// Always true.
-    pub ok: bool,
+pub struct Described {
+    /// Null where there is none.
+    pub session: Option<Box<SessionRow>>,
+}
+
+/// What may name a session; one of key, session id, label and short id.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "the official clients send these fields")]
+pub struct ResolveParams {
+    /// A session key.
+    pub key: Option<String>,
+    /// The id of its transcript.
+    pub session_id: Option<String>,
+    /// The label, 1 to 512 bytes.
+    pub label: Option<String>,
+    /// The start of the id, 4 characters or more.
+    pub short_id: Option<String>,
+    /// No effect: links of the official UI carry it for people.
+    pub slug_hint: Option<String>,
+    /// Only sessions of this agent.
+    pub agent_id: Option<AgentId>,
+    /// Only those that this session started.
+    pub spawned_by: Option<String>,
+    /// No effect: there is no such session here.
+    #[serde(default)]
+    pub include_global: bool,
+    /// No effect: there is no such session here.
+    #[serde(default)]
+    pub include_unknown: bool,
+    /// Whether "there is none" is an answer rather than a failure.
+    #[serde(default)]
+    pub allow_missing: bool,
+}
+
+/// Which session a reference names.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub enum Resolution {
+    /// The one.
+    Found(Candidate),
+    /// None, or several.
+    Open(Candidates),
+}
+
+/// One session that a reference may mean.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Candidate {
+    /// True in the answer for the one session that is meant; absent in a list of candidates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ok: Option<bool>,
     /// The session key.
     pub key: String,
-    /// Whether there was such a session.
-    pub deleted: bool,
+    /// Its agent.
+    pub agent_id: AgentId,
+    /// How a person would call it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub display_name: Option<String>,
+}
+
+/// No session, or several.
+#[derive(Debug, Serialize)]
+pub struct Candidates {
+    /// Always false.
+    pub ok: bool,
+    /// At most 10.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub candidates: Vec<Candidate>,
+}
+
+/// Which session's messages.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct GetParams {
+    /// The session key.
+    pub key: String,
+    /// The agent of a key that names none.
+    pub agent_id: Option<AgentId>,
+    /// The last so many messages, 1 to 1000; 200 if absent.
+    pub limit: Option<u32>,
+}
+
+/// Messages as they stand in the transcript, oldest first.
+#[derive(Debug, Serialize)]
+pub struct SessionMessages {
+    /// The messages.
+    pub messages: Vec<Box<RawValue>>,
 }

@@ -154,12 +154,9 @@ where
 
 #[cfg(test)]
 mod tests {
-    use proto::worker::worker_client::WorkerClient;
-    use proto::worker::worker_server::{Worker, WorkerServer};
-    use proto::worker::{
-        CallReply, CallRequest, DrainReply, DrainRequest, ServePart, ServeRequest, StartReply,
-        StartRequest,
-    };
+    use proto::host::llm_client::LlmClient;
+    use proto::host::llm_server::{Llm, LlmServer};
+    use proto::host::{EmbedReply, EmbedRequest, LlmBatch, LlmRequest};
     use std::time::Duration;
     use tokio_stream::{Stream, StreamExt as _};
     use tonic::{Request, Response, Status};
@@ -169,29 +166,22 @@ mod tests {
     struct Echo;
 
     #[tonic::async_trait]
-    impl Worker for Echo {
-        type ServeStream = Pin<Box<dyn Stream<Item = Result<ServePart, Status>> + Send>>;
+    impl Llm for Echo {
+        type StreamStream = Pin<Box<dyn Stream<Item = Result<LlmBatch, Status>> + Send>>;
 
-        async fn start(&self, _: Request<StartRequest>) -> Result<Response<StartReply>, Status> {
-            Err(Status::unimplemented("not here"))
+        async fn embed(&self, call: Request<EmbedRequest>) -> Result<Response<EmbedReply>, Status> {
+            let model = call.into_inner().model;
+            Ok(Response::new(EmbedReply { model, ..EmbedReply::default() }))
         }
 
-        async fn call(&self, call: Request<CallRequest>) -> Result<Response<CallReply>, Status> {
-            let result = call.into_inner().params;
-            let outcome = Some(proto::worker::call_reply::Outcome::Result(result));
-            Ok(Response::new(CallReply { outcome }))
-        }
-
-        async fn serve(
+        async fn stream(
             &self,
-            _: Request<ServeRequest>,
-        ) -> Result<Response<Self::ServeStream>, Status> {
-            let part = |_| Ok(ServePart { head: None, data: vec![7; 1024].into() });
+            _: Request<LlmRequest>,
+        ) -> Result<Response<Self::StreamStream>, Status> {
+            let text = proto::host::llm_event::Event::Text("x".repeat(1024));
+            let events = vec![proto::host::LlmEvent { event: Some(text) }];
+            let part = move |_| Ok(LlmBatch { events: events.clone() });
             Ok(Response::new(Box::pin(tokio_stream::iter(0..10_000).map(part))))
-        }
-
-        async fn drain(&self, _: Request<DrainRequest>) -> Result<Response<DrainReply>, Status> {
-            Err(Status::unimplemented("not here"))
         }
     }
 
@@ -202,28 +192,29 @@ mod tests {
         (near, far)
     }
 
-    async fn client_and_server(tasks: &Tasks) -> (WorkerClient<Client>, Tasks) {
+    async fn client_and_server(tasks: &Tasks) -> (LlmClient<Client>, Tasks) {
         within(&limits::OF_SUPERVISOR, tasks).await
     }
 
-    async fn within(bounds: &'static Bounds, tasks: &Tasks) -> (WorkerClient<Client>, Tasks) {
+    async fn within(bounds: &'static Bounds, tasks: &Tasks) -> (LlmClient<Client>, Tasks) {
         let (near, far) = sockets();
         let server = tasks.child();
         let scope = server.clone();
-        drop(tasks.spawn(async move {
-            serve_within(bounds, WorkerServer::new(Echo), far, &scope).await
-        }));
-        (WorkerClient::new(connect(near, tasks).await.unwrap()), server)
+        drop(
+            tasks.spawn(
+                async move { serve_within(bounds, LlmServer::new(Echo), far, &scope).await },
+            ),
+        );
+        (LlmClient::new(connect(near, tasks).await.unwrap()), server)
     }
 
     #[tokio::test]
     async fn calls_and_streams_cross() {
         let tasks = Tasks::default();
         let (mut client, _) = client_and_server(&tasks).await;
-        let call = CallRequest { method: "echo".to_owned(), params: "{}".into() };
-        let reply = client.call(call).await.unwrap().into_inner();
-        assert_eq!(reply.outcome, Some(proto::worker::call_reply::Outcome::Result("{}".into())));
-        let stream = client.serve(ServeRequest::default()).await.unwrap().into_inner();
+        let call = EmbedRequest { model: "echo".to_owned(), ..EmbedRequest::default() };
+        assert_eq!(client.embed(call).await.unwrap().into_inner().model, "echo");
+        let stream = client.stream(LlmRequest::default()).await.unwrap().into_inner();
         assert_eq!(stream.filter_map(Result::ok).collect::<Vec<_>>().await.len(), 10_000);
     }
 
@@ -231,10 +222,10 @@ mod tests {
     async fn the_far_end_going_away_fails_the_next_call() {
         let tasks = Tasks::default();
         let (near, far) = sockets();
-        let mut client = WorkerClient::new(connect(near, &tasks).await.unwrap());
+        let mut client = LlmClient::new(connect(near, &tasks).await.unwrap());
         drop(far);
         let call =
-            tokio::time::timeout(Duration::from_secs(5), client.call(CallRequest::default()));
+            tokio::time::timeout(Duration::from_secs(5), client.embed(EmbedRequest::default()));
         call.await.unwrap().unwrap_err();
     }
 
@@ -254,11 +245,11 @@ mod tests {
                 stream.await.unwrap();
             }
         }
-        client.clone().call(CallRequest::default()).await.unwrap();
+        client.clone().embed(EmbedRequest::default()).await.unwrap();
     }
 
-    async fn take_one_part(mut client: WorkerClient<Client>) {
-        let mut stream = client.serve(ServeRequest::default()).await.unwrap().into_inner();
+    async fn take_one_part(mut client: LlmClient<Client>) {
+        let mut stream = client.stream(LlmRequest::default()).await.unwrap().into_inner();
         stream.next().await.unwrap().unwrap();
     }
 }

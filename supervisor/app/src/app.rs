@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use auth::Auth;
 use control::{Control, Requests};
-use front::{Front, Readiness};
+use front::{Front, Readiness, Ui};
+use gateway::Gateway;
 use host::Host;
 use hub::Hub;
 use methods::Methods;
@@ -38,6 +39,9 @@ pub(crate) const CONTROL_SOCKET: &str = "run/control.sock";
 /// may be closed to the supervisor, and the store makes relative paths absolute.
 const RECORDS: &str = "/proc/self/cwd/records";
 
+/// The directory of the key under which tenants' secrets are sealed.
+const KEYS: &str = "keys";
+
 /// The sockets that the gateway listens on, bound before privilege is dropped.
 #[derive(Debug)]
 pub struct Listeners {
@@ -45,6 +49,17 @@ pub struct Listeners {
     pub gateway: StdTcpListener,
     /// Operators.
     pub control: StdTcpListener,
+}
+
+/// What is opened with the rights of whoever starts the gateway.
+#[derive(Debug)]
+pub struct Opened {
+    /// What to listen on.
+    pub listeners: Listeners,
+    /// The browser UI's folder, where there is one.
+    pub ui: Option<Ui>,
+    /// What the operator has set for all tenants.
+    pub platform: settings::Platform,
 }
 
 /// The running gateway.
@@ -86,6 +101,9 @@ pub enum Error {
     /// The control socket cannot be listened on.
     #[error("the control socket cannot be listened on")]
     Control(#[source] control::Error),
+    /// The key under which secrets are sealed.
+    #[error("secrets")]
+    Seal(#[source] settings::VaultError),
     /// The machine does not give what the configuration demands.
     #[error("required by the configuration and not given by this machine: {}", .0.join(", "))]
     Required(Vec<String>),
@@ -100,7 +118,7 @@ impl App {
         launcher: Launcher,
         config: &Config,
         host: host::Config,
-        listeners: Listeners,
+        opened: Opened,
     ) -> Result<Self, Error> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (tasks, serving) = (Tasks::default(), Tasks::default());
@@ -108,7 +126,9 @@ impl App {
         let records = Records::open(Path::new(RECORDS)).await.map_err(Error::Records)?;
         let auth = Auth::load(records.clone(), Arc::clone(&clock)).await.map_err(Error::Auth)?;
         let host = Host::new(host, Arc::clone(&clock), &mut registry).map_err(Error::Host)?;
-        let (hub, settings) = (Hub::default(), Settings::new(records.clone()));
+        let key = settings::SealKey::load(Path::new(KEYS)).map_err(Error::Seal)?;
+        let settings = Settings::new(records.clone(), opened.platform, key);
+        let hub = Hub::default();
         let parts = tenants::Parts {
             launcher,
             records: records.clone(),
@@ -126,21 +146,34 @@ impl App {
         let methods = Methods::new(methods::Parts {
             auth: auth.clone(),
             tenants: tenants.clone(),
-            hub,
+            hub: hub.clone(),
             settings,
             records: records.clone(),
             clock: Arc::clone(&clock),
+            started_at: clock.now(),
+        });
+        let gateway = Gateway::new(gateway::Parts {
+            auth: auth.clone(),
+            hub,
+            methods: methods.clone(),
+            tenants: tenants.clone(),
+            clock: Arc::clone(&clock),
+            version: env!("CARGO_PKG_VERSION"),
+            allowed_origins: config.control_ui.allowed_origins.clone(),
+            tasks: tasks.child(),
         });
         let front = front::Parts {
             methods,
+            gateway,
             auth: auth.clone(),
             tenants: tenants.clone(),
             limits: front::Limits::default(),
             readiness: readiness.clone(),
+            ui: opened.ui,
         };
         let front = Front::new(front, &mut registry);
         let requests = Requests::register(&mut registry);
-        let sockets = Sockets::open(listeners).await?;
+        let sockets = Sockets::open(opened.listeners).await?;
         let (gateway, control) = (sockets.gateway_address, sockets.control_address);
         let plane = Control::new(control::Parts {
             auth: auth.clone(),

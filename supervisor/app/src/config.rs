@@ -2,10 +2,11 @@
 //! Secrets are named in it, not written in it; `secrets.rs` fetches them.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use crate::platform;
 use crate::secrets::Source;
 
 /// Brackets that may be open at once. The parser recurses, and a stack overflow ends the process.
@@ -28,6 +29,24 @@ pub struct Config {
     pub control_uids: Vec<u32>,
     /// Guarantees without which the gateway does not start; see `openclawmu doctor`.
     pub require: Vec<String>,
+    /// The browser UI.
+    pub control_ui: ControlUi,
+    /// What holds for tenants that have set nothing else, in the shape of their own settings.
+    pub tenant_defaults: serde_json::Map<String, serde_json::Value>,
+    /// The skills that all tenants have.
+    pub skills: platform::Skills,
+}
+
+/// The browser UI.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase", default)]
+pub struct ControlUi {
+    /// The built UI's folder (`dist/control-ui` of the npm package `openclaw`), to be served at
+    /// `/t/<tenant>/`; its files must be readable by everybody. None: no UI is served.
+    pub root: Option<PathBuf>,
+    /// Pages beside the gateway's own whose browsers may connect, as `https://host[:port]`; `*` for
+    /// all.
+    pub allowed_origins: Vec<String>,
 }
 
 /// One source of models.
@@ -184,6 +203,7 @@ impl Config {
                 mistakes.push(format!("require: {guarantee} is no guarantee; known are {known}"));
             }
         }
+        platform::mistakes(&self.tenant_defaults, &self.skills, &mut mistakes);
         for model in self.default_model.iter().chain(&self.fallbacks) {
             if !self.has_model(model) {
                 mistakes.push(format!("{model}: no provider lists this model (PROVIDER/MODEL)"));
@@ -280,6 +300,12 @@ mod tests {
         check(&provider.replace("/v1", ""), Err("providers.a.baseUrl"));
         check(&provider.replace("['m']", "[]"), Err("providers.a.models"));
         check(&"[".repeat(100_000), Err("brackets"));
+        check("{ tenantDefaults: { cron: { enabled: false } } }", Ok(()));
+        let wanted = "tenantDefaults.models.x: config key not allowed: models.x";
+        check("{ tenantDefaults: { models: { x: 1 } } }", Err(wanted));
+        check("{ skills: { entries: { 'a/b': {} } } }", Err("skills.entries.a/b"));
+        check("{ skills: { entries: { a: { env: { 'A-B': { env: 'X' } } } } } }", Err("env.A-B"));
+        check("{ skills: { entries: { a: { apiKey: 'clear' } } } }", Err("not a configuration"));
     }
 
     #[test]

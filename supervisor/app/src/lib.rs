@@ -6,6 +6,7 @@ mod app;
 mod config;
 mod doctor;
 mod log;
+mod platform;
 mod provide;
 mod quickstart;
 mod secrets;

@@ -9,9 +9,9 @@ use std::process::ExitCode;
 use sandbox::{Launcher, Side};
 use serde::Serialize;
 
-use crate::app::{self, App, CONTROL_SOCKET, Listeners};
+use crate::app::{self, App, CONTROL_SOCKET, Listeners, Opened};
 use crate::config::{self, Config};
-use crate::{log, provide};
+use crate::{log, platform, provide};
 
 /// The configuration file, below the state directory, where none is named.
 const CONFIG_FILE: &str = "openclawmu.json5";
@@ -91,9 +91,21 @@ pub enum Error {
     /// The configuration cannot be used.
     #[error("configuration")]
     Config(#[source] config::Error),
+    /// The browser UI's folder cannot be opened.
+    #[error("controlUi.root {path} is no folder with a built UI")]
+    ControlUi {
+        /// Which folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
     /// A secret cannot be had.
     #[error("configuration")]
     Secret(#[source] provide::Error),
+    /// What the operator has set for all tenants cannot be had.
+    #[error("configuration")]
+    Platform(#[source] platform::Error),
     /// An address cannot be bound.
     #[error("{address} cannot be listened on")]
     Bind {
@@ -191,8 +203,7 @@ pub fn serve(
     log::start(options.log);
     let config = read_config(options.config, &state_dir)?;
     let host = provide::host(&config).map_err(Error::Secret)?;
-    let listeners =
-        Listeners { gateway: bind(options.listen)?, control: bind(options.control_listen)? };
+    let opened = open((options.listen, options.control_listen), &config)?;
     sandbox::become_supervisor(uid_base, &state_dir).map_err(Error::Sandbox)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(
@@ -203,7 +214,7 @@ pub fn serve(
         .map_err(Error::Runtime)?;
     runtime.block_on(async {
         let terminated = runtime::terminated().map_err(Error::Runtime)?;
-        let app = App::start(Launcher::new(socket), &config, host, listeners).await;
+        let app = App::start(Launcher::new(socket), &config, host, opened).await;
         let app = app.map_err(Error::App)?;
         let early = once_up(&app, &state_dir.join(CONTROL_SOCKET)).await;
         if early.is_none() {
@@ -239,6 +250,19 @@ fn read_config(source: ConfigSource, state_dir: &Path) -> Result<Config, Error> 
         }
     };
     Config::read(&file).map_err(Error::Config)
+}
+
+/// Opens and reads what may be closed to the supervisor once privilege is dropped.
+fn open((listen, control): (SocketAddr, SocketAddr), config: &Config) -> Result<Opened, Error> {
+    Ok(Opened {
+        listeners: Listeners { gateway: bind(listen)?, control: bind(control)? },
+        platform: platform::read(config).map_err(Error::Platform)?,
+        ui: config.control_ui.root.as_deref().map(open_ui).transpose()?,
+    })
+}
+
+fn open_ui(path: &Path) -> Result<front::Ui, Error> {
+    front::Ui::open(path).map_err(|source| Error::ControlUi { path: path.to_owned(), source })
 }
 
 fn bind(address: SocketAddr) -> Result<TcpListener, Error> {

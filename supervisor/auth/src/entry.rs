@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use records::{KeyRow, TokenRow};
+use records::{DeviceBinding, DeviceRole, KeyRow, TokenRow};
 use tokio_util::sync::CancellationToken;
-use types::{Clock, Role, Scopes, TenantId, UnixMillis};
+use types::{Clock, Role, Scope, Scopes, TenantId, UnixMillis};
 
 use crate::secret::Digest;
 use crate::table::Entry;
@@ -42,6 +42,15 @@ impl TokenEntry {
             written: AtomicU64::new(last_used),
             ended,
         }
+    }
+
+    /// The same token with more or fewer scopes: who uses it goes on.
+    pub(crate) fn rescoped(&self, row: TokenRow) -> Self {
+        let mut rescoped = Self::new(row, self.suspended);
+        rescoped.last_used.store(self.last_used.load(Ordering::Relaxed), Ordering::Relaxed);
+        rescoped.written.store(self.written.load(Ordering::Relaxed), Ordering::Relaxed);
+        rescoped.ended = self.ended.clone();
+        rescoped
     }
 
     /// The same token, for callers who come after the tenant was suspended or resumed.
@@ -96,8 +105,16 @@ pub struct Principal {
 
 impl Principal {
     pub(crate) fn new(entry: Arc<TokenEntry>, clock: Arc<dyn Clock>) -> Self {
+        let node = entry.row.device.as_ref().is_some_and(|it| it.role == DeviceRole::Node);
         let held = entry.row.scopes;
-        Self { entry, clock, held }
+        let principal = Self { entry, clock, held };
+        if node { principal.as_node() } else { principal }
+    }
+
+    /// The same caller with what its scopes imply on a connection, which nothing else does: admin
+    /// is everything of the tenant, and write is read too.
+    pub fn expanded(&self) -> Self {
+        Self { held: expanded(self.held), ..self.clone() }
     }
 
     /// The same caller with what `asked` leaves of its scopes: a connection may ask for less than
@@ -109,7 +126,7 @@ impl Principal {
 
     /// The same caller as a node, which may do nothing but what nodes do.
     pub fn as_node(&self) -> Self {
-        Self { held: std::iter::once(types::Scope::Node).collect(), ..self.clone() }
+        Self { held: std::iter::once(Scope::Node).collect(), ..self.clone() }
     }
 
     /// The tenant, which no message can change.
@@ -125,6 +142,12 @@ impl Principal {
     /// What the caller may do.
     pub const fn scopes(&self) -> Scopes {
         self.held
+    }
+
+    /// The one device whose token this is; none for a tenant's token. A device's token is good for
+    /// nothing but a connection on which the device has proved itself.
+    pub fn device(&self) -> Option<&DeviceBinding> {
+        self.entry.row.device.as_ref()
     }
 
     /// How often the token was rotated, plus one.
@@ -152,6 +175,15 @@ impl Principal {
     pub async fn revoked(&self) {
         over(&self.entry.ended, self.expires_at(), &*self.clock).await;
     }
+}
+
+/// What scopes come to on a connection.
+pub fn expanded(scopes: Scopes) -> Scopes {
+    let admin = scopes.contains(Scope::Admin);
+    let all = if admin { Scopes::all_of_tenant() } else { Scopes::NONE };
+    let read = scopes.contains(Scope::Write).then_some(Scope::Read);
+    let keeps = Scope::ALL.into_iter().chain([Scope::Node]).filter(|it| scopes.contains(*it));
+    keeps.chain(all.iter()).chain(read).collect()
 }
 
 /// A caller of the control plane. Clones are the same caller.

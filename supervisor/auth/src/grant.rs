@@ -34,6 +34,10 @@ impl Grant<'_> {
                 if principal.tenant() != tenant {
                     return Err(Denied::OtherTenant);
                 }
+                // A token that is bound to a device must not become one that is not.
+                if principal.device().is_some() {
+                    return Err(Denied::Wider);
+                }
                 let action = crate::Action { name: "token.grant", scope: Scope::Admin };
                 crate::permit::tenant(principal, action)?;
                 (principal.scopes(), principal.expires_at())

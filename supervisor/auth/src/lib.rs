@@ -5,6 +5,7 @@
 //! permit makes a call.
 
 mod attempts;
+mod devices;
 mod entry;
 mod grant;
 mod keys;
@@ -21,7 +22,8 @@ use records::Records;
 use tokio::sync::Mutex;
 use types::{Clock, Role, Scope, Scopes};
 
-pub use entry::{Operator, Principal};
+pub use devices::{DeviceTokenView, is_secret, node_secret};
+pub use entry::{Operator, Principal, expanded};
 pub use grant::Grant;
 pub use keys::{IssuedKey, KeySpec, KeyView};
 pub use permit::{Action, Denied, OperatorPermit, Permit};

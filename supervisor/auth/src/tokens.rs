@@ -9,7 +9,7 @@ use records::TokenRow;
 use types::{Scopes, Secret, TenantId, UnixMillis};
 
 use crate::entry::TokenEntry;
-use crate::{Auth, Error, Grant, secret};
+use crate::{Auth, Error, Grant, devices, secret};
 
 /// Tokens of one tenant.
 const MAX_TOKENS: usize = 100;
@@ -96,6 +96,7 @@ impl Auth {
             expires_at: spec.expires_at,
             generation: 1,
             last_used_at: None,
+            device: None,
         };
         let entry = self.write(row).await?;
         drop(changing);
@@ -130,6 +131,10 @@ impl Auth {
             0 => None,
             at => Some(at),
         };
+        // Whoever holds the old secret may have introduced devices with it. They end first: nothing is
+        // waited for between the end of the old secret and this answer, so that whoever rotates its
+        // own token still hears of the new one.
+        self.end_made_by(tenant, id).await?;
         let entry = self.write(row).await?;
         drop(changing);
         tracing::info!(%tenant, token = id, generation = entry.row.generation, "token rotated");
@@ -139,12 +144,14 @@ impl Auth {
     /// Ends one token at once, with every connection that uses it.
     pub async fn revoke(&self, tenant: &TenantId, id: &str) -> Result<(), Error> {
         let changing = self.0.changing.lock().await;
-        let known = self.end(|row| row.tenant == *tenant && row.id == id) > 0;
+        let known =
+            self.end(|row| row.tenant == *tenant && row.id == id && row.device.is_none()) > 0;
         let deleted = self.0.records.delete_token(tenant, id).await;
+        let orphans = self.end_made_by(tenant, id).await;
         drop(changing);
         match deleted {
-            Ok(()) => {}
-            Err(records::Error::NotFound) if known => {}
+            Ok(()) => orphans?,
+            Err(records::Error::NotFound) if known => orphans?,
             Err(records::Error::NotFound) => return Err(Error::NotFound),
             Err(err) => return Err(Error::Records(err)),
         }
@@ -196,7 +203,9 @@ impl Auth {
             after = Some(last.id.clone());
             suspended.extend(page.into_iter().filter(|row| row.suspended).map(|row| row.id));
         }
-        let rows = self.0.records.tokens().await.map_err(Error::Records)?;
+        let mut rows = self.0.records.tokens().await.map_err(Error::Records)?;
+        let of_devices = self.0.records.device_tokens().await.map_err(Error::Records)?;
+        rows.extend(devices::alive(of_devices, &rows));
         self.0.tokens.change(|map| {
             map.extend(rows.into_iter().map(|row| {
                 let suspended = suspended.contains(&row.tenant);
@@ -208,7 +217,7 @@ impl Auth {
     }
 
     /// Writes the row, then lets its secret in and shuts out an earlier one of the same token.
-    async fn write(&self, row: TokenRow) -> Result<Arc<TokenEntry>, Error> {
+    pub(crate) async fn write(&self, row: TokenRow) -> Result<Arc<TokenEntry>, Error> {
         self.0.records.put_token(&row).await.map_err(|err| {
             let gone = matches!(err, records::Error::NotFound);
             if gone { Error::NoTenant } else { Error::Records(err) }
@@ -233,9 +242,14 @@ impl Auth {
         ended.len()
     }
 
+    /// The tenant's own tokens, without those of its devices.
     fn entries_of(&self, tenant: &TenantId) -> Vec<Arc<TokenEntry>> {
+        self.entries(|row| row.tenant == *tenant && row.device.is_none())
+    }
+
+    pub(crate) fn entries(&self, which: impl Fn(&TokenRow) -> bool) -> Vec<Arc<TokenEntry>> {
         let all = self.0.tokens.all();
-        all.values().filter(|entry| entry.row.tenant == *tenant).map(Arc::clone).collect()
+        all.values().filter(|entry| which(&entry.row)).map(Arc::clone).collect()
     }
 
     fn entry(&self, tenant: &TenantId, id: &str) -> Option<Arc<TokenEntry>> {
@@ -248,7 +262,7 @@ pub(crate) fn check_label(label: &str) -> Result<(), Error> {
     if shown { Ok(()) } else { Err(Error::Label { max: MAX_LABEL }) }
 }
 
-fn view(entry: &TokenEntry) -> TokenView {
+pub(crate) fn view(entry: &TokenEntry) -> TokenView {
     let row = &entry.row;
     let last_used = entry.last_used.load(Ordering::Relaxed);
     TokenView {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use api::routes::Route;
+use api::routes::{HOOK, Route};
 use auth::{Action, Denied, Permit, Principal};
 use axum::body::Body;
 use axum::extract::Request;
@@ -13,7 +13,7 @@ use http::request::Parts;
 
 use tenants::{Load, Ticket};
 
-use crate::Inner;
+use crate::{Inner, hooks};
 use crate::body::{self, Bounds, Share};
 use crate::identity::Identity;
 use crate::reply::Refusal;
@@ -147,7 +147,13 @@ struct Known {
 
 fn known(front: &Inner, route: &'static Route, head: &Parts) -> Result<Known, Refusal> {
     let identity = head.extensions.get::<Identity>().cloned().ok_or_else(Refusal::no_room)?;
-    let principal = front.auth.authenticate(bearer(head)?, identity.seat.peer)?;
+    let is_hook = route.path == HOOK.path;
+    let token = if is_hook { hooks::token(head)? } else { bearer(head)? };
+    let principal = front.auth.authenticate(token, identity.seat.peer)?;
+    // A device's token is good for nothing without the device's signature, which HTTP has no place for.
+    if principal.device().is_some() {
+        return Err(auth::Unauthenticated::Wrong.into());
+    }
     let permit = match route.scope {
         Some(scope) => {
             let action = Action { name: route.path, scope };
@@ -168,7 +174,7 @@ pub(crate) fn bearer(head: &Parts) -> Result<Option<&str>, Refusal> {
 }
 
 /// The one field of this name: of two, a proxy before the gateway may have judged the other.
-fn only<'a>(head: &'a Parts, name: &HeaderName) -> Result<Option<&'a HeaderValue>, Refusal> {
+pub(crate) fn only<'a>(head: &'a Parts, name: &HeaderName) -> Result<Option<&'a HeaderValue>, Refusal> {
     let mut values = head.headers.get_all(name).iter();
     let first = values.next();
     if values.next().is_some() { Err(Refusal::repeated_header(name.as_str())) } else { Ok(first) }

@@ -2,6 +2,7 @@
 //! reply has, and the figures.
 
 use std::convert::Infallible;
+use std::future::ready as at_once;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -9,14 +10,21 @@ use std::task::{Context, Poll, ready};
 use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS,
+};
 use http::{Request, Response};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
+use runtime::Tasks;
 use tower::Service as _;
 
 use crate::Inner;
+use crate::call::refuse;
+use crate::listener::Open;
+use crate::upgrade;
 use crate::identity::Identity;
 use crate::metrics::Running;
+use crate::reply::Refusal;
 use crate::seat::Seat;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -27,6 +35,10 @@ pub(crate) struct Edge {
     pub(crate) front: Arc<Inner>,
     pub(crate) router: Router,
     pub(crate) seat: Arc<Seat>,
+    /// Counts the connection while anybody has it.
+    pub(crate) open: Arc<Open>,
+    /// Owns what the connection becomes.
+    pub(crate) tasks: Tasks,
 }
 
 impl hyper::service::Service<Request<Incoming>> for Edge {
@@ -37,6 +49,19 @@ impl hyper::service::Service<Request<Incoming>> for Edge {
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let mut running = self.front.metrics.begin(request.uri().path());
         let id = self.front.ids.next();
+        if !is_plainly_framed(request.headers()) {
+            let refusal = Refusal::coded_body();
+            running.answered(refusal.status.as_u16());
+            let mut response = refuse(&self.front, Body::new(request.into_body()), &refusal);
+            mark(response.headers_mut(), id);
+            return Box::pin(at_once(Ok(response.map(|body| Counted { body, running }))));
+        }
+        if upgrade::is_asked(&request) {
+            let mut response = upgrade::accept(self, request);
+            running.answered(response.status().as_u16());
+            mark(response.headers_mut(), id);
+            return Box::pin(at_once(Ok(response.map(|body| Counted { body, running }))));
+        }
         request.extensions_mut().insert(Identity { id: id.clone(), seat: Arc::clone(&self.seat) });
         let response = self.router.clone().call(request);
         Box::pin(async move {
@@ -46,6 +71,14 @@ impl hyper::service::Service<Request<Incoming>> for Edge {
             Ok(response.map(|body| Counted { body, running }))
         })
     }
+}
+
+/// Whether a body comes as it is: of a coding beside the chunks a proxy may know what it means,
+/// and here nobody would undo it.
+fn is_plainly_framed(headers: &HeaderMap) -> bool {
+    headers.get_all(TRANSFER_ENCODING).iter().all(|value| {
+        value.to_str().is_ok_and(|value| value.trim().eq_ignore_ascii_case("chunked"))
+    })
 }
 
 /// What every reply says.

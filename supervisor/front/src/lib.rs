@@ -7,6 +7,7 @@
 mod body;
 mod call;
 mod edge;
+mod hooks;
 mod identity;
 mod listener;
 mod metrics;
@@ -20,11 +21,14 @@ mod reply;
 mod rpc;
 mod seat;
 mod stack;
+mod ui;
+mod upgrade;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use auth::Auth;
+use gateway::Gateway;
 use methods::Methods;
 use prometheus_client::registry::Registry;
 use runtime::Tasks;
@@ -37,6 +41,7 @@ use metrics::Metrics;
 use peers::Peers;
 
 pub use readiness::Readiness;
+pub use ui::Ui;
 
 /// What the front is made of.
 #[derive(Debug)]
@@ -47,10 +52,14 @@ pub struct Parts {
     pub tenants: Tenants,
     /// Who answers methods.
     pub methods: Methods,
+    /// Who serves WebSockets.
+    pub gateway: Gateway,
     /// Bounds on what clients may send.
     pub limits: Limits,
     /// What `/ready` says.
     pub readiness: Readiness,
+    /// The browser UI, where the operator has one.
+    pub ui: Option<Ui>,
 }
 
 /// Bounds on what clients may send, before anything is allocated for it.
@@ -109,8 +118,10 @@ struct Inner {
     auth: Auth,
     tenants: Tenants,
     methods: Methods,
+    gateway: Gateway,
     limits: Limits,
     readiness: Readiness,
+    ui: Option<Ui>,
     budget: Budget,
     ids: Ids,
     metrics: Arc<Metrics>,
@@ -127,7 +138,9 @@ impl Front {
             auth: parts.auth,
             tenants: parts.tenants,
             methods: parts.methods,
+            gateway: parts.gateway,
             readiness: parts.readiness,
+            ui: parts.ui,
             ids: Ids::default(),
             metrics: Arc::new(Metrics::register(registry)),
             peers: Arc::new(Peers::new(parts.limits.peer_connections)),

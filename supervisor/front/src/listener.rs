@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use runtime::Tasks;
@@ -44,9 +45,7 @@ pub(crate) async fn serve(front: &Arc<Inner>, listener: TcpListener, tasks: &Tas
         };
         match accepted {
             Ok((stream, peer)) => {
-                let seat = Arc::new(Seat::new(peer.ip()));
-                let edge = Edge { front: Arc::clone(front), router: router.clone(), seat };
-                take(edge, stream, peer, &connections);
+                take(front, &router, (stream, peer), &connections);
             }
             Err(err) => {
                 tracing::warn!(error = %types::Chain(&err), "no connection can be accepted");
@@ -68,9 +67,15 @@ async fn pause() {
     tokio::time::sleep(PAUSE).await;
 }
 
-fn take(edge: Edge, stream: TcpStream, peer: SocketAddr, connections: &Tasks) {
-    let Some(open) = Open::new(&edge.front, &edge.seat) else {
-        edge.front.metrics.turned_away.inc();
+fn take(
+    front: &Arc<Inner>,
+    router: &Router,
+    (stream, peer): (TcpStream, SocketAddr),
+    connections: &Tasks,
+) {
+    let seat = Arc::new(Seat::new(peer.ip()));
+    let Some(open) = Open::new(front, &seat).map(Arc::new) else {
+        front.metrics.turned_away.inc();
         if let Err(err) = stream.try_write(TURNED_AWAY) {
             tracing::debug!(error = %types::Chain(&err), "a connection was turned away in silence");
         }
@@ -79,6 +84,9 @@ fn take(edge: Edge, stream: TcpStream, peer: SocketAddr, connections: &Tasks) {
     if let Err(err) = stream.set_nodelay(true) {
         tracing::debug!(error = %types::Chain(&err), "no TCP_NODELAY");
     }
+    let (front, router) = (Arc::clone(front), router.clone());
+    let edge =
+        Edge { front, router, seat, open: Arc::clone(&open), tasks: connections.clone() };
     let scope = connections.clone();
     drop(connections.spawn(async move {
         drive(edge, stream, peer, scope).await;
@@ -87,7 +95,8 @@ fn take(edge: Edge, stream: TcpStream, peer: SocketAddr, connections: &Tasks) {
 }
 
 /// One connection, in the figures while it lives.
-struct Open {
+#[derive(Debug)]
+pub(crate) struct Open {
     front: Arc<Inner>,
     _held: Held,
 }
@@ -120,7 +129,7 @@ async fn drive(edge: Edge, stream: TcpStream, peer: SocketAddr, scope: Tasks) {
     builder.timer(TokioTimer::new()).header_read_timeout(limits.header_timeout);
     builder.max_header_size(header_bytes).max_buf_size(header_bytes);
     let stream = TokioIo::new(Outflow::new(stream, limits.write_timeout));
-    let connection = builder.serve_connection(stream, edge);
+    let connection = builder.serve_connection(stream, edge).with_upgrades();
     tokio::pin!(connection);
     // The connection comes first: a request must have said whose it is before that is watched.
     let mut watch = Watch::new(Arc::clone(&seat));

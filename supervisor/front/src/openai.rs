@@ -20,16 +20,39 @@ const AGENT: [&str; 2] = ["x-openclaw-agent-id", "x-openclaw-agent"];
 /// The longest model name in a path, in bytes.
 const MAX_MODEL: usize = 512;
 
+/// The provider's model that an agent asks in place of its own.
+const BACKEND: &str = "x-openclaw-model";
+
+/// Bytes of a body of embeddings: the texts, and as much again for how JSON writes them.
+const MAX_TEXTS: usize = 2 << 20;
+
 /// `POST /v1/chat/completions`.
-pub(crate) async fn chat(mut call: Call, body: Body) -> Response {
+pub(crate) async fn chat(call: Call, body: Body) -> Response {
+    let max = call.front.limits.body_bytes;
+    with_body(call, body, Route::ChatCompletions, max).await
+}
+
+/// `POST /v1/responses`.
+pub(crate) async fn responses(call: Call, body: Body) -> Response {
+    let max = call.front.limits.body_bytes;
+    with_body(call, body, Route::Responses, max).await
+}
+
+/// `POST /v1/embeddings`.
+pub(crate) async fn embeddings(call: Call, body: Body) -> Response {
+    with_body(call, body, Route::Embeddings, MAX_TEXTS).await
+}
+
+/// A request whose body goes to the worker as it came.
+async fn with_body(mut call: Call, body: Body, route: Route, max: usize) -> Response {
     let Some(permit) = call.permit.take() else { return Refusal::no_answer().response() };
     let mut place = Place::default();
     let admit = &mut || place.take(&call.front, &permit);
-    let (body, share) = match call.body(body, call.front.limits.body_bytes, admit).await {
+    let (body, share) = match call.body(body, max, admit).await {
         Ok(read) => read,
         Err(response) => return *response,
     };
-    let asked = ServeRequest { body, ..of(Route::ChatCompletions) };
+    let asked = ServeRequest { body, ..of(route) };
     let response = serve(&call, &permit, place, asked).await;
     // The worker has its copy by now, so the body no longer counts.
     drop(share);
@@ -69,11 +92,11 @@ async fn serve(
     asked: ServeRequest,
 ) -> Result<Response, Refusal> {
     let session_key = call.name(SESSION_KEY)?;
-    let agent = agent(call)?;
+    let (agent, backend_model) = (agent(call)?, call.name(BACKEND)?);
     let request_id = call.identity.id().to_owned();
     place.take(&call.front, permit)?;
     let ticket = place.ticket().ok_or_else(Refusal::no_answer)?;
-    let request = ServeRequest { session_key, agent, request_id, ..asked };
+    let request = ServeRequest { session_key, agent, request_id, backend_model, ..asked };
     relay::answer(&call.front.tenants, &call.identity.seat, ticket, request).await
 }
 

@@ -11,15 +11,16 @@ use serde::Serialize;
 /// The type of every reply that is one JSON document.
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// The code of the one refusal after which the connection cannot go on.
+/// The codes of the refusals after which the connection cannot go on.
 const TOO_MANY_CONNECTIONS: &str = "too_many_connections";
+const CODED: &str = "unsupported_transfer_coding";
 
 /// A request that is not answered as asked. The message is public.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
     code: &'static str,
-    message: String,
+    pub(crate) message: String,
     retry_after_s: Option<u64>,
 }
 
@@ -74,6 +75,13 @@ impl Refusal {
         Self::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", message)
     }
 
+    /// A body in a coding that is not undone here. The connection ends: where the body does is
+    /// what a proxy and the gateway could see differently.
+    pub(crate) fn coded_body() -> Self {
+        let message = "no transfer coding but chunked is supported";
+        Self::new(StatusCode::NOT_IMPLEMENTED, CODED, message)
+    }
+
     pub(crate) fn broken_body() -> Self {
         Self::new(StatusCode::BAD_REQUEST, "invalid_body", "the body cannot be read")
     }
@@ -96,6 +104,12 @@ impl Refusal {
     pub(crate) fn repeated_header(name: &str) -> Self {
         let message = format!("{name} must be given once");
         Self::new(StatusCode::BAD_REQUEST, "invalid_header", message)
+    }
+
+    /// A token where addresses are logged.
+    pub(crate) fn token_in_address() -> Self {
+        let message = "a token belongs in Authorization or x-openclaw-token, not in the address";
+        Self::new(StatusCode::BAD_REQUEST, "token_in_address", message)
     }
 
     /// The worker answered with something that is no answer.
@@ -133,7 +147,7 @@ impl Refusal {
         if let Some(seconds) = self.retry_after_s {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
-        if self.code == TOO_MANY_CONNECTIONS {
+        if matches!(self.code, TOO_MANY_CONNECTIONS | CODED) {
             headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response

@@ -1,7 +1,7 @@
 //! `POST /rpc`: JSON-RPC 2.0 over the method table, single or in batches. Ids and method names are
 //! read; parameters and results are passed on.
 
-use api::rpc::{Reply, Request};
+use api::rpc::{At, Reply, Request};
 use api::{ApiError, Code};
 use auth::Denied;
 use axum::body::Body;
@@ -60,13 +60,21 @@ async fn answer(call: &Call, body: &[u8], share: &mut Share) -> Option<Vec<u8>> 
     if !body.trim_ascii_start().starts_with(b"[") {
         return match serde_json::from_slice::<&RawValue>(body) {
             Ok(request) => one(call, request).await,
-            Err(err) => Some(refused(None, &ApiError::invalid(format!("not JSON: {err}")))),
+            Err(err) => {
+                Some(refused(None, At::Parsing, &ApiError::invalid(format!("not JSON: {err}"))))
+            }
         };
     }
     let batch = match serde_json::from_slice::<Batch<'_>>(body) {
         Ok(batch) if !batch.0.is_empty() => batch.0,
-        Ok(_) => return Some(refused(None, &ApiError::invalid("the batch is empty"))),
-        Err(err) => return Some(refused(None, &ApiError::invalid(format!("no batch: {err}")))),
+        Ok(_) => {
+            return Some(refused(None, At::Reading, &ApiError::invalid("the batch is empty")));
+        }
+        Err(err) => {
+            // A batch of too many is JSON all the same.
+            let at = if err.is_data() { At::Reading } else { At::Parsing };
+            return Some(refused(None, at, &ApiError::invalid(format!("no batch: {err}"))));
+        }
     };
     let mut answers = Answers::default();
     for request in batch {
@@ -104,9 +112,10 @@ impl Answers {
             Ok(Request { id: None, .. }) => {}
             Ok(request) => {
                 let message = "the answers to this batch are too large together";
-                self.add(&refused(request.id, &ApiError::new(Code::ResourceExhausted, message)));
+                let full = ApiError::new(Code::ResourceExhausted, message);
+                self.add(&refused(request.id, At::Calling, &full));
             }
-            Err(err) => self.add(&refused(None, &err)),
+            Err(err) => self.add(&refused(None, At::Reading, &err)),
         }
     }
 
@@ -128,18 +137,23 @@ impl Answers {
 async fn one(call: &Call, request: &RawValue) -> Option<Vec<u8>> {
     let request = match parse(request) {
         Ok(request) => request,
-        Err(err) => return Some(refused(None, &err)),
+        Err(err) => return Some(refused(None, At::Reading, &err)),
     };
-    let outcome = run(call, &request).await;
+    let method = api::method(request.method);
+    let outcome = match method {
+        Some(method) => run(call, method, &request).await,
+        None => Err(ApiError::invalid("there is no such method")),
+    };
     request.id?;
+    let at = if method.is_some() { At::Calling } else { At::Finding };
     Some(match outcome {
         Ok(result) => match serde_json::from_slice::<&RawValue>(&result) {
             Ok(result) => encode(&Reply::ok(request.id, result)),
             Err(_not_json) => {
-                refused(request.id, &ApiError::unavailable("the method gave no JSON"))
+                refused(request.id, at, &ApiError::unavailable("the method gave no JSON"))
             }
         },
-        Err(err) => refused(request.id, &err),
+        Err(err) => refused(request.id, at, &err),
     })
 }
 
@@ -157,18 +171,15 @@ fn parse(request: &RawValue) -> Result<Request<'_>, ApiError> {
     Ok(request)
 }
 
-async fn run(call: &Call, request: &Request<'_>) -> Result<Bytes, ApiError> {
-    let Some(method) = api::method(request.method) else {
-        return Err(ApiError::invalid("there is no such method"));
-    };
+async fn run(
+    call: &Call,
+    method: &'static api::Method,
+    request: &Request<'_>,
+) -> Result<Bytes, ApiError> {
     let permit = call.permit(method).map_err(denied)?;
     let params = request.params.map_or("", RawValue::get);
-    let caller = Caller {
-        permit: &permit,
-        connection: None,
-        client: "rpc",
-        request_id: call.identity.id(),
-    };
+    let caller =
+        Caller { permit: &permit, connection: None, client: "rpc", request_id: call.identity.id() };
     let params = Bytes::copy_from_slice(params.as_bytes());
     let done = call.front.methods.call(caller, method, params, None);
     tokio::select! {
@@ -182,8 +193,8 @@ fn denied(reason: Denied) -> ApiError {
     ApiError::new(Code::Unauthorized, reason.to_string())
 }
 
-fn refused(id: Option<&RawValue>, err: &ApiError) -> Vec<u8> {
-    encode(&Reply::err(id, err))
+fn refused(id: Option<&RawValue>, at: At, err: &ApiError) -> Vec<u8> {
+    encode(&Reply::err(id, at, err))
 }
 
 fn encode(reply: &Reply<'_>) -> Vec<u8> {

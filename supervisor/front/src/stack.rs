@@ -22,19 +22,23 @@ use axum::routing::{MethodFilter, MethodRouter, any, on};
 
 use crate::call::{Call, refuse};
 use crate::reply::Refusal;
-use crate::{Inner, openai, probes, rpc};
+use crate::{Inner, hooks, openai, probes, rpc, ui};
 
 /// Every route.
 pub(crate) fn router(front: &Arc<Inner>) -> Router {
     Router::new()
         .route(routes::CHAT_COMPLETIONS.path, row(&routes::CHAT_COMPLETIONS, openai::chat))
+        .route(routes::RESPONSES.path, row(&routes::RESPONSES, openai::responses))
+        .route(routes::EMBEDDINGS.path, row(&routes::EMBEDDINGS, openai::embeddings))
         .route(routes::MODELS.path, row(&routes::MODELS, openai::models))
         .route(routes::MODEL.path, row(&routes::MODEL, openai::model))
+        .route(routes::HOOK.path, row(&routes::HOOK, hooks::hook))
         .route(routes::RPC.path, row(&routes::RPC, rpc::calls))
         .route("/health", any(probes::live))
         .route("/healthz", any(probes::live))
         .route("/ready", any(probes::ready))
         .route("/readyz", any(probes::ready))
+        .route(ui::ROUTE, any(ui::serve))
         .fallback(not_found)
         .method_not_allowed_fallback(wrong_method)
         .with_state(Arc::clone(front))

@@ -161,6 +161,23 @@ impl Client {
         }
     }
 
+    /// All of an answer, or `None` where it has more than `max` bytes; its connection is kept.
+    pub(crate) async fn read_whole(
+        &self,
+        mut answer: Answer,
+        max: usize,
+    ) -> Result<Option<Bytes>, hyper::Error> {
+        let mut read = BytesMut::new();
+        while let Some(data) = std::future::poll_fn(|cx| answer.poll_data(cx)).await {
+            read.extend_from_slice(&data?);
+            if read.len() > max {
+                return Ok(None);
+            }
+        }
+        self.keep(answer.link);
+        Ok(Some(read.freeze()))
+    }
+
     /// Waits a little for the end of an answer that is read in full, and keeps its connection.
     pub(crate) async fn reclaim(&self, mut answer: Answer) {
         let ended = std::future::poll_fn(|cx| answer.poll_data(cx));

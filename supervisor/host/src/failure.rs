@@ -71,6 +71,9 @@ pub(crate) enum Garbled {
     /// Not an event stream.
     #[error("it is not an event stream")]
     Type,
+    /// Not a vector of usable numbers for each text.
+    #[error("it does not hold one vector for each text, or too much")]
+    Vectors,
     /// Not bounded.
     #[error(transparent)]
     TooLong(#[from] sse::TooLong),

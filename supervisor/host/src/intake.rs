@@ -29,6 +29,9 @@ const BUDGET: usize = 64 << 20;
 /// What stands before each message: whether it is compressed, and its length.
 const PREFIX: usize = 5;
 
+/// The path of the one call whose texts are not messages.
+const EMBED: &str = "/openclawmu.host.v1.Llm/Embed";
+
 /// The power to call models, as it is served on one worker's pair.
 #[derive(Debug, Clone)]
 pub struct Intake {
@@ -120,7 +123,8 @@ where
                 Ok(read) => read,
                 Err(status) => return Ok(status.into_http()),
             };
-            if let Err(refused) = shape::check(message.get(PREFIX..).unwrap_or_default()) {
+            let nested = if head.uri.path() == EMBED { shape::OF_EMBED } else { shape::OF_STREAM };
+            if let Err(refused) = shape::check(message.get(PREFIX..).unwrap_or_default(), nested) {
                 return Ok(Status::invalid_argument(refused.to_string()).into_http());
             }
             // The request owns its extensions, so the room is given back when the request ends.

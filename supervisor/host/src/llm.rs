@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use ledger::{Account, Hold};
-use proto::host::{EmbedReply, EmbedRequest, LlmRequest};
 use proto::host::llm_server;
+use proto::host::{EmbedReply, EmbedRequest, LlmRequest};
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
 
@@ -49,6 +49,15 @@ enum Miss {
     Final(Status),
     /// Another may be asked.
     Failed(Failure),
+}
+
+impl Miss {
+    fn status(self) -> Status {
+        match self {
+            Self::Final(status) => status,
+            Self::Failed(failure) => failure.status(),
+        }
+    }
 }
 
 impl Llm {
@@ -159,8 +168,9 @@ impl llm_server::Llm for Llm {
         Ok(Response::new(reply.keeping(call)))
     }
 
-    async fn embed(&self, _: Request<EmbedRequest>) -> Result<Response<EmbedReply>, Status> {
-        Err(Status::unimplemented("embeddings"))
+    async fn embed(&self, request: Request<EmbedRequest>) -> Result<Response<EmbedReply>, Status> {
+        let _call = self.account.begin_call().map_err(|refusal| refused(&refusal))?;
+        self.vectors(request.get_ref()).await.map(Response::new)
     }
 }
 
@@ -239,5 +249,6 @@ async fn back_off(least: Duration, tried: u32, total: Instant) -> Result<(), Mis
     Ok(())
 }
 
+mod embed;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -2,6 +2,7 @@
 
 mod anthropic;
 mod demo;
+mod embeddings;
 mod openai;
 
 use std::time::Duration;
@@ -26,6 +27,7 @@ use crate::failure::{Failure, Garbled};
 use crate::json;
 
 pub(crate) use demo::Speech;
+pub(crate) use embeddings::{MAX_DIMENSIONS, demo_vectors, tokens};
 
 /// Bytes of an error's body that are read; what it says stands at its beginning.
 const MAX_ERROR_BODY: usize = 64 << 10;
@@ -56,6 +58,8 @@ pub(crate) enum Way {
 #[derive(Debug)]
 pub(crate) struct Remote {
     pub(crate) client: Client,
+    /// Where embeddings are made, if the provider's language has them.
+    embeddings: Option<Client>,
     language: Language,
     api_key: Option<Secret>,
 }
@@ -84,6 +88,9 @@ pub(crate) enum Invalid {
     /// Something that the model asked for does not have.
     #[error("the model does not have `{0}`")]
     Missing(&'static str),
+    /// A provider whose language has no embeddings.
+    #[error("the provider of this model makes no embeddings")]
+    NoEmbeddings,
     /// A number that JSON does not have.
     #[error("`{0}` must be a finite number")]
     Number(&'static str),
@@ -136,8 +143,12 @@ impl Provider {
             }
             Kind::Anthropic => (Language::Anthropic, "/messages"),
         };
+        let embeddings = match language {
+            Language::OpenAi(_) => Some(client(provider, "/embeddings", connector, timeouts)?),
+            Language::Anthropic => None,
+        };
         let client = client(provider, tail, connector, timeouts)?;
-        let remote = Remote { client, language, api_key: provider.api_key.clone() };
+        let remote = Remote { client, embeddings, language, api_key: provider.api_key.clone() };
         Ok(Self { name: provider.name.clone(), way: Way::Remote(Box::new(remote)) })
     }
 }

@@ -3,7 +3,19 @@
 //!
 //! Every way in (`/rpc`, the WebSocket) comes through [`Methods::call`] with a permit.
 
+mod channels;
+mod config;
+pub mod devices;
+mod nodes;
 mod own;
+mod panels;
+pub mod presence;
+mod skill_settings;
+mod subscriptions;
+mod terminal;
+#[cfg(test)]
+mod testing;
+mod voicewake;
 
 use std::sync::Arc;
 
@@ -38,6 +50,8 @@ pub struct Parts {
     pub records: Records,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
+    /// When the gateway started, in milliseconds since the epoch.
+    pub started_at: u64,
 }
 
 /// Who calls a method.

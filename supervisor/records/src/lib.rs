@@ -2,6 +2,7 @@
 //!
 //! No caller sees a key, a revision or a row's stored form. Nothing here decides who may do what.
 
+mod devices;
 mod disk;
 mod engine;
 mod error;
@@ -12,18 +13,33 @@ mod json;
 mod keys;
 mod leases;
 mod memory;
+mod nodes;
+mod overlays;
+mod pairing;
 mod rows;
 mod schema;
+mod sealed;
 mod shared;
 pub mod store;
 mod tenants;
+mod timers;
 mod tokens;
 mod usage;
 
+pub use devices::{
+    DeviceBinding, DeviceRequestRow, DeviceRole, DeviceRow, DeviceSelf, MAX_DEVICES, RoleGrant,
+};
 pub use disk::SledStore;
 pub use error::Error;
 pub use memory::MemoryStore;
+pub use nodes::{
+    MAX_NODES, NodeQueueItem, NodeQueueRow, NodeRequestRow, NodeRow, NodeSelf, TriggersRow,
+};
+pub use overlays::{MAX_OVERLAY, Overlay};
 pub use rows::{IdempotencyRow, KeyRow, TenantRow, TokenRow, UsageRow};
+pub use sealed::SealedRow;
+pub use timers::TimerRow;
+pub use tokens::DEVICE_ID;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use types::{Limits, Role, Scopes, TenantId, UnixMillis};
 
+use crate::DeviceBinding;
+
 /// One registered tenant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -28,7 +30,7 @@ pub struct TenantRow {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TokenRow {
-    /// `tok_` and 16 hexadecimal digits.
+    /// `tok_` or, for a device, `dtk_` and 16 hexadecimal digits.
     pub id: String,
     /// Whose token it is.
     pub tenant: TenantId,
@@ -48,6 +50,9 @@ pub struct TokenRow {
     pub generation: u64,
     /// When it was last presented, a little late.
     pub last_used_at: Option<UnixMillis>,
+    /// The one device that it is good for; none for a tenant's token.
+    #[serde(default)]
+    pub device: Option<DeviceBinding>,
 }
 
 /// One operator's key.

@@ -3,7 +3,10 @@
 use types::{Limits, TenantId, UnixMillis};
 
 use crate::store::{Guard, MAX_RANGE, Op};
-use crate::{Error, Records, TRIES, TenantRow, contended, json, tokens, unchanged, usage};
+use crate::{
+    Error, Records, TRIES, TenantRow, contended, devices, json, nodes, overlays, pairing, sealed,
+    timers, tokens, unchanged, usage,
+};
 
 pub(crate) const PREFIX: &str = "tenant/";
 
@@ -93,16 +96,22 @@ impl Records {
         Err(contended(key(id)))
     }
 
-    /// Removes a tenant with its tokens and its usage, so that a later tenant of the same name
+    /// Removes a tenant with its tokens, devices, nodes and usage, so that a later tenant of the same name
     /// starts with nothing of it.
     pub async fn delete_tenant(&self, id: &TenantId) -> Result<(), Error> {
         for _ in 0..TRIES {
             let item = self.item(&key(id)).await?.ok_or(Error::NotFound)?;
-            let ops = vec![
+            let mut ops = vec![
                 Op::Delete(key(id).into()),
                 Op::DeletePrefix(tokens::prefix(id).into()),
+                Op::DeletePrefix(tokens::device_prefix(id).into()),
                 Op::DeletePrefix(usage::prefix(id).into()),
+                Op::Delete(timers::key(id).into()),
+                Op::DeletePrefix(pairing::counters(id).into()),
             ];
+            let paired = devices::prefixes(id).into_iter().chain(nodes::prefixes(id));
+            ops.extend([overlays::deletions(id), sealed::deletions(id)]);
+            ops.extend(paired.map(|prefix| Op::DeletePrefix(prefix.into())));
             if self.try_commit(vec![Guard::Created(item.key, item.created)], ops).await? {
                 return Ok(());
             }

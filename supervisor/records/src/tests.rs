@@ -26,6 +26,7 @@ fn token(tenant: &str, id: &str) -> TokenRow {
         expires_at: Some(2),
         generation: 3,
         last_used_at: None,
+        device: None,
     }
 }
 

@@ -6,20 +6,35 @@ use crate::store::{Guard, Op};
 use crate::{Error, Records, TRIES, TokenRow, contended, json, tenants, unchanged};
 
 const PREFIX: &str = "token/";
+const DEVICE_PREFIX: &str = "device-token/";
+
+/// How the id of a device's token starts.
+pub const DEVICE_ID: &str = "dtk_";
 
 /// Where the tokens of one tenant are.
 pub(crate) fn prefix(tenant: &TenantId) -> String {
     format!("{PREFIX}{tenant}/")
 }
 
+/// Where the tokens of one tenant's devices are: see [`crate::devices`] on why not with the others.
+pub(crate) fn device_prefix(tenant: &TenantId) -> String {
+    format!("{DEVICE_PREFIX}{tenant}/")
+}
+
 fn key(tenant: &TenantId, id: &str) -> String {
-    format!("{}{id}", prefix(tenant))
+    let of_device = id.starts_with(DEVICE_ID);
+    format!("{}{id}", if of_device { device_prefix(tenant) } else { prefix(tenant) })
 }
 
 impl Records {
     /// Every token of every tenant.
     pub async fn tokens(&self) -> Result<Vec<TokenRow>, Error> {
         self.every(PREFIX).await
+    }
+
+    /// Every token of every tenant's devices.
+    pub async fn device_tokens(&self) -> Result<Vec<TokenRow>, Error> {
+        self.every(DEVICE_PREFIX).await
     }
 
     /// Writes a token, whose tenant must exist until it is written.
@@ -45,7 +60,10 @@ impl Records {
 
     /// Removes every token of a tenant.
     pub async fn delete_tokens_of(&self, tenant: &TenantId) -> Result<(), Error> {
-        let ops = vec![Op::DeletePrefix(prefix(tenant).into())];
+        let ops = vec![
+            Op::DeletePrefix(prefix(tenant).into()),
+            Op::DeletePrefix(device_prefix(tenant).into()),
+        ];
         self.store.commit(Vec::new(), ops).await?;
         Ok(())
     }

@@ -3,7 +3,7 @@
 use ledger::UsageDelta;
 use types::TenantId;
 
-use crate::store::{Guard, Op};
+use crate::store::{Guard, MAX_RANGE, Op};
 use crate::{Error, Records, TRIES, UsageRow, contended, json, tenants, unchanged};
 
 const PREFIX: &str = "usage/";
@@ -23,6 +23,23 @@ impl Records {
         let item = self.item(&key(tenant, day)).await?;
         let row = item.map(|item| json::decode(&item.key, &item.value)).transpose()?;
         Ok(row.unwrap_or_default())
+    }
+
+    /// What a tenant used on each UTC day after `after` on which it used something, oldest first,
+    /// and at most as many days as one range has.
+    pub async fn usage_after(
+        &self,
+        tenant: &TenantId,
+        after: &str,
+    ) -> Result<Vec<(String, UsageRow)>, Error> {
+        let (prefix, after) = (prefix(tenant), key(tenant, after));
+        let range = self.store.range(prefix.as_bytes(), Some(after.as_bytes()), MAX_RANGE);
+        let (items, _) = range.await?;
+        let day = |key: &[u8]| {
+            let day = key.strip_prefix(prefix.as_bytes()).unwrap_or_default();
+            String::from_utf8_lossy(day).into_owned()
+        };
+        items.iter().map(|it| Ok((day(&it.key), json::decode(&it.key, &it.value)?))).collect()
     }
 
     /// Adds to usage rows, in one commit. What a tenant used that is gone is not kept.

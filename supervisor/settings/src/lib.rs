@@ -1,12 +1,47 @@
-//! What each tenant has set, merged over what the operator has set, and checked.
+//! What each tenant has set, merged over what the operator has set, and checked; and the secrets
+//! that tenants entrust to the gateway, sealed.
 //!
-//! Pure but for the records that it keeps; applies nothing itself.
+//! Applies nothing itself, and lets nobody read a secret but whoever uses it for its tenant.
 
-use std::sync::Arc;
+mod change;
+mod effective;
+mod merge;
+pub mod overlay;
+mod pace;
+mod redact;
+mod schema;
+mod skill;
+mod vault;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use records::Records;
-use types::TenantId;
+use serde_json::{Map, Value};
+use types::Secret;
+
+pub use change::Changed;
+pub use effective::{Effective, Snapshot};
+pub use pace::{Pace, Turn, WRITES, WRITES_WINDOW};
+pub use redact::SENTINEL;
+pub use schema::{Hint, Issue, Lookup, LookupChild, check, document, hints, lookup};
+pub use skill::{SkillChange, SkillSecrets, SkillView, is_skill, is_variable};
+pub use vault::{Error as VaultError, MAX_SECRET, SealKey};
+
+use vault::Vault;
+
+/// What clients know a tenant's settings by: a name, and no path of any file.
+pub const NAME: &str = "openclaw.json";
+
+/// Skills of the platform.
+pub const MAX_SKILLS: usize = 64;
+
+/// Bytes of one `SKILL.md` of the platform.
+pub const MAX_SKILL: usize = 64 << 10;
+
+/// Bytes of every `SKILL.md` of the platform together: all go to each worker at its start.
+pub const MAX_SKILLS_BYTES: usize = 1 << 20;
 
 /// Everybody's settings. Clones are the same.
 #[derive(Debug, Clone)]
@@ -15,15 +50,32 @@ pub struct Settings(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     records: Records,
+    platform: Platform,
+    vault: Vault,
+    pace: Mutex<pace::Windows>,
+    turns: Mutex<pace::Turns>,
 }
 
-/// What holds for one tenant, without a secret.
-#[derive(Debug, Clone, Default)]
-pub struct Effective {
-    /// JSON.
-    pub settings: Bytes,
-    /// Folder name and `SKILL.md` of each skill of the platform.
+/// What the operator has set for all tenants.
+#[derive(Debug, Clone)]
+pub struct Platform {
+    /// What holds where a tenant has set nothing else; an object that [`check`] finds nothing in.
+    pub defaults: Value,
+    /// Folder name and `SKILL.md` of each skill.
     pub skills: Vec<(String, Bytes)>,
+    /// The keys of skills, by the key of the skill.
+    pub keys: BTreeMap<String, PlatformKeys>,
+}
+
+/// The operator's keys for one skill: every tenant may use them, and none may read them.
+#[derive(Debug, Clone, Default)]
+pub struct PlatformKeys {
+    /// The skill's key.
+    pub api_key: Option<Secret>,
+    /// Its variables.
+    pub env: BTreeMap<String, Secret>,
+    /// Whether what a tenant sets takes their place for that tenant.
+    pub tenant_may_replace: bool,
 }
 
 /// Settings that could not be read or written.
@@ -32,17 +84,98 @@ pub enum Error {
     /// The records failed.
     #[error("the records of settings failed")]
     Records(#[source] records::Error),
+    /// A secret could not be sealed or opened.
+    #[error("a secret cannot be sealed or opened")]
+    Vault(#[source] vault::Error),
+    /// The text cannot be read.
+    #[error(transparent)]
+    Malformed(#[from] overlay::Malformed),
+    /// A placeholder stands for nothing.
+    #[error(transparent)]
+    Placeholder(#[from] redact::Unknown),
+    /// What the text says is not allowed.
+    #[error("invalid config: {}", told(.0))]
+    Invalid(Vec<Issue>),
+    /// The caller has not said what the change is based on.
+    #[error("config base hash required; re-run config.get and retry")]
+    NeedsHash,
+    /// The change is based on something older.
+    #[error("config changed since last load; re-run config.get and retry")]
+    Stale,
+    /// A name or value of a skill that cannot be kept.
+    #[error("{path}: {problem}")]
+    Skill {
+        /// Which.
+        path: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The operator has set it, and keeps it.
+    #[error("{path} is set by the platform and cannot be replaced")]
+    Platform {
+        /// Which.
+        path: String,
+    },
+}
+
+impl Error {
+    /// Whether it is the caller's mistake, whose sentence it may read; else it is ours.
+    pub const fn is_callers(&self) -> bool {
+        match self {
+            Self::Records(err) => {
+                matches!(err, records::Error::TooLarge { .. })
+            }
+            Self::Vault(vault::Error::Records(err)) => {
+                matches!(err, records::Error::TooLarge { .. })
+            }
+            Self::Vault(_) => false,
+            Self::Malformed(_)
+            | Self::Placeholder(_)
+            | Self::Invalid(_)
+            | Self::NeedsHash
+            | Self::Stale
+            | Self::Skill { .. }
+            | Self::Platform { .. } => true,
+        }
+    }
+
+    /// Whether the tenant is gone.
+    pub const fn is_gone(&self) -> bool {
+        use records::Error::NotFound;
+        matches!(self, Self::Records(NotFound) | Self::Vault(vault::Error::Records(NotFound)))
+    }
+}
+
+/// The first mistakes, for people.
+fn told(issues: &[Issue]) -> String {
+    /// More than these nobody reads at once; all are in the details.
+    const TOLD: usize = 3;
+    let one = |it: &Issue| {
+        let named = it.path.is_empty() || it.message.contains(&it.path);
+        if named { it.message.clone() } else { format!("{}: {}", it.path, it.message) }
+    };
+    let mut told: Vec<_> = issues.iter().take(TOLD).map(one).collect();
+    if let Some(more) = issues.len().checked_sub(TOLD).filter(|it| *it > 0) {
+        told.push(format!("and {more} more"));
+    }
+    told.join("; ")
+}
+
+impl Default for Platform {
+    fn default() -> Self {
+        let defaults = Value::Object(Map::new());
+        Self { defaults, skills: Vec::new(), keys: BTreeMap::new() }
+    }
 }
 
 impl Settings {
-    /// Settings over `records`.
-    pub fn new(records: Records) -> Self {
-        Self(Arc::new(Inner { records }))
-    }
-
-    /// What holds for `tenant` now.
-    pub async fn effective(&self, tenant: &TenantId) -> Result<Effective, Error> {
-        self.0.records.tenant(tenant).await.map_err(Error::Records)?;
-        Ok(Effective::default())
+    /// Settings over `records`, with secrets sealed under `key`.
+    pub fn new(records: Records, platform: Platform, key: SealKey) -> Self {
+        let vault = Vault::new(key, records.clone());
+        let (pace, turns) = (Mutex::default(), Mutex::default());
+        Self(Arc::new(Inner { records, platform, vault, pace, turns }))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,6 +7,8 @@ use std::time::Duration;
 use auth::Auth;
 use ledger::Used;
 use records::TenantRow;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
 use types::{Limits, LimitsPatch, TenantId, UnixMillis};
 
 use crate::tenant::Tenant;
@@ -18,6 +20,9 @@ const PAGE: usize = 1000;
 
 /// How long a suspended or deleted tenant's worker may finish what it has.
 const SHORT_DRAIN: Duration = Duration::from_millis(200);
+
+/// How long a tenant that has deleted itself may take to hear of it.
+const LAST_WORD: Duration = Duration::from_millis(500);
 
 impl Tenants {
     /// Registers a tenant. Its root is made when its worker first starts.
@@ -140,11 +145,42 @@ impl Tenants {
         let tenant = self.find(id)?;
         let (tenants, auth) = (self.clone(), auth.clone());
         // A task of its own: an operator who hangs up must not leave tokens without a tenant.
-        let deletion = self.0.tasks.spawn(async move { tenants.end(&tenant, &auth).await });
+        let deletion =
+            self.0.tasks.spawn(async move { tenants.end(&tenant, &auth, async || ()).await });
         deletion.await.map_err(Error::Task)?
     }
 
-    async fn end(&self, tenant: &Arc<Tenant>, auth: &Auth) -> Result<(), Error> {
+    /// Ends the tenant as [`Tenants::delete`] does, at its own wish: its tokens, and with them its
+    /// connections, end a moment after this returns, so that whoever asked for it hears of it.
+    ///
+    /// # Errors
+    /// As [`Tenants::delete`].
+    pub async fn delete_itself(&self, id: &TenantId, auth: &Auth) -> Result<(), Error> {
+        let tenant = self.find(id)?;
+        let (tenants, auth) = (self.clone(), auth.clone());
+        let (gone, heard) = oneshot::channel();
+        let deletion = self.0.tasks.spawn(async move {
+            let last_word = async || {
+                // The asker's connection is not ours to watch; whoever has gone needs no time.
+                if gone.send(()).is_ok() {
+                    tokio::time::sleep_until(Instant::now() + LAST_WORD).await;
+                }
+            };
+            tenants.end(&tenant, &auth, last_word).await
+        });
+        match heard.await {
+            Ok(()) => Ok(()),
+            // It ended before its records were gone.
+            Err(_gone) => deletion.await.map_err(Error::Task)?,
+        }
+    }
+
+    async fn end(
+        &self,
+        tenant: &Arc<Tenant>,
+        auth: &Auth,
+        last_word: impl AsyncFnOnce() + Send,
+    ) -> Result<(), Error> {
         self.update(tenant, |row| row.suspended = true).await?;
         let control = tenant.control.lock().await;
         lifecycle::drain(tenant, SHORT_DRAIN).await;
@@ -152,6 +188,7 @@ impl Tenants {
             (self.0.launcher.clone(), tenant.id.clone(), tenant.row.load().index);
         launch::blocking(move || launcher.erase(&name, index)).await.map_err(Error::Launcher)?;
         self.0.records.delete_tenant(&tenant.id).await.map_err(Error::Records)?;
+        last_word().await;
         auth.forget(&tenant.id).await;
         self.0.directory.remove(&tenant.id);
         drop(control);
@@ -165,6 +202,15 @@ impl Tenants {
     /// When there is no such tenant.
     pub fn logs(&self, id: &TenantId, lines: usize) -> Result<Vec<String>, Error> {
         Ok(self.find(id)?.log.tail(lines))
+    }
+
+    /// Every line of the tenant's workers that is kept, oldest first, and the bytes of all that
+    /// ever came since the gateway started, each with its line end.
+    ///
+    /// # Errors
+    /// When there is no such tenant.
+    pub fn whole_log(&self, id: &TenantId) -> Result<(Vec<String>, u64), Error> {
+        Ok(self.find(id)?.log.whole())
     }
 
     /// What the tenant used in the current UTC day.

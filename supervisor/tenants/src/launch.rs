@@ -11,6 +11,7 @@ use sandbox::{Expected, Facts, Launched, Order, WorkerFds};
 use tokio_util::sync::DropGuard;
 use types::TenantId;
 
+use crate::powers::Powers;
 use crate::tenant::Tenant;
 use crate::worker::{Leash, Parts, Worker, client, serve_host};
 use crate::{Error, Inner, START_DEADLINE, events, watch};
@@ -54,7 +55,7 @@ async fn launch_unbounded(inner: &Arc<Inner>, tenant: &Arc<Tenant>) -> Result<Ar
     let (ends, Watched { id, pid, leash, guard }) = spawn(inner, tenant).await?;
     let tasks = inner.tasks.child();
     tenant.log.follow(&tenant.id, ends.log, &tasks)?;
-    serve_host(inner.host.llm(Arc::clone(&tenant.account)), ends.host, &tasks);
+    serve_host(Powers::new(inner, tenant), ends.host, &tasks);
     let connection = pair::connect(ends.serve, &tasks).await.map_err(Error::Pair)?;
     let reply = start(inner, tenant, &connection).await?;
     let expected = expected(inner, tenant, ends.inodes, &reply);

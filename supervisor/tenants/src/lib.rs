@@ -12,9 +12,11 @@ mod launch;
 mod lifecycle;
 mod logs;
 mod metrics;
+mod powers;
 mod reply;
 mod sweep;
 mod tenant;
+mod timers;
 mod view;
 mod watch;
 mod worker;
@@ -118,6 +120,7 @@ impl Tenants {
             metrics: Metrics::register(parts.registry),
         }));
         tenants.load().await?;
+        timers::load(&tenants.0).await?;
         sweep::start(&tenants);
         Ok(tenants)
     }

@@ -38,6 +38,8 @@ struct Ring {
     lines: VecDeque<Box<str>>,
     /// What they cost.
     kept: usize,
+    /// Bytes of all lines that ever came, each with its line end.
+    written: u64,
 }
 
 /// The speed at which a pipe is read.
@@ -50,6 +52,7 @@ struct Pace {
 impl Ring {
     fn push(&mut self, line: Box<str>) {
         self.kept += cost(&line);
+        self.written += u64::try_from(line.len()).unwrap_or(0) + 1;
         self.lines.push_back(line);
         while (self.lines.len() > LINES || self.kept > KEPT)
             && let Some(oldest) = self.lines.pop_front()
@@ -86,6 +89,12 @@ impl Log {
     pub(crate) fn tail(&self, count: usize) -> Vec<String> {
         let lines = &self.ring().lines;
         lines.iter().skip(lines.len().saturating_sub(count)).map(ToString::to_string).collect()
+    }
+
+    /// Every line that is kept, oldest first, and the bytes of all that ever came.
+    pub(crate) fn whole(&self) -> (Vec<String>, u64) {
+        let ring = self.ring();
+        (ring.lines.iter().map(ToString::to_string).collect(), ring.written)
     }
 
     fn ring(&self) -> MutexGuard<'_, Ring> {

@@ -1,10 +1,11 @@
-//! Housekeeping once a second: idle workers stop, and what was used is written to the records.
+//! Housekeeping once a second: timers ring, idle workers stop, and what was used is written to the
+//! records.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::tenant::Tenant;
-use crate::{Error, Inner, Tenants, admin, lifecycle};
+use crate::{Error, Inner, Tenants, admin, lifecycle, timers};
 
 /// How often. Usage of at most this long is lost when the supervisor is killed.
 const EVERY: Duration = Duration::from_secs(1);
@@ -17,8 +18,10 @@ pub(crate) fn start(tenants: &Tenants) {
     tenants.0.tasks.spawn_until_stopped(async move {
         let mut ticks = tokio::time::interval(EVERY);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let slots = timers::slots();
         loop {
             ticks.tick().await;
+            timers::ring(&inner, &slots);
             sleep_idle(&inner);
             if let Err(err) = flush(&inner).await {
                 tracing::error!(error = %types::Chain(&err), "usage not written; kept in memory");

@@ -12,6 +12,7 @@ use types::{TenantId, UnixMillis};
 
 use crate::lifecycle::{self, Control};
 use crate::logs::Log;
+use crate::timers::Timer;
 use crate::view::{State, TenantView, WorkerView};
 use crate::worker::Worker;
 use crate::{Error, Inner};
@@ -44,6 +45,8 @@ pub(crate) struct Tenant {
     pub(crate) parked_until: AtomicU64,
     /// Whether the tenant's root was made ready since the gateway started.
     pub(crate) prepared: AtomicBool,
+    /// When its worker wants to be woken.
+    pub(crate) timer: Timer,
     /// When the tenant last had a request; 0 for never.
     pub(crate) last_used: AtomicU64,
 }
@@ -60,6 +63,7 @@ impl Tenant {
             busy: ArcSwapOption::empty(),
             parked_until: AtomicU64::new(0),
             prepared: AtomicBool::new(false),
+            timer: Timer::default(),
             last_used: AtomicU64::new(row.last_active_at.unwrap_or(0)),
             row: ArcSwap::from_pointee(row),
         }

@@ -16,6 +16,7 @@ use tonic::{Status, Streaming};
 use types::UnixMillis;
 
 use crate::Error;
+use crate::powers::Powers;
 
 /// A worker that requests may be routed to.
 #[derive(Debug)]
@@ -174,10 +175,10 @@ fn is_transport(status: &Status) -> bool {
 }
 
 /// Serves the host's powers on the worker's calling pair until the worker is gone.
-pub(crate) fn serve_host(llm: host::Intake, socket: std::os::unix::net::UnixStream, tasks: &Tasks) {
+pub(crate) fn serve_host(powers: Powers, socket: std::os::unix::net::UnixStream, tasks: &Tasks) {
     let scope = tasks.clone();
     drop(tasks.spawn(async move {
-        if let Err(err) = pair::serve_untrusted(llm, socket, &scope).await {
+        if let Err(err) = pair::serve_untrusted(powers, socket, &scope).await {
             tracing::debug!(error = %types::Chain(&err), "the host's pair closed");
         }
     }));

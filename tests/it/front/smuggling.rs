@@ -66,6 +66,11 @@ fn attempts(token: &str) -> Vec<(String, &'static [u16])> {
         let coded = with(&format!("transfer-encoding: {coding}\r\n{length}"), hidden);
         all.push((coded, &[400]));
     }
+    // Nobody here undoes another coding, so nothing after it is answered.
+    for coding in ["gzip, chunked", "identity, chunked", "gzip,\tchunked"] {
+        let coded = format!("transfer-encoding: {coding}\r\n");
+        all.push((with(&coded, &(chunked.clone() + hidden)), &[501]));
+    }
     for size in ["zz", "-5", "0x5", "5 5", "+5", "", "ffffffffffffffffff", "10000000000000005"] {
         all.push((chunk(&format!("{size}\r\nhello\r\n0\r\n\r\n{hidden}")), &[400]));
     }

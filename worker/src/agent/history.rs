@@ -4,17 +4,41 @@ use std::fs::File;
 use std::io;
 
 use proto::host::{Message, Part, Role, ToolCall, part};
+use serde_json::value::RawValue;
 
 use crate::store::{Line, MAX_LINE, StoredMessage, Tail};
 
-/// Characters of earlier messages that a model gets; the newest are kept.
+/// Characters of what a client brings for a new session; the newest are kept.
 pub(super) const MAX_CHARS: usize = 200_000;
 /// Bytes of a transcript that are read for it, tool results and foreign entries included.
 const MAX_SCAN: usize = 16 << 20;
+/// Characters of one token, roughly: every provider counts in its own way.
+pub(super) const CHARS_PER_TOKEN: usize = 4;
+/// Characters of earlier messages, however large a model's context is: a request must fit a
+/// message of the pair.
+const MAX_BUDGET: usize = 8 << 20;
 
-/// Messages of a transcript, oldest first.
-pub(super) fn read(file: &File) -> io::Result<Vec<Message>> {
-    let mut walk = Walk::default();
+/// A conversation so far.
+#[derive(Debug, Default)]
+pub(super) struct Past {
+    /// Oldest first; the first one may be a summary.
+    pub(super) messages: Vec<Message>,
+    /// The entry of each message; none for a summary.
+    pub(super) ids: Vec<Option<String>>,
+    /// Whether older messages were left out for want of room.
+    pub(super) is_cut: bool,
+}
+
+/// Characters for earlier messages, where `room` tokens are left for them and for a workspace of
+/// `workspace` bytes.
+pub(super) fn budget(room: u64, workspace: usize) -> usize {
+    let room = usize::try_from(room).unwrap_or(usize::MAX).saturating_mul(CHARS_PER_TOKEN);
+    room.saturating_sub(workspace).clamp(room / 4, MAX_BUDGET)
+}
+
+/// Messages of a transcript, at most `max` characters of the newest.
+pub(super) fn read(file: &File, max: usize) -> io::Result<Past> {
+    let mut walk = Walk { left: max, ..Walk::default() };
     let mut tail = Tail::of(file, MAX_LINE)?;
     let mut scanned = 0;
     while scanned < MAX_SCAN
@@ -27,7 +51,7 @@ pub(super) fn read(file: &File) -> io::Result<Vec<Message>> {
             break;
         }
     }
-    Ok(walk.messages())
+    Ok(walk.past())
 }
 
 /// Keeps the newest of `messages`, oldest first, within the budget.
@@ -39,22 +63,17 @@ pub(super) fn newest(mut messages: Vec<Message>) -> Vec<Message> {
 }
 
 /// A walk from the newest entry along the links to older ones.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Walk {
     /// Newest first.
-    found: Vec<Message>,
+    found: Vec<(Option<String>, Message)>,
     left: usize,
     /// The entry that comes next on this branch; `None` before the first.
     next: Option<String>,
     /// Where a compaction says that its summary takes over.
     last: Option<String>,
     summary: Option<String>,
-}
-
-impl Default for Walk {
-    fn default() -> Self {
-        Self { found: Vec::new(), left: MAX_CHARS, next: None, last: None, summary: None }
-    }
+    is_cut: bool,
 }
 
 impl Walk {
@@ -69,9 +88,10 @@ impl Walk {
                 let message = line.message().as_ref().and_then(from_stored);
                 if let Some(message) = message {
                     if !spend(&mut self.left, &message) {
+                        self.is_cut = true;
                         return Break(());
                     }
-                    self.found.push(message);
+                    self.found.push((line.id.as_deref().map(str::to_owned), message));
                 }
             }
             "compaction" if self.summary.is_none() => {
@@ -92,26 +112,20 @@ impl Walk {
         Continue(())
     }
 
-    fn messages(mut self) -> Vec<Message> {
+    fn past(mut self) -> Past {
         if let Some(summary) = self.summary {
             let text = format!("Summary of the conversation before this point:\n\n{summary}");
-            self.found.push(text_message(Role::User, text));
+            self.found.push((None, text_message(Role::User, text)));
         }
         self.found.reverse();
-        self.found
+        let (ids, messages) = self.found.into_iter().unzip();
+        Past { messages, ids, is_cut: self.is_cut }
     }
 }
 
 /// Takes what a message costs from the budget; false where it does not suffice.
 fn spend(left: &mut usize, message: &Message) -> bool {
-    let texts = message.parts.iter().map(|part| match &part.part {
-        Some(part::Part::Text(text)) => text.chars().count(),
-        // An image costs a model about as much as a page of text.
-        Some(part::Part::ImageUrl(_)) => 4000,
-        None => 0,
-    });
-    let calls = message.tool_calls.iter().map(|call| call.name.len() + call.arguments.len());
-    match left.checked_sub(texts.chain(calls).sum()) {
+    match left.checked_sub(cost(message)) {
         Some(rest) => {
             *left = rest;
             true
@@ -120,7 +134,22 @@ fn spend(left: &mut usize, message: &Message) -> bool {
     }
 }
 
+/// Characters of a message, as far as they count for a model.
+pub(super) fn cost(message: &Message) -> usize {
+    let texts = message.parts.iter().map(|part| match &part.part {
+        Some(part::Part::Text(text)) => text.chars().count(),
+        // An image costs a model about as much as a page of text.
+        Some(part::Part::ImageUrl(_)) => 4000,
+        None => 0,
+    });
+    let calls = message.tool_calls.iter().map(|call| call.name.len() + call.arguments.len());
+    texts.chain(calls).sum()
+}
+
 fn from_stored(stored: &StoredMessage<'_>) -> Option<Message> {
+    if stored.exclude_from_context {
+        return None;
+    }
     let role = match &*stored.role {
         "user" => Role::User,
         "assistant" => Role::Assistant,
@@ -143,6 +172,18 @@ fn from_stored(stored: &StoredMessage<'_>) -> Option<Message> {
 pub(super) fn text_message(role: Role, text: String) -> Message {
     let parts = vec![Part { part: Some(part::Part::Text(text)) }];
     Message { role: role.into(), parts, ..Message::default() }
+}
+
+/// A message as it stands in a transcript, with where it stands there, as clients get it.
+pub(crate) fn marked(message: &RawValue, id: &str, seq: u64) -> Box<RawValue> {
+    let Some(rest) = message.get().trim_start().strip_prefix('{') else {
+        return message.to_owned();
+    };
+    let comma = if rest.trim_start().starts_with('}') { "" } else { "," };
+    // The id may come from another program's file; as JSON text it cannot break out.
+    let id = serde_json::Value::from(id);
+    let marked = format!("{{\"__openclaw\":{{\"id\":{id},\"seq\":{seq}}}{comma}{rest}");
+    RawValue::from_string(marked).unwrap_or_else(|_why| message.to_owned())
 }
 
 /// Makes a conversation one that every provider takes: each call of a tool is answered right

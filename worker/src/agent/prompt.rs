@@ -56,7 +56,7 @@ pub(super) fn text_of(message: &Message) -> String {
 /// The system prompt: what is stable first, so that providers can cache it.
 pub(super) fn system(
     agent: &AgentId,
-    workspace: &str,
+    [workspace, skills]: [&str; 2],
     extra: &[String],
     now: UnixMillis,
 ) -> Message {
@@ -68,6 +68,10 @@ pub(super) fn system(
     if !workspace.is_empty() {
         text.push_str("\n\n# Workspace files");
         text.push_str(workspace);
+    }
+    if !skills.is_empty() {
+        text.push_str("\n\n# Skills\n\n");
+        text.push_str(skills);
     }
     for extra in extra.iter().filter(|extra| !extra.trim().is_empty()) {
         text.push_str("\n\n# Instructions of this conversation\n\n");

@@ -5,9 +5,11 @@ use serde_json::value::RawValue;
 use types::UnixMillis;
 
 use super::prompt::text_of;
+use super::run::RunStatus;
+use super::turn::Failed;
 use crate::Error;
 use crate::openai::Fold;
-use crate::store::{Block, Stop, Stored, Totals, Usage, raw_text};
+use crate::store::{Block, Fields, Stop, Stored, Totals, Usage, raw_text};
 
 /// A request's messages as they are stored. `before` is what they may answer.
 pub(super) fn incoming(
@@ -39,7 +41,8 @@ pub(super) fn incoming(
                 said(content, by, stop, None, now)
             }
             Role::User | Role::System | Role::Unspecified => {
-                Stored::User { content, timestamp: now }
+                let (idempotency_key, exclude_from_context) = (None, false);
+                Stored::User { content, timestamp: now, idempotency_key, exclude_from_context }
             }
         });
     }
@@ -74,6 +77,7 @@ pub(super) fn totals(fold: &Fold, aborted: bool) -> Totals {
         output: usage.output_tokens,
         cached: usage.cached_tokens,
         aborted,
+        ..Totals::default()
     }
 }
 
@@ -85,6 +89,30 @@ pub(super) fn stop_of(fold: &Fold) -> Stop {
         "content_filter" => Stop::Error,
         _ => Stop::Done,
     }
+}
+
+/// What the session's entry says of its last run.
+pub(super) fn noted(
+    run_id: Option<&str>,
+    started_at: UnixMillis,
+    now: UnixMillis,
+    failed: Option<&Failed>,
+) -> Fields {
+    let status = match failed.map(|failed| failed.status) {
+        None | Some(RunStatus::Ok) => "done",
+        Some(RunStatus::Error) => "failed",
+        Some(RunStatus::Aborted) => "killed",
+        Some(RunStatus::Timeout) => "timeout",
+    };
+    let mut fields = Fields::from([
+        ("status", status.into()),
+        ("startedAt", started_at.into()),
+        ("endedAt", now.into()),
+    ]);
+    if let Some(run_id) = run_id {
+        fields.insert("lastRunId", run_id.into());
+    }
+    fields
 }
 
 fn said(
@@ -103,7 +131,37 @@ fn said(
         stop_reason,
         error_message,
         timestamp,
+        exclude_from_context: false,
     }
+}
+
+/// Puts the id of a run on the user's message that started it.
+pub(super) fn mark(messages: &mut [Stored], run_id: Option<&str>) {
+    if let Some(Stored::User { idempotency_key, .. }) = messages.last_mut() {
+        *idempotency_key = run_id.map(str::to_owned);
+    }
+}
+
+/// A message that no model has said and no model gets, or gets as an assistant's.
+pub(super) fn injected(text: &str, excluded: bool, now: UnixMillis) -> Result<Stored, Error> {
+    let content = vec![Block::Text { text: raw_text(text)? }];
+    let by = Totals {
+        provider: "openclaw".to_owned(),
+        model: "gateway-injected".to_owned(),
+        ..Totals::default()
+    };
+    let mut message = said(content, by, Stop::Done, None, now);
+    if let Stored::Assistant { exclude_from_context, .. } = &mut message {
+        *exclude_from_context = excluded;
+    }
+    Ok(message)
+}
+
+/// A command as the user wrote it: no model gets it.
+pub(super) fn command(text: &str, run_id: &str, now: UnixMillis) -> Result<Stored, Error> {
+    let content = vec![Block::Text { text: raw_text(text)? }];
+    let idempotency_key = Some(run_id.to_owned());
+    Ok(Stored::User { content, timestamp: now, idempotency_key, exclude_from_context: true })
 }
 
 fn tool_call(id: &str, name: &str, arguments: &str) -> Result<Block, Error> {

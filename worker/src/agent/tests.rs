@@ -102,8 +102,7 @@ async fn requests_that_are_refused_leave_nothing_behind() {
     check("", orphan, 400, "no open tool calls").await;
     check("", body(&"\u{1}".repeat(200_000)), 422, "stored line").await;
     let folder = harness.root.join("agents/main/sessions");
-    let left: Vec<_> = std::fs::read_dir(folder).into_iter().flatten().collect();
-    assert!(left.iter().all(|entry| entry.as_ref().unwrap().metadata().unwrap().len() == 0));
+    assert_eq!(std::fs::read_dir(folder).into_iter().flatten().count(), 0);
 }
 
 #[tokio::test]
@@ -279,7 +278,7 @@ proptest! {
     fn no_transcript_makes_reading_panic(content in prop::collection::vec(any::<u8>(), 0..2000)) {
         let temporary = tempfile::tempfile().unwrap();
         std::os::unix::fs::FileExt::write_all_at(&temporary, &content, 0).unwrap();
-        super::history::read(&temporary).unwrap();
+        drop(super::history::read(&temporary, 100_000).unwrap());
     }
 
     #[test]
@@ -298,7 +297,7 @@ proptest! {
         let content = lines.join("\n");
         let temporary = tempfile::tempfile().unwrap();
         std::os::unix::fs::FileExt::write_all_at(&temporary, content.as_bytes(), 0).unwrap();
-        let settled = super::history::settle(super::history::read(&temporary).unwrap());
+        let settled = super::history::settle(super::history::read(&temporary, 100_000).unwrap().messages);
         for (at, message) in settled.iter().enumerate() {
             prop_assert!(message.role() != Role::Tool || at > 0);
             let is_text = |part: &proto::host::Part| matches!(part.part, Some(part::Part::Text(_)));

@@ -1,22 +1,27 @@
 //! One turn: store the prompt and ask the model at once, relay, store the answer, then say so.
 //!
 //! Nothing is sent before the prompt is durable, and the end is sent after the answer is. A turn
-//! that is cut short leaves what it has in the transcript.
+//! that is cut short leaves what it has in the transcript. Whoever it is for, this is the one
+//! engine: where the answer goes is an `Output`.
 
-use proto::host::{LlmBatch, LlmRequest, Message, Role};
-use proto::worker::ServePart;
+use std::time::Duration;
+
+use proto::host::{LlmBatch, LlmRequest, Message, Params, Role};
 use tokio::sync::mpsc;
-use tonic::Streaming;
+use tonic::{Status, Streaming};
+use types::UnixMillis;
 
-use super::history;
+use super::history::{self, Past};
 use super::key::SessionKey;
-use super::output::Output;
+use super::output::{Output, Writer};
 use super::prompt::{self, Incoming};
-use super::{record, workspace};
+use super::run::RunStatus;
+use super::{anew, announce, choice, compact, record, workspace};
 use crate::Error;
-use crate::openai::{ChatRequest, Fault, Fold, Reply, Shape};
-use crate::runs::{Place, Run};
+use crate::openai::{Fault, Fold, Reply};
+use crate::runs::Place;
 use crate::service::Core;
+use crate::skills;
 use crate::store::{self, Change, MAX_LINE, SessionId, Stop};
 
 /// Parts on their way to a client that reads slowly; then the model's stream is read no further.
@@ -28,21 +33,33 @@ const MAX_REPLY: usize = MAX_LINE - (64 << 10);
 #[derive(Debug)]
 pub(crate) struct Turn {
     pub(crate) key: SessionKey,
-    pub(crate) chat: ChatRequest,
-    pub(crate) shape: Shape,
-    /// The model that is asked.
-    pub(crate) model: String,
+    /// What the client says; system messages are more for the system prompt.
+    pub(crate) messages: Vec<Message>,
+    pub(crate) params: Params,
+    /// The model that is asked; `None` for what the session, the agent or the settings say.
+    pub(crate) model: Option<String>,
     pub(crate) request_id: String,
+    /// The id of the run, to be stored with the prompt.
+    pub(crate) mark: Option<String>,
+    /// How long it may take; `None` for what the settings say.
+    pub(crate) timeout: Option<Duration>,
 }
 
-/// Starts a turn as a task of its own: it outlives its reply, to store what there is.
-pub(crate) fn start(core: &Core, mut turn: Turn) -> Result<Reply, Fault> {
-    let incoming = Incoming::new(std::mem::take(&mut turn.chat.messages))?;
-    let (run, place) = core.runs.begin_turn(&turn.shape.id, turn.key.as_str())?;
+/// Starts a turn whose answer is an HTTP reply, as a task of its own: it outlives its reply, to
+/// store what there is.
+pub(crate) fn start(
+    core: &Core,
+    run_id: &str,
+    mut turn: Turn,
+    writer: Box<dyn Writer>,
+) -> Result<Reply, Fault> {
+    let incoming = Incoming::new(std::mem::take(&mut turn.messages))?;
+    let (run, place) = core.runs.begin_turn(run_id, turn.key.as_str())?;
     let (parts, reply) = mpsc::channel(PARTS);
+    let output = Output::http(run, parts, writer);
     let core = core.clone();
     let tasks = core.tasks.clone();
-    drop(tasks.spawn(async move { perform(&core, turn, incoming, (run, place), parts).await }));
+    drop(tasks.spawn(async move { perform(&core, turn, incoming, output, place).await }));
     Ok(Reply::Turn(reply))
 }
 
@@ -53,28 +70,37 @@ pub(super) enum Cut {
     Stopped,
     /// The client went away.
     Gone,
+    /// It takes too long.
+    TimedOut,
     /// It is longer than it may be.
     TooLong,
     /// The model call failed.
     Failed(Fault),
 }
 
-async fn perform(
-    core: &Core,
-    turn: Turn,
-    incoming: Incoming,
-    (run, place): (Run, Place),
-    parts: mpsc::Sender<ServePart>,
-) {
-    let mut output = Output::new(parts, run, &turn.shape, turn.chat.stream);
+/// A run without an answer.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub(super) status: RunStatus,
+    pub(super) fault: Fault,
+}
+
+impl From<Fault> for Failed {
+    fn from(fault: Fault) -> Self {
+        Self { status: RunStatus::Error, fault }
+    }
+}
+
+async fn perform(core: &Core, turn: Turn, incoming: Incoming, mut output: Output, place: Place) {
     let answered = match output.unless_cut(place.turn()).await {
-        Ok(_lane) => answer(core, &turn, incoming, &mut output).await,
-        Err(cut) => Err(output.fault(cut)),
+        Ok(_lane) => answer(core, turn, incoming, &mut output).await,
+        Err(cut) => Err(output.failed(cut)),
     };
     // The session is free again; how fast this client reads its end is its own affair.
+    drop(place);
     match answered {
         Ok(fold) => output.finish(&fold).await,
-        Err(fault) => output.fail(&fault).await,
+        Err(failed) => output.fail(&failed).await,
     }
 }
 
@@ -83,31 +109,130 @@ struct Prepared {
     session: SessionId,
     is_new: bool,
     workspace: String,
-    history: Vec<Message>,
+    /// What the model is told of its skills.
+    skills: String,
+    past: Past,
+    /// The models that are asked, one after the other where one fails.
+    models: Vec<String>,
+    /// How much the model is to think, where the session says.
+    thinking: Option<String>,
+    started_at: UnixMillis,
 }
 
-async fn answer(
+/// A turn, in the lane of its session.
+pub(super) async fn answer(
     core: &Core,
-    turn: &Turn,
+    turn: Turn,
     incoming: Incoming,
     output: &mut Output,
-) -> Result<Fold, Fault> {
-    let mut prepared = prepare(core, turn).await.map_err(|err| Fault::storage(&err))?;
-    if prepared.is_new {
-        prepared.history = history::newest(incoming.earlier.clone());
+) -> Result<Fold, Failed> {
+    let timeout =
+        turn.timeout.unwrap_or_else(|| core.live.now().settings.agents.defaults.timeout());
+    output.limit(timeout);
+    output.phase("preparing_context");
+    let mut prepared = prepare(core, &turn).await?;
+    if prepared.past.is_cut && shorten(core, &turn, output).await? {
+        prepared = prepare(core, &turn).await?;
     }
-    let request = request(core, turn, &prepared, &incoming)?;
-    let stored = store_prompt(core, turn, &prepared, &incoming);
-    let opened = beside(stored, output.unless_cut(core.llm.stream(request))).await;
-    let opened = opened.map_err(|err| Fault::storage(&err))?;
+    if prepared.is_new {
+        prepared.past.messages = history::newest(incoming.earlier.clone());
+    }
+    output.started(&prepared.session);
+    output.phase("starting_model");
+    let mut asking = Asking { core, turn: &turn, incoming: &incoming, prepared, compacted: false };
     let mut fold = Fold::new(MAX_REPLY);
-    let cut = match opened {
-        Ok(Ok(llm)) => relay(llm, &mut fold, output).await.err(),
-        Ok(Err(status)) => Some(Cut::Failed(Fault::from(&status))),
-        Err(cut) => Some(cut),
-    };
+    let mut cut = asking.first(&mut fold, output).await?;
+    while let Some(Cut::Failed(fault)) = &cut
+        && fold.is_untouched()
+        && let Some(request) = asking.again(fault, output).await?
+    {
+        let opened = output.unless_cut(Box::pin(core.llm.stream(request))).await;
+        cut = relay(opened, &mut fold, output).await;
+    }
     let cut = cut.map(|cut| output.ending(cut));
-    store_reply(core, turn, &prepared.session, fold, cut).await
+    store_reply(core, &turn, &asking.prepared, fold, cut).await
+}
+
+/// Compacts the conversation. True where it is shorter now.
+async fn shorten(core: &Core, turn: &Turn, output: &mut Output) -> Result<bool, Failed> {
+    output.compacting("start", None);
+    let compacted = output.unless_cut(compact::in_lane(core, &turn.key, "")).await;
+    let compacted = compacted.map_err(|cut| output.failed(cut))?;
+    // Without a summary the oldest messages are left out, which is better than no answer.
+    let done = matches!(compacted, Ok(Some(_)));
+    output.compacting("end", Some(done));
+    Ok(done)
+}
+
+/// The calls of one turn.
+struct Asking<'a> {
+    core: &'a Core,
+    turn: &'a Turn,
+    incoming: &'a Incoming,
+    prepared: Prepared,
+    compacted: bool,
+}
+
+impl Asking<'_> {
+    /// Asks the model while the prompt is being stored.
+    async fn first(&self, fold: &mut Fold, output: &mut Output) -> Result<Option<Cut>, Failed> {
+        let request = self.request()?;
+        let call = Box::pin(self.core.llm.stream(request));
+        let stored = store_prompt(self.core, self.turn, &self.prepared, self.incoming);
+        let opened = beside(stored, output.unless_cut(call)).await;
+        let opened = opened.map_err(|err| Fault::storage(&err))?;
+        Ok(relay(opened, fold, output).await)
+    }
+
+    /// What is asked after `fault`, if anything.
+    async fn again(
+        &mut self,
+        fault: &Fault,
+        output: &mut Output,
+    ) -> Result<Option<LlmRequest>, Failed> {
+        if compact::is_overflow(fault) && !std::mem::replace(&mut self.compacted, true) {
+            if !shorten(self.core, self.turn, output).await? {
+                return Ok(None);
+            }
+            let models = std::mem::take(&mut self.prepared.models);
+            self.prepared = prepare(self.core, self.turn).await?;
+            self.prepared.models = models;
+            // The prompt is in the transcript by now, without its pictures.
+            let before =
+                self.prepared.past.messages.len().saturating_sub(self.incoming.prompt.len());
+            self.prepared.past.messages.truncate(before);
+            return Ok(Some(self.request()?));
+        }
+        if !choice::may_help(fault) || self.prepared.models.len() < 2 {
+            return Ok(None);
+        }
+        self.prepared.models.remove(0);
+        Ok(Some(self.request()?))
+    }
+
+    fn request(&self) -> Result<LlmRequest, Fault> {
+        let Self { core, turn, incoming, prepared, .. } = self;
+        let said = prepared.past.messages.iter().chain(&incoming.prompt).cloned().collect();
+        let said = history::settle(said);
+        let goes_on = said.last().is_some_and(|last| last.role() == Role::Tool);
+        if incoming.is_answer() && !goes_on {
+            let message = "The tool messages answer no open tool calls of this session.";
+            return Err(Fault::invalid(Some("messages"), message));
+        }
+        let agent = turn.key.agent();
+        let files = [prepared.workspace.as_str(), prepared.skills.as_str()];
+        let system = prompt::system(agent, files, &incoming.system, core.store.now());
+        let mut params = turn.params.clone();
+        if params.reasoning_effort.is_none() {
+            params.reasoning_effort = prepared.thinking.clone().filter(|level| level != "off");
+        }
+        Ok(LlmRequest {
+            model: prepared.models.first().cloned().unwrap_or_default(),
+            messages: std::iter::once(system).chain(said).collect(),
+            params: Some(params),
+            request_id: turn.request_id.clone(),
+        })
+    }
 }
 
 /// Asks the model while the prompt is being stored. Gives the call once the prompt is durable;
@@ -130,46 +255,39 @@ async fn beside<T>(
     }
 }
 
-/// Reads what the turn starts from. A new session gets its id here.
-async fn prepare(core: &Core, turn: &Turn) -> Result<Prepared, Error> {
+/// Reads what the turn starts from. A new session gets its id here, and one that is stale is begun
+/// anew.
+async fn prepare(core: &Core, turn: &Turn) -> Result<Prepared, Fault> {
     let key = turn.key.clone();
+    let room = core.live.now().settings.agents.defaults.room();
     let read = move |root: &store::Dir| {
         let workspace = workspace::read(root, key.agent())?;
         let row = store::session(root, key.agent(), key.as_str())?;
-        let mut history = Vec::new();
+        let mut past = Past::default();
         if let Some(row) = &row
             && let Some(file) = store::transcript(root, key.agent(), &row.session_id)?
         {
-            history = history::read(&file).map_err(Error::io("read a transcript"))?;
+            let budget = history::budget(room, workspace.len());
+            past = history::read(&file, budget).map_err(Error::io("read a transcript"))?;
         }
-        let is_new = row.is_none();
-        let session = row.map_or_else(SessionId::new, |row| row.session_id);
-        Ok(Prepared { session, is_new, workspace, history })
+        let chosen = choice::of_session(root, key.agent(), row.as_ref())?;
+        Ok((workspace, row, past, chosen))
     };
-    core.store.job(read).await
-}
-
-fn request(
-    core: &Core,
-    turn: &Turn,
-    prepared: &Prepared,
-    incoming: &Incoming,
-) -> Result<LlmRequest, Fault> {
-    let said = prepared.history.iter().chain(&incoming.prompt).cloned().collect();
-    let said = history::settle(said);
-    let goes_on = said.last().is_some_and(|last| last.role() == Role::Tool);
-    if incoming.is_answer() && !goes_on {
-        let message = "The tool messages answer no open tool calls of this session.";
-        return Err(Fault::invalid(Some("messages"), message));
+    let skills = skills::prompt(core, turn.key.agent());
+    let (read, skills) = futures_util::future::join(core.store.job(read), skills).await;
+    let (workspace, row, mut past, chosen) = read.map_err(|err| Fault::storage(&err))?;
+    let mut session = row.as_ref().map_or_else(SessionId::new, |row| row.session_id.clone());
+    let mut is_new = row.is_none();
+    let thinking = row.as_ref().and_then(|row| row.meta.thinking_level.clone());
+    if let Some(row) = &row {
+        let fresh = anew::if_stale(core, &turn.key, row).await;
+        if let Some(fresh) = fresh.map_err(|err| Fault::storage(&err))? {
+            (session, past, is_new) = (fresh, Past::default(), true);
+        }
     }
-    let agent = turn.key.agent();
-    let system = prompt::system(agent, &prepared.workspace, &incoming.system, core.store.now());
-    Ok(LlmRequest {
-        model: turn.model.clone(),
-        messages: std::iter::once(system).chain(said).collect(),
-        params: Some(turn.chat.params.clone()),
-        request_id: turn.request_id.clone(),
-    })
+    let models = choice::models(core, turn.model.as_deref(), chosen)?;
+    let started_at = core.store.now();
+    Ok(Prepared { session, is_new, workspace, skills, past, models, thinking, started_at })
 }
 
 /// Makes the prompt durable, and the session where it is new.
@@ -180,29 +298,44 @@ async fn store_prompt(
     incoming: &Incoming,
 ) -> Result<(), Error> {
     let (agent, now) = (turn.key.agent(), core.store.now());
+    let before = &prepared.past.messages;
     let mut messages = Vec::new();
     // A session that nobody can name again needs no copy of what its only client keeps.
     if prepared.is_new && turn.key.is_addressable() {
-        messages = record::incoming(&prepared.history, &[], now)?;
+        messages = record::incoming(before, &[], now)?;
     }
-    messages.extend(record::incoming(&incoming.prompt, &prepared.history, now)?);
-    let appended = core.store.append(agent, &prepared.session, messages);
-    if !prepared.is_new {
-        return appended.await;
+    let mut prompt = record::incoming(&incoming.prompt, before, now)?;
+    record::mark(&mut prompt, turn.mark.as_deref());
+    messages.extend(prompt);
+    let appended = core.store.append(agent, &prepared.session, messages).await?;
+    if prepared.is_new {
+        let begin = Change::Begin { session: prepared.session.clone() };
+        core.store.commit(agent, turn.key.as_str(), begin).await?;
     }
-    appended.await?;
-    let begin = Change::Begin { session: prepared.session.clone() };
-    core.store.commit(agent, turn.key.as_str(), begin).await
+    announce::messages(core, &turn.key, appended, turn.mark.is_some()).await;
+    Ok(())
 }
 
-/// Passes the model's events on until they end or are cut short.
+/// Passes the model's events on until they end; gives why that was too early.
 async fn relay(
+    opened: Result<Result<Streaming<LlmBatch>, Status>, Cut>,
+    fold: &mut Fold,
+    output: &mut Output,
+) -> Option<Cut> {
+    match opened {
+        Ok(Ok(llm)) => pass_on(llm, fold, output).await.err(),
+        Ok(Err(status)) => Some(Cut::Failed(Fault::from(&status))),
+        Err(cut) => Some(cut),
+    }
+}
+
+async fn pass_on(
     mut llm: Streaming<LlmBatch>,
     fold: &mut Fold,
     output: &mut Output,
 ) -> Result<(), Cut> {
     loop {
-        let batch = match output.unless_cut(llm.message()).await? {
+        let batch = match output.next(llm.message()).await? {
             Ok(Some(batch)) => batch,
             _ if fold.is_finished() => return Ok(()),
             Ok(None) => return Err(Cut::Failed(Fault::cut_short())),
@@ -220,11 +353,11 @@ async fn relay(
 async fn store_reply(
     core: &Core,
     turn: &Turn,
-    session: &SessionId,
+    prepared: &Prepared,
     mut fold: Fold,
-    cut: Option<(Stop, Option<Fault>)>,
-) -> Result<Fold, Fault> {
-    let (stop, fault) = match cut {
+    cut: Option<(Stop, Option<Failed>)>,
+) -> Result<Fold, Failed> {
+    let (stop, failed) = match cut {
         Some((Stop::Length, _)) => {
             fold.cut();
             (Stop::Length, None)
@@ -232,9 +365,12 @@ async fn store_reply(
         Some(cut) => cut,
         None => (record::stop_of(&fold), None),
     };
-    let error = fault.as_ref().filter(|_| stop == Stop::Error).map(|fault| fault.message.clone());
+    let error = failed.as_ref().filter(|failed| failed.status != RunStatus::Aborted);
+    let error = error.map(|failed| failed.fault.message.clone());
     let (agent, now) = (turn.key.agent(), core.store.now());
-    let totals = record::totals(&fold, stop == Stop::Aborted);
+    let mut totals = record::totals(&fold, stop == Stop::Aborted);
+    totals.fields = record::noted(turn.mark.as_deref(), prepared.started_at, now, failed.as_ref());
+    let session = &prepared.session;
     let reply = record::reply(&fold, totals.clone(), stop, error, now);
     let reply = reply.map_err(|err| Fault::storage(&err))?;
     let end = Change::End { session: session.clone(), totals };
@@ -242,6 +378,7 @@ async fn store_reply(
         core.store.append(agent, session, vec![reply]),
         core.store.commit(agent, turn.key.as_str(), end),
     );
-    stored.await.map_err(|err| Fault::storage(&err))?;
-    fault.map_or(Ok(fold), Err)
+    let (appended, ()) = stored.await.map_err(|err| Fault::storage(&err))?;
+    announce::messages(core, &turn.key, appended, turn.mark.is_some()).await;
+    failed.map_or(Ok(fold), Err)
 }

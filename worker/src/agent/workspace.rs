@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use types::AgentId;
 
 use crate::Error;
-use crate::store::Dir;
+use crate::store::{self, Dir};
 
 /// Characters of one file that are used.
 const MAX_FILE: usize = 20_000;
@@ -29,14 +29,9 @@ const FILES: [(&str, &str); 7] = [
 
 /// The files of an agent's workspace as text for a model. A missing workspace is made first.
 pub(super) fn read(root: &Dir, agent: &AgentId) -> Result<String, Error> {
-    let folder = root
-        .sub_or_create(&format!("agents/{agent}"))
-        .map_err(Error::io("make the agent's directory"))?;
-    let found = folder.sub("workspace").map_err(Error::io("open the workspace"))?;
-    let workspace = match found {
-        Some(workspace) => workspace,
-        None => seed(&folder).map_err(Error::io("make the workspace"))?,
-    };
+    // An agent that was deleted meanwhile must not come back.
+    let Some(folder) = store::agent_folder(root, agent)? else { return Ok(String::new()) };
+    let workspace = seed_workspace(&folder)?;
     let mut all = String::new();
     let mut left = MAX_ALL;
     for (name, _) in FILES {
@@ -49,6 +44,14 @@ pub(super) fn read(root: &Dir, agent: &AgentId) -> Result<String, Error> {
         }
     }
     Ok(all)
+}
+
+/// The workspace in an agent's directory, made where it is missing.
+pub(crate) fn seed_workspace(folder: &Dir) -> Result<Dir, Error> {
+    match folder.sub("workspace").map_err(Error::io("open the workspace"))? {
+        Some(workspace) => Ok(workspace),
+        None => seed(folder).map_err(Error::io("make the workspace")),
+    }
 }
 
 /// Adds one file, at most `max` characters of it, and gives how many it took.
@@ -79,7 +82,8 @@ fn seed(folder: &Dir) -> std::io::Result<Dir> {
     workspace.fill(&FILES)?;
     folder.rename(UNFINISHED, "workspace")?;
     folder.sync()?;
-    Ok(workspace)
+    // Under the name that it has now.
+    folder.sub("workspace")?.ok_or_else(|| std::io::ErrorKind::NotADirectory.into())
 }
 
 #[cfg(test)]

@@ -1,58 +1,92 @@
 //! `chat.*`.
 
-use std::fs::File;
+mod clip;
+mod history;
+mod send;
 
 use api::ApiError;
-use api::chat::{AbortParams, Aborted, Chat, History, HistoryParams};
-use serde_json::value::RawValue;
+use api::chat::{
+    AbortParams, Aborted, Chat, History, HistoryPage, HistoryParams, InjectParams, Injected,
+    Message, MessageParams, Metadata, MetadataParams, SendParams, Sent, StartupParams, ToolTitles,
+    ToolTitlesParams,
+};
+use api::commands::Commands;
+use api::models::Models;
 
-use super::{Call, bounded, session_key, storage};
-use crate::Error;
-use crate::store::{self, Dir, Line, MAX_LINE, Tail};
+use super::sessions::{keyed, known};
+use super::{Call, failed};
+use crate::agent;
 
-/// Bytes of a history. A method's reply is held whole, here and in the supervisor.
-const MAX_HISTORY: usize = 4 << 20;
+pub(super) use send::{check_message, check_run_id, expect_id, images, known_state, thinking};
+
+/// Characters of a label.
+const MAX_LABEL: usize = 100;
 
 impl Chat for Call<'_> {
+    async fn send(&self, params: SendParams) -> Result<Sent, ApiError> {
+        send::send(self, params).await
+    }
+
     async fn history(&self, params: HistoryParams) -> Result<History, ApiError> {
-        let limit = bounded("limit", params.limit, [1, 1000], 200)?;
-        let key = session_key(&params.session_key)?;
-        let read = move |root: &Dir| {
-            let Some(row) = store::session(root, key.agent(), key.as_str())? else {
-                return Ok((None, Vec::new()));
-            };
-            let messages = match store::transcript(root, key.agent(), &row.session_id)? {
-                Some(file) => messages(&file, limit).map_err(Error::io("read a transcript"))?,
-                None => Vec::new(),
-            };
-            Ok((Some(row.session_id.as_str().to_owned()), messages))
+        history::history(self, params).await
+    }
+
+    async fn startup(&self, params: StartupParams) -> Result<HistoryPage, ApiError> {
+        let StartupParams { session_key, agent_id, session_id, limit, max_chars, max_bytes } =
+            params;
+        let params = HistoryParams {
+            session_key,
+            agent_id,
+            session_id,
+            limit,
+            max_chars,
+            max_bytes,
+            ..HistoryParams::default()
         };
-        let read = self.core.store.job(read).await;
-        let (session_id, messages) = read.map_err(|err| storage(&err))?;
-        Ok(History { session_key: params.session_key, session_id, messages })
+        history::page(self, params).await
+    }
+
+    async fn metadata(&self, _params: MetadataParams) -> Result<Metadata, ApiError> {
+        Ok(Metadata {
+            models: Models::list(self, api::models::ListParams::default()).await?.models,
+            commands: Commands::list(self, api::commands::ListParams::default()).await?.commands,
+            swarm_enabled: false,
+            runtime_selection_locked: false,
+        })
+    }
+
+    async fn message(&self, params: MessageParams) -> Result<Message, ApiError> {
+        history::one(self, params).await
     }
 
     async fn abort(&self, params: AbortParams) -> Result<Aborted, ApiError> {
-        let key = session_key(&params.session_key)?;
+        let key = keyed(&params.session_key, params.agent_id.as_ref())?;
         let run_ids = self.core.runs.stop_turns(key.as_str(), params.run_id.as_deref());
         Ok(Aborted { ok: true, aborted: !run_ids.is_empty(), run_ids })
     }
+
+    async fn inject(&self, params: InjectParams) -> Result<Injected, ApiError> {
+        let key = keyed(&params.session_key, params.agent_id.as_ref())?;
+        known(self, key.agent()).await?;
+        check_message(&params.message)?;
+        let label = params.label.as_deref().filter(|label| !label.trim().is_empty());
+        if label.is_some_and(|label| label.chars().count() > MAX_LABEL) {
+            let message = format!("label must have at most {MAX_LABEL} characters");
+            return Err(ApiError::invalid(message));
+        }
+        let text = match label {
+            Some(label) => format!("[{label}]\n\n{}", params.message),
+            None => params.message,
+        };
+        let message_id = agent::inject(self.core, &key, &text).await.map_err(failed)?;
+        Ok(Injected { ok: true, message_id })
+    }
+
+    async fn tool_titles(&self, params: ToolTitlesParams) -> Result<ToolTitles, ApiError> {
+        keyed(&params.session_key, params.agent_id.as_ref())?;
+        Ok(ToolTitles { titles: std::collections::BTreeMap::new(), disabled: true })
+    }
 }
 
-/// The last messages, oldest first.
-fn messages(file: &File, limit: usize) -> std::io::Result<Vec<Box<RawValue>>> {
-    let mut messages = Vec::new();
-    let mut tail = Tail::of(file, MAX_LINE)?;
-    let mut read = 0;
-    while messages.len() < limit
-        && let Some(line) = tail.next_line()?
-    {
-        read += line.len();
-        if read > MAX_HISTORY {
-            break;
-        }
-        messages.extend(Line::parse(&line).and_then(|line| line.message.map(ToOwned::to_owned)));
-    }
-    messages.reverse();
-    Ok(messages)
-}
+#[cfg(test)]
+mod tests;

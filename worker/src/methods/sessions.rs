@@ -1,134 +1,154 @@
 //! `sessions.*`.
 
-use std::fs::File;
+mod change;
+mod create;
+mod fill;
+mod list;
+mod read;
+mod resolve;
+mod usage;
 
 use api::ApiError;
+use api::chat::{self, Aborted, Chat, Sent};
 use api::sessions::{
-    DeleteParams, Deleted, ListParams, Preview, PreviewItem, PreviewList, PreviewParams,
-    SessionList, SessionRow, Sessions,
+    AbortParams, CompactParams, Compacted, CreateParams, Created, DeleteParams, Deleted,
+    DescribeParams, Described, GetParams, ListParams, PatchParams, Patched, PreviewList,
+    PreviewParams, ResetParams, Resolution, ResolveParams, SendParams, SessionList,
+    SessionMessages, Sessions, UsageParams, UsageReport,
 };
+use serde_json::json;
+use types::AgentId;
+use uuid::Uuid;
 
-use super::{Call, bounded, session_key, storage};
-use crate::Error;
+pub(super) use list::defaults;
+
+use super::{Call, session_key, storage};
 use crate::agent::SessionKey;
-use crate::store::{self, Dir, Line, MAX_LINE, Row, StoredMessage, Tail};
-
-/// Keys of one preview.
-const MAX_KEYS: usize = 64;
-/// Bytes of one transcript that a preview reads.
-const MAX_SCAN: usize = 4 << 20;
+use crate::agents;
+use crate::sessions::View;
+use crate::store::{self, Row};
 
 impl Sessions for Call<'_> {
     async fn list(&self, params: ListParams) -> Result<SessionList, ApiError> {
-        let limit = bounded("limit", params.limit, [1, 1000], 100)?;
-        let ts = self.core.store.now();
-        let since = params.active_minutes.map(|minutes| u64::from(minutes) * 60_000);
-        let oldest = since.map_or(0, |since| ts.saturating_sub(since));
-        let read = move |root: &Dir| {
-            let mut rows = Vec::new();
-            for agent in store::agents(root)? {
-                if params.agent_id.as_ref().is_none_or(|wanted| *wanted == agent) {
-                    rows.extend(store::sessions(root, &agent)?);
-                }
-            }
-            Ok(rows)
-        };
-        let mut rows: Vec<Row> = self.core.store.job(read).await.map_err(|err| storage(&err))?;
-        rows.retain(|row| row.updated_at >= oldest);
-        rows.sort_by(|a, b| b.updated_at.cmp(&a.updated_at).then_with(|| a.key.cmp(&b.key)));
-        rows.truncate(limit);
-        let sessions: Vec<_> = rows.into_iter().map(session_row).collect();
-        Ok(SessionList { ts, count: sessions.len(), sessions })
+        list::list(self, params).await
     }
 
     async fn preview(&self, params: PreviewParams) -> Result<PreviewList, ApiError> {
-        let limit = bounded("limit", params.limit, [1, 50], 12)?;
-        let max_chars = bounded("maxChars", params.max_chars, [20, 2000], 240)?;
-        if !(1..=MAX_KEYS).contains(&params.keys.len()) {
-            return Err(ApiError::invalid(format!("keys must be 1 to {MAX_KEYS}")));
-        }
-        let mut keys = Vec::with_capacity(params.keys.len());
-        for text in params.keys {
-            keys.push((session_key(&text)?, text));
-        }
-        let read = move |root: &Dir| {
-            let preview = |(key, text)| preview(root, &key, text, limit, max_chars);
-            keys.into_iter().map(preview).collect::<Result<Vec<_>, Error>>()
+        read::preview(self, params).await
+    }
+
+    async fn describe(&self, params: DescribeParams) -> Result<Described, ApiError> {
+        let key = keyed(&params.key, params.agent_id.as_ref())?;
+        let Some(row) = list::one(self, &key).await? else {
+            return Ok(Described { session: None });
         };
-        let previews = self.core.store.job(read).await.map_err(|err| storage(&err))?;
-        Ok(PreviewList { ts: self.core.store.now(), previews })
+        let texts = list::Texts {
+            title: params.include_derived_titles,
+            last_message: params.include_last_message,
+        };
+        let row = texts.only(View::new(self.core).row(&row));
+        Ok(Described { session: Some(Box::new(row)) })
+    }
+
+    async fn resolve(&self, params: ResolveParams) -> Result<Resolution, ApiError> {
+        resolve::resolve(self, params).await
+    }
+
+    async fn get(&self, params: GetParams) -> Result<SessionMessages, ApiError> {
+        read::get(self, params).await
+    }
+
+    async fn create(&self, params: CreateParams) -> Result<Created, ApiError> {
+        create::create(self, params).await
+    }
+
+    async fn patch(&self, params: PatchParams) -> Result<Patched, ApiError> {
+        change::patch(self, params).await
+    }
+
+    async fn reset(&self, params: ResetParams) -> Result<Patched, ApiError> {
+        change::reset(self, params).await
     }
 
     async fn delete(&self, params: DeleteParams) -> Result<Deleted, ApiError> {
-        let key = session_key(&params.key)?;
-        let runs = &self.core.runs;
-        let place =
-            runs.line_up(key.as_str()).map_err(|busy| ApiError::unavailable(busy.to_string()))?;
-        drop(runs.stop_turns(key.as_str(), None));
-        let _lane = place.turn().await;
-        let deleted = self.core.store.delete(key.agent(), key.as_str()).await;
-        let deleted = deleted.map_err(|err| storage(&err))?;
-        Ok(Deleted { ok: true, key: params.key, deleted })
+        change::delete(self, params).await
+    }
+
+    async fn compact(&self, params: CompactParams) -> Result<Compacted, ApiError> {
+        change::compact(self, params).await
+    }
+
+    async fn send(&self, params: SendParams) -> Result<Sent, ApiError> {
+        let SendParams { key, agent_id, message, thinking, attachments, .. } = params;
+        let idempotency_key = params.idempotency_key;
+        let send = json!({
+            "sessionKey": key,
+            "agentId": agent_id,
+            "message": message,
+            "thinking": thinking,
+            "timeoutMs": params.timeout_ms,
+            "idempotencyKey": idempotency_key.unwrap_or_else(|| Uuid::new_v4().to_string()),
+        });
+        let send = serde_json::from_value(send)
+            .map_err(|err| ApiError::invalid(format!("invalid sessions.send params: {err}")))?;
+        Chat::send(self, chat::SendParams { attachments, ..send }).await
+    }
+
+    async fn abort(&self, params: AbortParams) -> Result<Aborted, ApiError> {
+        let session_key = match (params.key, &params.run_id) {
+            (Some(key), _) => key,
+            (None, Some(run_id)) => {
+                let runs = self.core.runs.by_session();
+                let found = runs.into_iter().find(|(_, runs)| runs.contains(run_id));
+                let Some((key, _)) = found else {
+                    return Ok(Aborted { ok: true, aborted: false, run_ids: Vec::new() });
+                };
+                key
+            }
+            (None, None) => return Err(ApiError::invalid("give key or runId")),
+        };
+        let AbortParams { run_id, agent_id, .. } = params;
+        let preserve_side_runs = false;
+        let abort = chat::AbortParams { session_key, agent_id, run_id, preserve_side_runs };
+        Chat::abort(self, abort).await
+    }
+
+    async fn usage(&self, params: UsageParams) -> Result<UsageReport, ApiError> {
+        usage::usage(self, params).await
     }
 }
 
-fn session_row(row: Row) -> SessionRow {
-    let [input_tokens, output_tokens, total_tokens] = row.totals;
-    SessionRow {
-        key: row.key,
-        session_id: row.session_id.as_str().to_owned(),
-        updated_at: row.updated_at,
-        model: row.model,
-        input_tokens,
-        output_tokens,
-        total_tokens,
+/// A session key beside the agent that a key means that names none.
+pub(super) fn keyed(text: &str, agent: Option<&AgentId>) -> Result<SessionKey, ApiError> {
+    let Some(agent) = agent else { return session_key(text) };
+    let names_one = text.trim().get(..6).is_some_and(|start| start.eq_ignore_ascii_case("agent:"));
+    if !names_one {
+        return session_key(&format!("agent:{agent}:{}", text.trim()));
+    }
+    let key = session_key(text)?;
+    if key.agent() == agent {
+        Ok(key)
+    } else {
+        Err(ApiError::invalid("the session key belongs to another agent than agentId"))
     }
 }
 
-fn preview(
-    root: &Dir,
-    key: &SessionKey,
-    text: String,
-    limit: usize,
-    max_chars: usize,
-) -> Result<Preview, Error> {
-    let Some(row) = store::session(root, key.agent(), key.as_str())? else {
-        return Ok(Preview { key: text, status: "missing", items: Vec::new() });
-    };
-    let items = match store::transcript(root, key.agent(), &row.session_id)? {
-        Some(file) => items(&file, limit, max_chars).map_err(Error::io("read a transcript"))?,
-        None => Vec::new(),
-    };
-    let status = if items.is_empty() { "empty" } else { "ok" };
-    Ok(Preview { key: text, status, items })
+/// Refuses an agent that the tenant does not have.
+pub(super) async fn known(call: &Call<'_>, agent: &AgentId) -> Result<(), ApiError> {
+    let looked_for = agent.clone();
+    let found = call.core.store.job(move |root| agents::get(root, &looked_for)).await;
+    match found.map_err(|err| storage(&err))? {
+        Some(_) => Ok(()),
+        None => Err(super::unknown_agent(agent.as_str())),
+    }
 }
 
-fn items(file: &File, limit: usize, max_chars: usize) -> std::io::Result<Vec<PreviewItem>> {
-    let mut items = Vec::new();
-    let mut tail = Tail::of(file, MAX_LINE)?;
-    let mut scanned = 0;
-    while items.len() < limit
-        && scanned < MAX_SCAN
-        && let Some(line) = tail.next_line()?
-    {
-        scanned += line.len();
-        let message = Line::parse(&line).and_then(|line| line.message());
-        items.extend(message.as_ref().and_then(|message| item(message, max_chars)));
-    }
-    items.reverse();
-    Ok(items)
+/// The entry of a session.
+pub(super) async fn stored(call: &Call<'_>, key: &SessionKey) -> Result<Option<Row>, ApiError> {
+    let key = key.clone();
+    let read = call.core.store.job(move |root| store::session(root, key.agent(), key.as_str()));
+    read.await.map_err(|err| storage(&err))
 }
 
-fn item(message: &StoredMessage<'_>, max_chars: usize) -> Option<PreviewItem> {
-    let text = message.text();
-    if text.is_empty() {
-        return None;
-    }
-    let role = match &*message.role {
-        "toolResult" => "tool",
-        role @ ("user" | "assistant" | "system") => role,
-        _ => return None,
-    };
-    let text = text.chars().take(max_chars).collect();
-    Some(PreviewItem { role: role.to_owned(), text })
-}
+#[cfg(test)]
+mod tests;

@@ -47,7 +47,7 @@ async fn sessions_are_listed_previewed_read_and_deleted() {
         assert_eq!(reply["deleted"], deleted);
     }
     let gone = harness.call("chat.history", &json!({"sessionKey": "ops"})).await.unwrap();
-    assert_eq!(gone, json!({"sessionKey": "ops", "messages": []}));
+    assert_eq!((&gone["messages"], gone.get("sessionId")), (&json!([]), None));
 }
 
 #[tokio::test]
@@ -57,7 +57,7 @@ async fn wrong_parameters_are_named() {
         let told = harness.call(method, &params).await.unwrap_err();
         assert!(told.starts_with("INVALID_REQUEST") && told.contains(wanted), "{told}");
     };
-    check("sessions.list", json!({"limit": 0}), "limit must be from 1 to 1000").await;
+    check("sessions.list", json!({"limit": 0}), "limit must be 1 or more").await;
     check("sessions.list", json!({"nope": 1}), "unknown field").await;
     check("sessions.preview", json!({"keys": []}), "keys must be 1 to 64").await;
     check("chat.history", json!({"sessionKey": "agent:../x:y"}), "session key").await;

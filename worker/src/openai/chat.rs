@@ -1,16 +1,17 @@
 //! `POST /v1/chat/completions`: to an agent's turn, or straight to a provider's model.
 
-use proto::host::LlmRequest;
+use proto::host::{LlmBatch, LlmRequest};
 use proto::worker::ServeRequest;
+use tonic::Streaming;
 
-use super::encode::{Shape, document};
+use super::encode::{Chunks, Document, Shape, document};
 use super::error::Fault;
 use super::fold::Fold;
-use super::models::{Models, agent_of_header, known_agent};
+use super::models::{Models, agent_of_header, backend, known_agent};
 use super::reply::{Passed, Reply, whole};
 use super::request::{self, ChatRequest};
 use super::target::Target;
-use crate::agent::{self, SessionKey};
+use crate::agent::{self, SessionKey, Writer};
 use crate::runs::Run;
 use crate::service::Core;
 
@@ -39,9 +40,21 @@ pub(super) async fn serve(
             let agent = agent_of_header(&served.agent)?.unwrap_or(named);
             known_agent(core, &agent).await?;
             let key = SessionKey::choose(&agent, &served.session_key, chat.user.as_deref())?;
-            let model = models.of_agents().to_owned();
-            let turn = agent::Turn { key, chat, shape, model, request_id: served.request_id };
-            agent::start(core, turn)
+            let turn = agent::Turn {
+                key,
+                messages: chat.messages,
+                params: chat.params,
+                model: backend(models, &served.backend_model)?,
+                request_id: served.request_id,
+                mark: None,
+                timeout: None,
+            };
+            let writer: Box<dyn Writer> = if chat.stream {
+                Box::new(Chunks::new(&shape))
+            } else {
+                Box::new(Document::new(shape.clone()))
+            };
+            agent::start(core, &shape.id, turn, writer)
         }
     }
 }
@@ -61,28 +74,34 @@ async fn complete(
         request_id,
     };
     let opened = until_stopped(&run, core.llm.stream(request)).await?;
-    let mut llm = opened.map_err(|status| Fault::from(&status))?;
+    let llm = opened.map_err(|status| Fault::from(&status))?;
     if chat.stream {
-        return Ok(Reply::Passed(Passed::new(llm, &shape, run)));
+        return Ok(Reply::Passed(Passed::new(llm, Chunks::new(&shape).into(), run)));
     }
+    let fold = fold(llm, &run).await?;
+    Ok(Reply::Whole(Some(whole(document(&shape, &fold)))))
+}
+
+/// All of a provider's answer.
+pub(super) async fn fold(mut llm: Streaming<LlmBatch>, run: &Run) -> Result<Fold, Fault> {
     let mut fold = Fold::new(MAX_REPLY);
     loop {
-        let next = until_stopped(&run, llm.message()).await?;
+        let next = until_stopped(run, llm.message()).await?;
         match next {
             Ok(Some(batch)) => {
                 for event in batch.events.iter().filter_map(|event| event.event.as_ref()) {
                     fold.push(event).map_err(|_too_long| Fault::too_long(MAX_REPLY))?;
                 }
             }
-            _ if fold.is_finished() => break,
+            _ if fold.is_finished() => return Ok(fold),
             Ok(None) => return Err(Fault::cut_short()),
             Err(status) => return Err(Fault::from(&status)),
         }
     }
-    Ok(Reply::Whole(Some(whole(document(&shape, &fold)))))
 }
 
-async fn until_stopped<T>(run: &Run, work: impl Future<Output = T>) -> Result<T, Fault> {
+/// The result of `work`, unless the run is stopped first.
+pub(super) async fn until_stopped<T>(run: &Run, work: impl Future<Output = T>) -> Result<T, Fault> {
     tokio::select! {
         biased;
         () = run.stopped() => Err(if run.is_shutdown() { Fault::shutting_down() } else { Fault::stopped() }),

@@ -10,6 +10,7 @@ use proto::host::{ToolCallDelta, Usage};
 
 use super::error::Fault;
 use super::fold::{Call, Fold};
+use crate::agent::Writer;
 
 /// What all chunks of one reply have in common.
 #[derive(Debug, Clone)]
@@ -52,8 +53,8 @@ impl Chunks {
         Self { open, open_text, close, include_usage, buffer: BytesMut::new() }
     }
 
-    /// The chunk of one event. The last event has none: see [`Chunks::finish`].
-    pub(crate) fn event(&mut self, event: &Event) {
+    /// The chunk of one event. The last event has none: see [`Chunks::end`].
+    pub(crate) fn write(&mut self, event: &Event) {
         match event {
             Event::Started(_) => {
                 self.delta("\"role\":\"assistant\",\"content\":\"\",\"refusal\":null");
@@ -93,7 +94,7 @@ impl Chunks {
     }
 
     /// The last chunks: the reason, the usage where it was asked for, and the end mark.
-    pub(crate) fn finish(&mut self, reason: &str, usage: Option<&Usage>) {
+    pub(crate) fn end(&mut self, reason: &str, usage: Option<&Usage>) {
         let mut choice = String::from("{\"index\":0,\"delta\":{},\"logprobs\":null");
         choice.push_str(",\"finish_reason\":\"");
         escape(reason, |run| choice.push_str(run));
@@ -109,14 +110,14 @@ impl Chunks {
     }
 
     /// An error after the head has gone, and the end mark.
-    pub(crate) fn error(&mut self, fault: &Fault) {
+    pub(crate) fn fail(&mut self, fault: &Fault) {
         self.buffer.extend_from_slice(b"data: ");
         self.buffer.extend_from_slice(&fault.json());
         self.put(&["\n\n", DONE]);
     }
 
     /// What has been written since the last time; empty where nothing has.
-    pub(crate) fn take(&mut self) -> Bytes {
+    pub(crate) fn written(&mut self) -> Bytes {
         self.buffer.split().freeze()
     }
 
@@ -131,6 +132,62 @@ impl Chunks {
         for piece in pieces {
             self.buffer.extend_from_slice(piece.as_bytes());
         }
+    }
+}
+
+impl Writer for Chunks {
+    fn is_stream(&self) -> bool {
+        true
+    }
+
+    fn event(&mut self, event: &Event) {
+        self.write(event);
+    }
+
+    fn finish(&mut self, fold: &Fold) {
+        self.end(fold.reason(), fold.usage());
+    }
+
+    fn error(&mut self, fault: &Fault) {
+        self.fail(fault);
+    }
+
+    fn take(&mut self) -> Bytes {
+        self.written()
+    }
+}
+
+/// The one document of a reply without stream, once there is one.
+#[derive(Debug)]
+pub(crate) struct Document {
+    shape: Shape,
+    bytes: Bytes,
+}
+
+impl Document {
+    /// No document yet.
+    pub(crate) fn new(shape: Shape) -> Self {
+        Self { shape, bytes: Bytes::new() }
+    }
+}
+
+impl Writer for Document {
+    fn is_stream(&self) -> bool {
+        false
+    }
+
+    fn event(&mut self, _event: &Event) {}
+
+    fn finish(&mut self, fold: &Fold) {
+        self.bytes = document(&self.shape, fold);
+    }
+
+    fn error(&mut self, fault: &Fault) {
+        self.bytes = fault.json().into();
+    }
+
+    fn take(&mut self) -> Bytes {
+        std::mem::take(&mut self.bytes)
     }
 }
 

@@ -64,6 +64,13 @@ impl Fault {
         Self { code, param: Some("model".to_owned()), ..Self::new(404, INVALID, message) }
     }
 
+    /// No response of this id that a conversation could go on from.
+    pub(crate) fn no_response(id: &str) -> Self {
+        let message = format!("Previous response with id '{id}' not found.");
+        let code = Some("previous_response_not_found");
+        Self { code, ..Self::invalid(Some("previous_response_id"), message) }
+    }
+
     /// No agent of this name.
     pub(crate) fn no_agent(agent: &str) -> Self {
         let code = Some("agent_not_found");
@@ -73,6 +80,18 @@ impl Fault {
     /// The run was stopped by somebody else; trying again is not what they want.
     pub(crate) fn stopped() -> Self {
         Self { code: Some("run_aborted"), ..Self::new(499, SERVER, "The run was stopped.") }
+    }
+
+    /// The run took longer than it may.
+    pub(crate) fn timed_out() -> Self {
+        let message = "The run took too long.";
+        Self { code: Some("run_timeout"), ..Self::new(504, SERVER, message) }
+    }
+
+    /// Too many messages wait in one session.
+    pub(crate) fn queue_full(cap: usize) -> Self {
+        let message = format!("{cap} messages wait in this session; try again.");
+        Self { code: Some("busy"), retry_after_s: 1, ..Self::new(429, RATE, message) }
     }
 
     /// The process ends.

@@ -64,9 +64,20 @@ impl Fold {
         &self.text
     }
 
+    /// The text itself.
+    pub(crate) fn plain_text(&self) -> String {
+        // What was escaped here is always the inside of a JSON string.
+        serde_json::from_str(&format!("\"{}\"", self.text)).unwrap_or_default()
+    }
+
     /// The tool calls in the order of their first pieces.
     pub(crate) fn calls(&self) -> &[Call] {
         &self.calls
+    }
+
+    /// Whether nothing has come yet.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.size == 0 && self.finished.is_none() && self.started == Started::default()
     }
 
     /// Who answered.

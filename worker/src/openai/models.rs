@@ -34,6 +34,11 @@ impl Models {
         self.names.contains(name)
     }
 
+    /// Every one of them: provider and name, in the operator's order.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.models.iter().map(|model| (model.provider.as_str(), model.name.as_str()))
+    }
+
     /// What an agent turn uses.
     pub(crate) fn of_agents(&self) -> &str {
         &self.default
@@ -113,7 +118,7 @@ pub(super) async fn get(core: &Core, models: &Models, id: &str) -> Result<Reply,
 }
 
 /// Refuses an agent that the tenant does not have.
-pub(super) async fn known_agent(core: &Core, agent: &AgentId) -> Result<(), Fault> {
+pub(crate) async fn known_agent(core: &Core, agent: &AgentId) -> Result<(), Fault> {
     if *agent == AgentId::main() {
         return Ok(());
     }
@@ -129,6 +134,15 @@ pub(super) async fn known_agent(core: &Core, agent: &AgentId) -> Result<(), Faul
 /// The agent that a header names, if it names one.
 pub(super) fn agent_of_header(header: &str) -> Result<Option<AgentId>, Fault> {
     if header.trim().is_empty() { Ok(None) } else { agent_id(header).map(Some) }
+}
+
+/// The model that the header `x-openclaw-model` wants an agent to ask, if it names one.
+pub(super) fn backend(models: &Models, header: &str) -> Result<Option<String>, Fault> {
+    let name = header.trim();
+    if name.is_empty() {
+        return Ok(None);
+    }
+    if models.has(name) { Ok(Some(name.to_owned())) } else { Err(Fault::no_model(name)) }
 }
 
 fn json(document: &impl Serialize) -> Reply {

@@ -14,8 +14,9 @@ use tokio_stream::Stream;
 use tokio_util::sync::WaitForCancellationFutureOwned;
 use tonic::{Status, Streaming};
 
-use super::encode::{Chunks, Shape};
+use super::encode::Chunks;
 use super::error::Fault;
+use super::responses::Stream as ResponseStream;
 use crate::runs::Run;
 
 /// A reply as a stream of parts.
@@ -45,11 +46,67 @@ impl Stream for Reply {
 #[derive(Debug)]
 pub(crate) struct Passed {
     llm: Streaming<LlmBatch>,
-    chunks: Chunks,
+    form: Form,
     run: Run,
     stopped: Pin<Box<WaitForCancellationFutureOwned>>,
     head_sent: bool,
     state: State,
+}
+
+/// In which surface's events a stream goes out.
+#[derive(Debug)]
+pub(super) enum Form {
+    Chat(Chunks),
+    Response(ResponseStream),
+}
+
+impl From<Chunks> for Form {
+    fn from(chunks: Chunks) -> Self {
+        Self::Chat(chunks)
+    }
+}
+
+impl From<ResponseStream> for Form {
+    fn from(stream: ResponseStream) -> Self {
+        Self::Response(stream)
+    }
+}
+
+impl Form {
+    fn write(&mut self, event: &Event) {
+        match self {
+            Self::Chat(chunks) => chunks.write(event),
+            Self::Response(stream) => stream.write(event),
+        }
+        if let Event::Finished(finished) = event {
+            let (reason, usage) = (&finished.reason, finished.usage.as_ref());
+            match self {
+                Self::Chat(chunks) => chunks.end(reason, usage),
+                Self::Response(stream) => stream.end(reason, usage),
+            }
+        }
+    }
+
+    fn fail(&mut self, fault: &Fault) {
+        match self {
+            Self::Chat(chunks) => chunks.fail(fault),
+            Self::Response(stream) => stream.fail(fault),
+        }
+    }
+
+    fn written(&mut self) -> Bytes {
+        match self {
+            Self::Chat(chunks) => chunks.written(),
+            Self::Response(stream) => stream.written(),
+        }
+    }
+
+    fn is_too_long(&self) -> bool {
+        match self {
+            Self::Chat(_) => false,
+            Self::Response(stream) => stream.is_too_long(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,10 +119,9 @@ enum State {
 
 impl Passed {
     /// Passes on `llm`, for as long as `run` is not stopped.
-    pub(super) fn new(llm: Streaming<LlmBatch>, shape: &Shape, run: Run) -> Box<Self> {
+    pub(super) fn new(llm: Streaming<LlmBatch>, form: Form, run: Run) -> Box<Self> {
         let stopped = Box::pin(run.stop_signal().cancelled_owned());
-        let (chunks, state) = (Chunks::new(shape), State::Running);
-        Box::new(Self { llm, chunks, run, stopped, head_sent: false, state })
+        Box::new(Self { llm, form, run, stopped, head_sent: false, state: State::Running })
     }
 
     /// The next part: one per batch, however many chunks that makes.
@@ -83,6 +139,10 @@ impl Passed {
             match next {
                 Some(Ok(batch)) => {
                     self.write(&batch);
+                    if self.form.is_too_long() {
+                        let fault = Fault::too_long(ResponseStream::max());
+                        return Poll::Ready(Some(self.fail(&fault)));
+                    }
                     if let Some(part) = self.part() {
                         return Poll::Ready(Some(part));
                     }
@@ -100,16 +160,15 @@ impl Passed {
             if self.state == State::Finished {
                 return;
             }
-            self.chunks.event(event);
-            if let Event::Finished(finished) = event {
-                self.chunks.finish(&finished.reason, finished.usage.as_ref());
+            self.form.write(event);
+            if matches!(event, Event::Finished(_)) {
                 self.state = State::Finished;
             }
         }
     }
 
     fn part(&mut self) -> Option<ServePart> {
-        let data = self.chunks.take();
+        let data = self.form.written();
         (!data.is_empty()).then(|| ServePart { head: self.take_head(), data })
     }
 
@@ -118,8 +177,8 @@ impl Passed {
         if !self.head_sent {
             return fault.part();
         }
-        self.chunks.error(fault);
-        ServePart { head: None, data: self.chunks.take() }
+        self.form.fail(fault);
+        ServePart { head: None, data: self.form.written() }
     }
 
     fn take_head(&mut self) -> Option<Head> {

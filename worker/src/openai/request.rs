@@ -4,7 +4,7 @@
 //! field and what it may be. Nothing here knows sessions or agents.
 
 mod message;
-mod seeds;
+pub(super) mod seeds;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -20,11 +20,11 @@ use message::Messages;
 use seeds::{Context, Flag, Integer, Maybe, Number, OneOf, Stop, Text};
 
 /// Bytes of a model's name.
-const MAX_MODEL: usize = 256;
+pub(super) const MAX_MODEL: usize = 256;
 /// Bytes of `user`.
-const MAX_USER: usize = 256;
+pub(super) const MAX_USER: usize = 256;
 /// Tools of one request, as at `OpenAI`.
-const MAX_TOOLS: usize = 128;
+pub(super) const MAX_TOOLS: usize = 128;
 
 /// Known, and without influence on the answer.
 const IGNORED: [&str; 7] = [
@@ -41,7 +41,7 @@ const IGNORED: [&str; 7] = [
 const UNSUPPORTED: [&str; 5] =
     ["audio", "function_call", "functions", "verbosity", "web_search_options"];
 
-const EFFORTS: &[&str] = &["none", "minimal", "low", "medium", "high", "xhigh"];
+pub(super) const EFFORTS: &[&str] = &["none", "minimal", "low", "medium", "high", "xhigh"];
 
 /// A request for a chat completion.
 #[derive(Debug, Default)]
@@ -219,7 +219,7 @@ impl<'de> Body<'de> {
     }
 }
 
-const TOKENS: Integer = Integer { min: 1, max: 4_294_967_295 };
+pub(super) const TOKENS: Integer = Integer { min: 1, max: 4_294_967_295 };
 
 fn number<'de, A: MapAccess<'de>>(
     min: f64,
@@ -318,7 +318,7 @@ fn check_format(format: &Bytes) -> Result<(), Fault> {
 }
 
 /// A field's name, borrowed where it holds no escape.
-struct Key<'a>(Cow<'a, str>);
+pub(super) struct Key<'a>(pub(super) Cow<'a, str>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Key<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -20,6 +20,15 @@ pub(crate) struct Dir {
     path: PathBuf,
 }
 
+/// What a name in a directory stands for. Times are milliseconds since the epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A regular file, its bytes, and when it changed last.
+    File { size: u64, changed: u64 },
+    /// A directory, and when it changed last.
+    Directory { changed: u64 },
+}
+
 impl Dir {
     /// The directory at `path`, which is trusted.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
@@ -82,7 +91,9 @@ impl Dir {
     /// Puts `bytes` in place of `name`: whole and durable, or not at all.
     pub(crate) fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let temporary = format!("{name}.tmp");
-        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC;
+        // What a crash has left, or a pipe that a tool has put there, on which opening would hang.
+        self.remove(&temporary)?;
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL;
         let mut file = File::from(self.beneath(&temporary, flags)?);
         let written = file.write_all(bytes).and_then(|()| file.sync_all());
         if let Err(err) = written {
@@ -120,6 +131,41 @@ impl Dir {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
             Err(err) => Err(err.into()),
         }
+    }
+
+    /// What `name` is, or `None` where there is nothing or what is neither file nor directory.
+    pub(crate) fn kind(&self, name: &str) -> io::Result<Option<Kind>> {
+        let opened = self.beneath(name, OFlag::O_RDONLY | OFlag::O_NONBLOCK);
+        let Some(file) = absent_as_none(opened)?.map(File::from) else { return Ok(None) };
+        let metadata = file.metadata()?;
+        let changed = metadata.modified()?.duration_since(std::time::UNIX_EPOCH);
+        let changed = changed.map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(0));
+        Ok(if metadata.is_dir() {
+            Some(Kind::Directory { changed })
+        } else if metadata.is_file() {
+            Some(Kind::File { size: metadata.len(), changed })
+        } else {
+            None
+        })
+    }
+
+    /// Whether anything at all has this name, a link included.
+    pub(crate) fn is_taken(&self, name: &str) -> io::Result<bool> {
+        match self.beneath(name, OFlag::O_PATH) {
+            Ok(_) => Ok(true),
+            Err(err) if err.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(err) => Err(err),
+        }
+    }
+
+    /// Removes the directory `name` with everything in it, if it is there. Links in it are
+    /// removed, not followed.
+    pub(crate) fn remove_all(&self, name: &str) -> io::Result<()> {
+        if self.sub(name)?.is_none() {
+            return Ok(());
+        }
+        std::fs::remove_dir_all(self.path.join(name))?;
+        self.sync()
     }
 
     /// The names in this directory, in no order, read as they are asked for; those that are not

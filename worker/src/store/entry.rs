@@ -16,7 +16,16 @@ use super::transcript::EntryId;
 #[serde(tag = "role", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub(crate) enum Stored {
     /// What the user said.
-    User { content: Vec<Block>, timestamp: UnixMillis },
+    User {
+        content: Vec<Block>,
+        timestamp: UnixMillis,
+        /// The id of the run that this started, so that a repetition is known after a restart.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        idempotency_key: Option<String>,
+        /// Whether no model gets it.
+        #[serde(skip_serializing_if = "is_false")]
+        exclude_from_context: bool,
+    },
     /// What the model said.
     Assistant {
         content: Vec<Block>,
@@ -28,6 +37,9 @@ pub(crate) enum Stored {
         #[serde(skip_serializing_if = "Option::is_none")]
         error_message: Option<String>,
         timestamp: UnixMillis,
+        /// Whether no model gets it.
+        #[serde(skip_serializing_if = "is_false")]
+        exclude_from_context: bool,
     },
     /// What a tool of the client answered.
     ToolResult {
@@ -37,6 +49,34 @@ pub(crate) enum Stored {
         is_error: bool,
         timestamp: UnixMillis,
     },
+}
+
+/// Where a summary takes over from what was said.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Compaction {
+    pub(crate) summary: String,
+    /// The first entry that a model still gets beside the summary.
+    pub(crate) first_kept_entry_id: String,
+    /// Estimated tokens of what a model got before.
+    pub(crate) tokens_before: u64,
+    /// Estimated tokens of what it gets now.
+    pub(crate) tokens_after: u64,
+}
+
+/// An entry that is in the transcript.
+#[derive(Debug, Clone)]
+pub(crate) struct Appended {
+    pub(crate) id: String,
+    /// Its place: the number of lines before it.
+    pub(crate) seq: u64,
+    /// The message as JSON, or nothing for what is none.
+    pub(crate) message: Option<Box<RawValue>>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 /// A piece of a message. Text is JSON already, because it was escaped while it streamed.
@@ -111,7 +151,16 @@ pub(super) struct NewLine<'a> {
     pub(super) id: EntryId,
     pub(super) parent_id: Option<&'a str>,
     pub(super) timestamp: String,
-    pub(super) message: &'a Stored,
+    #[serde(flatten)]
+    pub(super) what: What<'a>,
+}
+
+/// What a line holds beside its place in the chain.
+#[derive(Serialize)]
+#[serde(untagged)]
+pub(super) enum What<'a> {
+    Message { message: &'a RawValue },
+    Compaction(&'a Compaction),
 }
 
 /// One line as it is read.
@@ -141,6 +190,15 @@ pub(crate) struct StoredMessage<'a> {
     pub(crate) role: Cow<'a, str>,
     content: Option<ReadContent>,
     pub(crate) tool_call_id: Option<String>,
+    /// Of a user's message that started a run.
+    #[serde(borrow)]
+    pub(crate) idempotency_key: Option<Cow<'a, str>>,
+    /// How the model's turn ended.
+    #[serde(borrow)]
+    pub(crate) stop_reason: Option<Cow<'a, str>>,
+    /// Whether no model gets it.
+    #[serde(default)]
+    pub(crate) exclude_from_context: bool,
 }
 
 #[derive(Debug, Deserialize)]

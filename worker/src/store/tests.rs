@@ -11,12 +11,17 @@ use super::*;
 const NOW: u64 = 1_795_348_800_000;
 
 fn store(root: &Path) -> Store {
-    Store::new(root.to_owned(), Arc::new(ManualClock::at(NOW)))
+    Store::new(root.to_owned(), Arc::new(ManualClock::at(NOW)), Live::default())
 }
 
 fn said(text: &str) -> Vec<Stored> {
     let content = vec![Block::Text { text: raw_text(text).unwrap() }];
-    vec![Stored::User { content, timestamp: NOW }]
+    vec![Stored::User {
+        content,
+        timestamp: NOW,
+        idempotency_key: None,
+        exclude_from_context: false,
+    }]
 }
 
 fn folder(root: &Path) -> PathBuf {
@@ -90,7 +95,7 @@ async fn what_this_version_does_not_know_stays_as_it_is() {
     let before = json!({
         "agent:main:main": {"sessionId": "old-1", "updatedAt": 1, "inputTokens": 10, "label": "L",
             "skillsSnapshot": {"version": 3}},
-        "agent:main:other": {"sessionId": "old-2", "updatedAt": 2, "spawnedBy": "x"},
+        "agent:main:other": {"sessionId": "old-2", "updatedAt": NOW - 2, "spawnedBy": "x"},
     });
     std::fs::write(&path, before.to_string()).unwrap();
     let session = SessionId::parse("new-1").unwrap();
@@ -131,12 +136,13 @@ async fn a_deleted_session_is_put_aside_and_old_ones_go() {
     store.commit(&main, "agent:main:main", begin).await.unwrap();
     let old = "a.jsonl.deleted.2020-01-01T00-00-00.000Z";
     std::fs::write(folder(directory.path()).join(old), "").unwrap();
-    assert!(store.delete(&main, "agent:main:main").await.unwrap());
-    assert!(!store.delete(&main, "agent:main:main").await.unwrap());
+    let (_, archived) = store.delete(&main, "agent:main:main").await.unwrap().unwrap();
+    assert!(store.delete(&main, "agent:main:main").await.unwrap().is_none());
     let dir = Dir::open(&folder(directory.path())).unwrap();
     let mut names: Vec<_> = dir.names().unwrap().map(Result::unwrap).collect();
     names.sort();
     let aside = format!("{}.jsonl.deleted.2026-11-22T12-00-00.000Z", session.as_str());
+    assert_eq!(archived, [format!("agents/main/sessions/{aside}")]);
     let mut wanted = vec![aside, "sessions.json".to_owned()];
     wanted.sort();
     assert_eq!(names, wanted);
@@ -147,7 +153,7 @@ async fn too_many_sessions_make_room_by_the_oldest_of_their_kind() {
     let directory = tempfile::tempdir().unwrap();
     let store = store(directory.path());
     std::fs::create_dir_all(folder(directory.path())).unwrap();
-    let entry = |at: usize| json!({"sessionId": format!("s{at}"), "updatedAt": at});
+    let entry = |at: usize| json!({"sessionId": format!("s{at}"), "updatedAt": NOW - 9000 + u64::try_from(at).unwrap()});
     let kinds = [("x", 5000), ("openai:", 1001)];
     let keys = kinds.into_iter().flat_map(|(kind, count)| {
         (0..count).map(move |at| (format!("agent:main:{kind}{at}"), entry(at)))

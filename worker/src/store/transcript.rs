@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 use types::{AgentId, UnixMillis};
 
 use super::dir::Dir;
-use super::entry::{Line, NewLine, Stored};
+use super::entry::{Appended, Compaction, Line, NewLine, Stored, What};
 use super::sessions::SessionId;
 use super::tail::Tail;
 use crate::Error;
@@ -62,49 +62,123 @@ pub(super) fn timestamp(now: UnixMillis) -> String {
     format!("{:.3}", jiff::Timestamp::from_millisecond(millis).unwrap_or(jiff::Timestamp::MAX))
 }
 
-/// Appends `messages`: after success they are durable, after failure none of them is there.
+/// What is to be appended.
+#[derive(Debug)]
+pub(super) enum New {
+    Messages(Vec<Stored>),
+    Compaction(Compaction),
+}
+
+/// Appends `new`: after success it is durable, after failure none of it is there, and where there
+/// was no transcript there is none.
 pub(super) fn append(
     dir: &Dir,
     header: &Header<'_>,
-    messages: &[Stored],
+    new: &New,
     now: UnixMillis,
-) -> Result<(), Error> {
+) -> Result<Vec<Appended>, Error> {
     let name = header.session.file_name();
     let opened = dir.file_to_append(&name).map_err(Error::io("open a transcript"))?;
-    let (file, is_new) = match opened {
-        Some(file) => (file, false),
-        None => (dir.create_new(&name).map_err(Error::io("make a transcript"))?, true),
-    };
+    let Some(file) = opened else { return begin(dir, header, new, now) };
     let len = repair(&file).map_err(Error::io("repair a transcript"))?;
-    let mut lines = Vec::new();
+    let mut lines = Lines::default();
     if len == 0 {
-        header_line(&mut lines, header, now)?;
+        header_line(&mut lines.bytes, header, now)?;
+        lines.seq = 1;
+    } else {
+        lines.seq = count_lines(&file, len).map_err(Error::io("read a transcript"))?;
     }
-    let mut last = last_id(&file, len).map_err(Error::io("read a transcript"))?;
-    for message in messages {
-        last = Some(push_line(&mut lines, message, last.as_deref(), now)?);
-    }
-    write_all_or_nothing(&file, len, &lines).map_err(Error::io("append to a transcript"))?;
-    if is_new {
-        dir.sync().map_err(Error::io("append to a transcript"))?;
-    }
-    Ok(())
+    lines.last = last_id(&file, len).map_err(Error::io("read a transcript"))?;
+    lines.push_all(new, now)?;
+    write_all_or_nothing(&file, len, &lines.bytes).map_err(Error::io("append to a transcript"))?;
+    Ok(lines.appended)
 }
 
-/// Writes a message's line and gives its id.
-fn push_line(
-    lines: &mut Vec<u8>,
-    message: &Stored,
-    parent_id: Option<&str>,
+/// Makes a transcript with its first entries. The file comes last, so that what cannot be written
+/// leaves no empty one.
+fn begin(
+    dir: &Dir,
+    header: &Header<'_>,
+    new: &New,
     now: UnixMillis,
-) -> Result<String, Error> {
-    let (start, id) = (lines.len(), EntryId::after(parent_id));
-    let line = NewLine { r#type: "message", id, parent_id, timestamp: timestamp(now), message };
-    write_json(lines, &line)?;
-    if lines.len() - start > MAX_LINE {
-        return Err(Error::TooLong { max: MAX_LINE });
+) -> Result<Vec<Appended>, Error> {
+    let mut lines = Lines { seq: 1, ..Lines::default() };
+    header_line(&mut lines.bytes, header, now)?;
+    lines.push_all(new, now)?;
+    let name = header.session.file_name();
+    let file = dir.create_new(&name).map_err(Error::io("make a transcript"))?;
+    if let Err(err) = write_all_or_nothing(&file, 0, &lines.bytes) {
+        dir.remove(&name).map_err(Error::io("remove an empty transcript"))?;
+        return Err(Error::io("append to a transcript")(err));
     }
-    Ok(id.text())
+    dir.sync().map_err(Error::io("append to a transcript"))?;
+    Ok(lines.appended)
+}
+
+/// Lines on their way into a transcript.
+#[derive(Default)]
+struct Lines {
+    bytes: Vec<u8>,
+    /// Lines of the transcript before the next one.
+    seq: u64,
+    /// The id of the entry before the next one.
+    last: Option<String>,
+    appended: Vec<Appended>,
+}
+
+impl Lines {
+    fn push_all(&mut self, new: &New, now: UnixMillis) -> Result<(), Error> {
+        match new {
+            New::Compaction(compaction) => {
+                self.push("compaction", What::Compaction(compaction), now).map(drop)
+            }
+            New::Messages(messages) => {
+                for message in messages {
+                    let message = serde_json::value::to_raw_value(message)
+                        .map_err(|source| Error::Invalid { what: "an entry", source })?;
+                    let what = What::Message { message: &message };
+                    let appended = self.push("message", what, now)?;
+                    appended.message = Some(message);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn push(
+        &mut self,
+        kind: &'static str,
+        what: What<'_>,
+        now: UnixMillis,
+    ) -> Result<&mut Appended, Error> {
+        let (start, id) = (self.bytes.len(), EntryId::after(self.last.as_deref()));
+        let parent_id = self.last.as_deref();
+        let line = NewLine { r#type: kind, id, parent_id, timestamp: timestamp(now), what };
+        write_json(&mut self.bytes, &line)?;
+        if self.bytes.len() - start > MAX_LINE {
+            return Err(Error::TooLong { max: MAX_LINE });
+        }
+        self.last = Some(id.text());
+        let appended = Appended { id: id.text(), seq: self.seq, message: None };
+        self.seq += 1;
+        Ok(self.appended.push_mut(appended))
+    }
+}
+
+/// How many lines end before `len`.
+#[expect(clippy::naive_bytecount, reason = "the compiler vectorises it well enough")]
+pub(super) fn count_lines(file: &File, len: u64) -> io::Result<u64> {
+    let mut bytes = vec![0; usize::try_from(STEP.min(len)).unwrap_or(usize::MAX)];
+    let (mut at, mut count) = (0, 0);
+    while at < len {
+        let size = usize::try_from((len - at).min(STEP)).unwrap_or(usize::MAX);
+        let Some(part) = bytes.get_mut(..size) else { break };
+        file.read_exact_at(part, at)?;
+        let ends = part.iter().filter(|byte| **byte == b'\n').count();
+        count += u64::try_from(ends).unwrap_or(u64::MAX);
+        at += STEP;
+    }
+    Ok(count)
 }
 
 fn header_line(lines: &mut Vec<u8>, header: &Header<'_>, now: UnixMillis) -> Result<(), Error> {

@@ -1,12 +1,19 @@
-//! How many values an encoded `LlmRequest` has, counted before it is decoded: two bytes of the wire
+//! How many values an encoded request has, counted before it is decoded: two bytes of the wire
 //! become a hundred of memory where they stand for an empty message.
 
 /// Values of one request, all levels together. A worker that was not taken over sends at most 4096
 /// messages, of a few values each.
 const MAX_VALUES: usize = 1 << 17;
 
-/// The fields of `LlmRequest` whose own values are many: messages and parameters.
-const NESTED: [u64; 2] = [2, 3];
+/// The fields of a request whose own values are many.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Nested(&'static [u64]);
+
+/// Of `LlmRequest`: messages and parameters.
+pub(super) const OF_STREAM: Nested = Nested(&[2, 3]);
+
+/// Of `EmbedRequest`: none; its texts are values of one level.
+pub(super) const OF_EMBED: Nested = Nested(&[]);
 
 /// Why a message is not decoded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -27,12 +34,12 @@ struct Field<'a> {
 }
 
 /// Whether `message` can be decoded into bounded memory.
-pub(super) fn check(message: &[u8]) -> Result<(), Refused> {
+pub(super) fn check(message: &[u8], nested: Nested) -> Result<(), Refused> {
     let mut left = MAX_VALUES;
     let mut rest = message;
     while let Some(field) = next(&mut rest)? {
         take(&mut left)?;
-        let Some(mut inner) = field.bytes.filter(|_| NESTED.contains(&field.number)) else {
+        let Some(mut inner) = field.bytes.filter(|_| nested.0.contains(&field.number)) else {
             continue;
         };
         while next(&mut inner)?.is_some() {
@@ -92,6 +99,19 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn check(message: &[u8]) -> Result<(), Refused> {
+        super::check(message, OF_STREAM)
+    }
+
+    #[test]
+    fn texts_are_no_messages() {
+        let text = [2 << 3 | 2, 3, b'a', 0xff, 0xff];
+        assert_eq!(super::check(&text, OF_EMBED), Ok(()));
+        assert_eq!(check(&text), Err(Refused::Malformed));
+        let empty = [2 << 3 | 2, 0].repeat(MAX_VALUES + 1);
+        assert_eq!(super::check(&empty, OF_EMBED), Err(Refused::TooMany));
+    }
 
     #[test]
     fn many_empty_messages_are_not_decoded() {

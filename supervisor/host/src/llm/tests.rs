@@ -1,6 +1,7 @@
 //! Calls against providers that the tests play themselves: what is sent, answered and settled.
 
 mod demo;
+mod embeddings;
 mod failing;
 mod fake;
 mod languages;

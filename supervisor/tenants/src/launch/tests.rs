@@ -120,7 +120,11 @@ async fn world() -> World {
         records: records.clone(),
         host: host::Host::new(config, Arc::clone(&clock), &mut registry).unwrap(),
         hub: hub::Hub::default(),
-        settings: settings::Settings::new(records.clone()),
+        settings: settings::Settings::new(
+            records.clone(),
+            settings::Platform::default(),
+            settings::SealKey::random().unwrap(),
+        ),
         clock: Arc::clone(&clock),
         tasks: Tasks::default(),
         registry: &mut registry,
@@ -159,6 +163,51 @@ async fn a_worker_that_is_launched_too_late_is_killed() {
     drop(start);
     launcher.launch.send(()).unwrap();
     assert!(launcher.asks(KILL).await.0, "a worker without an owner");
+}
+
+async fn set_timer(tenants: &Tenants, id: &TenantId, at_ms: u64) -> Result<(), tonic::Code> {
+    use proto::host::timers_server::Timers as _;
+    let power = crate::timers::Power::new(&tenants.0, &tenants.find(id).unwrap());
+    let set = power.set(tonic::Request::new(proto::host::TimerRequest { at_ms })).await;
+    set.map(drop).map_err(|status| status.code())
+}
+
+#[tokio::test]
+async fn a_due_timer_starts_its_own_tenants_worker_unless_that_is_suspended() {
+    let World { tenants, launcher, auth: _auth } = world().await;
+    let [due, suspended]: [TenantId; 2] = ["due".parse().unwrap(), "suspended".parse().unwrap()];
+    for id in [&due, &suspended] {
+        tenants.create(id, &LimitsPatch::default()).await.unwrap();
+    }
+    tenants.suspend(&suspended).await.unwrap();
+    set_timer(&tenants, &suspended, 1).await.unwrap();
+    set_timer(&tenants, &due, u64::MAX).await.unwrap();
+    let rows = tenants.0.records.timers().await.unwrap();
+    assert_eq!(rows.iter().map(|row| row.at).collect::<Vec<_>>(), [u64::MAX, 1]);
+    let (early, launcher) = launcher.asks(LAUNCH).await;
+    assert!(!early, "one is not due, the other not allowed");
+    set_timer(&tenants, &due, 1).await.unwrap();
+    let (asked, launcher) = launcher.asks(LAUNCH).await;
+    assert!(asked);
+    launcher.launch.send(()).unwrap();
+    set_timer(&tenants, &due, 0).await.unwrap();
+    assert_eq!(tenants.0.records.timers().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_timer_of_a_hostile_worker_writes_so_often_and_no_oftener() {
+    let World { tenants, launcher: _launcher, auth: _auth } = world().await;
+    let id: TenantId = "acme".parse().unwrap();
+    tenants.create(&id, &LimitsPatch::default()).await.unwrap();
+    let far = u64::MAX - 10_000;
+    let mut refused = None;
+    for n in 0..10_000 {
+        refused = set_timer(&tenants, &id, far + n).await.err();
+        if refused.is_some() {
+            break;
+        }
+    }
+    assert_eq!(refused, Some(tonic::Code::ResourceExhausted));
 }
 
 #[tokio::test]

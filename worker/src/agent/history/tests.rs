@@ -9,7 +9,7 @@ fn read_lines(lines: &[serde_json::Value]) -> Vec<String> {
     let text = lines.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     let file = tempfile::tempfile().unwrap();
     std::os::unix::fs::FileExt::write_all_at(&file, text.as_bytes(), 0).unwrap();
-    read(&file).unwrap().iter().map(text_of).collect()
+    read(&file, MAX_CHARS).unwrap().messages.iter().map(text_of).collect()
 }
 
 fn line(id: &str, parent: Option<&str>, text: &str) -> serde_json::Value {

@@ -15,7 +15,7 @@ const MAX_STOP: usize = 1024;
 
 /// Where the reading failed, and why where that is not serde's own reason.
 #[derive(Debug, Default)]
-pub(super) struct Context {
+pub(in crate::openai) struct Context {
     /// Innermost first.
     path: RefCell<Vec<String>>,
     fault: RefCell<Option<Fault>>,
@@ -23,19 +23,19 @@ pub(super) struct Context {
 
 impl Context {
     /// Notes that `err` happened inside `field`.
-    pub(super) fn at<E: Error>(&self, field: &str, err: E) -> E {
+    pub(in crate::openai) fn at<E: Error>(&self, field: &str, err: E) -> E {
         self.path.borrow_mut().push(field.to_owned());
         err
     }
 
     /// Fails with `fault` instead of a sentence of serde's.
-    pub(super) fn refuse<E: Error>(&self, fault: Fault) -> E {
+    pub(in crate::openai) fn refuse<E: Error>(&self, fault: Fault) -> E {
         self.fault.borrow_mut().get_or_insert(fault);
         E::custom("refused")
     }
 
     /// What the client is told.
-    pub(super) fn fault(&self, err: &serde_json::Error) -> Fault {
+    pub(in crate::openai) fn fault(&self, err: &serde_json::Error) -> Fault {
         if let Some(fault) = self.fault.borrow_mut().take() {
             return fault;
         }
@@ -65,7 +65,7 @@ impl Context {
 }
 
 /// A value that may be null.
-pub(super) struct Maybe<S>(pub(super) S);
+pub(in crate::openai) struct Maybe<S>(pub(in crate::openai) S);
 
 impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Maybe<S> {
     type Value = Option<S::Value>;
@@ -113,9 +113,9 @@ macro_rules! seed {
 
 /// A number in a range.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Number {
-    pub(super) min: f64,
-    pub(super) max: f64,
+pub(in crate::openai) struct Number {
+    pub(in crate::openai) min: f64,
+    pub(in crate::openai) max: f64,
 }
 
 seed!(Number => f64);
@@ -151,9 +151,9 @@ impl Visitor<'_> for Number {
 
 /// An integer in a range.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Integer {
-    pub(super) min: i64,
-    pub(super) max: i64,
+pub(in crate::openai) struct Integer {
+    pub(in crate::openai) min: i64,
+    pub(in crate::openai) max: i64,
 }
 
 seed!(Integer => i64);
@@ -187,7 +187,7 @@ impl Visitor<'_> for Integer {
 
 /// True or false.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Flag;
+pub(in crate::openai) struct Flag;
 
 seed!(Flag => bool);
 
@@ -205,8 +205,8 @@ impl Visitor<'_> for Flag {
 
 /// Text of a bounded length.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Text {
-    pub(super) max: usize,
+pub(in crate::openai) struct Text {
+    pub(in crate::openai) max: usize,
 }
 
 seed!(Text => String);
@@ -229,7 +229,7 @@ impl Visitor<'_> for Text {
 
 /// One of some words.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct OneOf(pub(super) &'static [&'static str]);
+pub(in crate::openai) struct OneOf(pub(in crate::openai) &'static [&'static str]);
 
 seed!(OneOf => String);
 
@@ -251,7 +251,7 @@ impl Visitor<'_> for OneOf {
 
 /// Stop sequences: one, or a list.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Stop;
+pub(in crate::openai) struct Stop;
 
 seed!(Stop => Vec<String>);
 

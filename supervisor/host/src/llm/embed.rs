@@ -1,0 +1,135 @@
+//! Embeddings: reserve, ask, settle. The same provider may be asked again; another one is not,
+//! because vectors of two models cannot be compared.
+
+use std::sync::Arc;
+
+use proto::host::{EmbedReply, EmbedRequest, Usage, Vector};
+use tokio::time::Instant;
+use tonic::Status;
+
+use super::{Llm, Miss, TRIES, back_off, is_request_id};
+use crate::catalog::Target;
+use crate::failure::{Failure, Next, refused};
+use crate::meter::Meter;
+use crate::metrics::Outcome;
+use crate::provider::{MAX_DIMENSIONS, Way, demo_vectors, tokens};
+use crate::reply::Waits;
+
+/// Texts of one request.
+const MAX_INPUTS: usize = 256;
+
+/// Bytes of all texts.
+const MAX_BYTES: usize = 1 << 20;
+
+impl Llm {
+    /// The vectors of one request.
+    pub(super) async fn vectors(&self, request: &EmbedRequest) -> Result<EmbedReply, Status> {
+        check(request)?;
+        let resolved = self.inner.catalog.resolve(&request.model);
+        let target = resolved.and_then(|mut targets| targets.next());
+        let Some(target) = target else {
+            return Err(Status::not_found("there is no such model"));
+        };
+        let total = Instant::now() + self.inner.timeouts.total;
+        let mut tried = 1;
+        loop {
+            let (failure, meter) = match self.try_embed(target, request, total).await? {
+                Ok(reply) => return Ok(reply),
+                Err(failed) => failed,
+            };
+            // Settled before the wait: the next attempt needs a hold of its own.
+            drop(meter);
+            super::log(&failure, target, &request.request_id, tried);
+            match failure.next() {
+                Next::Again(wait) if tried < TRIES => {
+                    let waited = back_off(wait, tried, total).await;
+                    waited.map_err(Miss::status)?;
+                }
+                Next::Again(_) | Next::Other | Next::Stop => return Err(failure.status()),
+            }
+            tried += 1;
+        }
+    }
+
+    /// One attempt. The outer error is one that no further attempt would change.
+    async fn try_embed(
+        &self,
+        target: &Arc<Target>,
+        request: &EmbedRequest,
+        total: Instant,
+    ) -> Result<Result<EmbedReply, (Failure, Box<Meter>)>, Status> {
+        let now = self.inner.clock.now();
+        let mut meter = Meter::reserve(&self.account, now, target, tokens(request), Some(0))
+            .map_err(|refusal| refused(&refusal))?;
+        let body = match &target.provider.way {
+            Way::Demo => None,
+            Way::Remote(remote) => {
+                let body = remote.embeddings_body(request, &target.model);
+                let body = body.map_err(|err| {
+                    target.metrics.count(Outcome::Invalid);
+                    Status::invalid_argument(err.to_string())
+                })?;
+                Some((remote, body))
+            }
+        };
+        let waits = Waits::new(total, &self.inner.timeouts);
+        let mut again = false;
+        let made = match (meter.start(), body) {
+            (None, _) => Err(Failure::Early),
+            (Some(_), None) => {
+                let (vectors, usage) = demo_vectors(request);
+                Ok((vectors, Some(usage)))
+            }
+            (Some(covered), Some((remote, body))) => {
+                let (due, wait) = waits.due();
+                let asked = remote.embed(covered, body, request.input.len(), &mut again);
+                let asked = tokio::time::timeout_at(due, asked).await;
+                asked.unwrap_or(Err(Failure::Slow(wait)))
+            }
+        };
+        if again {
+            meter.sent_again();
+        }
+        Ok(match made {
+            Ok(made) => Ok(finish(&mut meter, target, request, made)),
+            Err(failure) => {
+                meter.failed(&failure);
+                Err((failure, meter))
+            }
+        })
+    }
+}
+
+/// Settles and answers.
+fn finish(
+    meter: &mut Meter,
+    target: &Target,
+    request: &EmbedRequest,
+    (vectors, usage): (Vec<Vector>, Option<Usage>),
+) -> EmbedReply {
+    meter.arrived(0, usage);
+    let usage = Some(meter.finish(&request.request_id));
+    let (provider, model) = (target.provider().to_owned(), target.model.clone());
+    EmbedReply { provider, model, vectors, usage }
+}
+
+/// Whether a request is one that the worker may send.
+fn check(request: &EmbedRequest) -> Result<(), Status> {
+    let EmbedRequest { input, dimensions, request_id, .. } = request;
+    if !is_request_id(request_id) {
+        return Err(Status::invalid_argument("the request id is not one of the gateway's"));
+    }
+    if !(1..=MAX_INPUTS).contains(&input.len()) {
+        return Err(Status::invalid_argument(format!("1 to {MAX_INPUTS} texts are embedded")));
+    }
+    if input.iter().map(String::len).sum::<usize>() > MAX_BYTES {
+        return Err(Status::invalid_argument(format!(
+            "the texts have more than {MAX_BYTES} bytes"
+        )));
+    }
+    if dimensions.is_some_and(|it| !(1..=MAX_DIMENSIONS).contains(&it)) {
+        let message = format!("a vector has 1 to {MAX_DIMENSIONS} numbers");
+        return Err(Status::invalid_argument(message));
+    }
+    Ok(())
+}

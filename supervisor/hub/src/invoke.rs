@@ -1,0 +1,275 @@
+//! What nodes are asked to do: sent to one connection, answered by that connection only, and done
+//! once for each key.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
+
+use crate::{Connection, Message};
+
+/// Invocations that one node has under way.
+const MAX_PENDING: usize = 64;
+
+/// How long an outcome is kept for those who ask again with the same key.
+const KEPT_FOR: Duration = Duration::from_mins(5);
+
+/// Outcomes that are kept of one tenant.
+const MAX_KEPT: usize = 1000;
+
+/// Bytes of them.
+const MAX_KEPT_BYTES: usize = 8 << 20;
+
+/// What a node is asked to do.
+#[derive(Debug, Clone)]
+pub struct Invocation {
+    /// Which command.
+    pub command: String,
+    /// Its parameters as JSON text.
+    pub params_json: Option<String>,
+    /// How long it may take.
+    pub timeout: Duration,
+    /// Chosen by the caller; the same for the same work.
+    pub idempotency_key: String,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// Whether the node did it.
+    pub ok: bool,
+    /// The result as JSON text.
+    pub payload_json: Option<String>,
+    /// Why not.
+    pub error: Option<NodeError>,
+}
+
+/// Why a node did not do it, in its own words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeError {
+    /// For programs.
+    pub code: Option<String>,
+    /// For people.
+    pub message: Option<String>,
+}
+
+/// Why there is no outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvokeError {
+    /// The node has no connection.
+    #[error("the node is not connected")]
+    NotConnected,
+    /// The node has [`MAX_PENDING`] things to do, or the tenant's memory of outcomes is full of
+    /// unfinished ones.
+    #[error("the node has too much to do; try again later")]
+    Busy,
+    /// The node went away first.
+    #[error("the node disconnected before it answered")]
+    Gone,
+    /// The node took too long.
+    #[error("the node did not answer in time")]
+    TimedOut,
+}
+
+type Ended = Result<Outcome, InvokeError>;
+
+/// The invocations of one tenant, by node and key.
+#[derive(Debug, Default)]
+pub(crate) struct Invocations(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    entries: HashMap<Key, Entry>,
+    /// Oldest first.
+    order: VecDeque<Key>,
+    bytes: usize,
+}
+
+type Key = (String, String);
+
+#[derive(Debug)]
+struct Entry {
+    at: Instant,
+    bytes: usize,
+    ended: watch::Receiver<Option<Ended>>,
+}
+
+/// What one connection was asked and has not answered.
+#[derive(Debug, Default)]
+pub(crate) struct Pending(Mutex<HashMap<String, oneshot::Sender<Outcome>>>);
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Request<'a> {
+    id: &'a str,
+    node_id: &'a str,
+    command: &'a str,
+    #[serde(rename = "paramsJSON", skip_serializing_if = "Option::is_none")]
+    params_json: Option<&'a str>,
+    timeout_ms: u64,
+    idempotency_key: &'a str,
+}
+
+impl Invocations {
+    pub(crate) async fn run(
+        &self,
+        node: &Arc<Connection>,
+        node_id: &str,
+        invocation: Invocation,
+    ) -> Ended {
+        let key = (node_id.to_owned(), invocation.idempotency_key.clone());
+        let (tell, ended) = watch::channel(None);
+        let earlier = self.kept().enter(&key, ended)?;
+        if let Some(mut earlier) = earlier {
+            let done = earlier.wait_for(Option::is_some).await;
+            return done.ok().and_then(|it| it.clone()).unwrap_or(Err(InvokeError::Gone));
+        }
+        let forget = Forget { invocations: self, key: Some(key) };
+        let result = ask(node, node_id, &invocation).await;
+        forget.keep(&result);
+        tell.send_replace(Some(result.clone()));
+        result
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    /// Makes a place for the outcome of `key`, or gives the one that is there.
+    fn enter(
+        &mut self,
+        key: &Key,
+        ended: watch::Receiver<Option<Ended>>,
+    ) -> Result<Option<watch::Receiver<Option<Ended>>>, InvokeError> {
+        self.shrink();
+        if let Some(earlier) = self.entries.get(key) {
+            return Ok(Some(earlier.ended.clone()));
+        }
+        if self.entries.len() >= MAX_KEPT {
+            return Err(InvokeError::Busy);
+        }
+        let bytes = key.0.len() + key.1.len();
+        self.bytes += bytes;
+        self.order.push_back(key.clone());
+        self.entries.insert(key.clone(), Entry { at: Instant::now(), bytes, ended });
+        Ok(None)
+    }
+
+    /// Forgets what is old, and the oldest where there is too much.
+    fn shrink(&mut self) {
+        while let Some(key) = self.order.front() {
+            let full = self.entries.len() >= MAX_KEPT || self.bytes > MAX_KEPT_BYTES;
+            let over = self.entries.get(key).is_none_or(|entry| {
+                (full && entry.ended.borrow().is_some()) || entry.at.elapsed() > KEPT_FOR
+            });
+            if !over {
+                return;
+            }
+            if let Some(entry) = self.order.pop_front().and_then(|key| self.entries.remove(&key)) {
+                self.bytes = self.bytes.saturating_sub(entry.bytes);
+            }
+        }
+    }
+
+    fn forget(&mut self, key: &Key) {
+        if let Some(entry) = self.entries.remove(key) {
+            self.bytes = self.bytes.saturating_sub(entry.bytes);
+            self.order.retain(|it| it != key);
+        }
+    }
+}
+
+/// Forgets an invocation that nobody waits for any more or that never began.
+struct Forget<'a> {
+    invocations: &'a Invocations,
+    key: Option<Key>,
+}
+
+impl Forget<'_> {
+    /// Keeps an outcome of the node's; whoever gets an error may try again.
+    fn keep(mut self, result: &Ended) {
+        let Ok(outcome) = result else { return };
+        let Some(key) = self.key.take() else { return };
+        let bytes = outcome.payload_json.as_ref().map_or(0, String::len);
+        let mut kept = self.invocations.kept();
+        kept.bytes += bytes;
+        if let Some(entry) = kept.entries.get_mut(&key) {
+            entry.bytes += bytes;
+        }
+    }
+}
+
+impl Drop for Forget<'_> {
+    fn drop(&mut self) {
+        if let Some(key) = self.key.take() {
+            self.invocations.kept().forget(&key);
+        }
+    }
+}
+
+async fn ask(node: &Connection, node_id: &str, invocation: &Invocation) -> Ended {
+    let id = uuid::Uuid::new_v4().to_string();
+    let request = Request {
+        id: &id,
+        node_id,
+        command: &invocation.command,
+        params_json: invocation.params_json.as_deref(),
+        timeout_ms: u64::try_from(invocation.timeout.as_millis()).unwrap_or(u64::MAX),
+        idempotency_key: &invocation.idempotency_key,
+    };
+    let event = api::events::event("node.invoke.request").ok_or(InvokeError::NotConnected)?;
+    // Text and numbers always have a JSON form.
+    let payload = serde_json::to_vec(&request).unwrap_or_default().into();
+    let asked = node.pending.begin(&id)?;
+    let _over = Over { pending: &node.pending, id: &id };
+    if !node.push_aside(&Message { event, payload, session_key: String::new() }) {
+        return Err(InvokeError::NotConnected);
+    }
+    match tokio::time::timeout(invocation.timeout, asked).await {
+        Ok(Ok(outcome)) => Ok(outcome),
+        Ok(Err(_gone)) => Err(InvokeError::Gone),
+        Err(_elapsed) => Err(InvokeError::TimedOut),
+    }
+}
+
+/// Takes an invocation off the list of what a node was asked, however its caller ends.
+struct Over<'a> {
+    pending: &'a Pending,
+    id: &'a str,
+}
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.pending.all().remove(self.id);
+    }
+}
+
+impl Pending {
+    fn begin(&self, id: &str) -> Result<oneshot::Receiver<Outcome>, InvokeError> {
+        let mut all = self.all();
+        if all.len() >= MAX_PENDING {
+            return Err(InvokeError::Busy);
+        }
+        let (sender, receiver) = oneshot::channel();
+        all.insert(id.to_owned(), sender);
+        Ok(receiver)
+    }
+
+    pub(crate) fn complete(&self, id: &str, outcome: Outcome) -> bool {
+        let asked = self.all().remove(id);
+        asked.is_some_and(|it| it.send(outcome).is_ok())
+    }
+
+    pub(crate) fn clear(&self) {
+        self.all().clear();
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<String, oneshot::Sender<Outcome>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

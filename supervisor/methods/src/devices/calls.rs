@@ -1,0 +1,47 @@
+//! `device.*` as methods: who calls, and nothing else.
+
+use api::ApiError;
+use api::devices::{
+    Approved, DeviceParams, PairList, PairListParams, Rejected, Removed, RenameParams, Renamed,
+    RequestParams, Revoked, RotateParams, Rotated, TokenParams,
+};
+
+use super::manage::Manager;
+use crate::Call;
+
+impl Call<'_> {
+    fn manager(&self) -> Manager<'_> {
+        let at = self.caller.connection.and_then(|it| it.device_id());
+        Manager { devices: self.parts.devices(), by: self.caller.permit.principal(), at }
+    }
+}
+
+impl api::devices::Devices for Call<'_> {
+    async fn pair_list(&self, _: PairListParams) -> Result<PairList, ApiError> {
+        self.manager().list().await
+    }
+
+    async fn pair_approve(&self, params: RequestParams) -> Result<Approved, ApiError> {
+        self.manager().approve(&params.request_id).await
+    }
+
+    async fn pair_reject(&self, params: RequestParams) -> Result<Rejected, ApiError> {
+        self.manager().reject(&params.request_id).await
+    }
+
+    async fn pair_remove(&self, params: DeviceParams) -> Result<Removed, ApiError> {
+        self.manager().remove(&params.device_id).await
+    }
+
+    async fn pair_rename(&self, params: RenameParams) -> Result<Renamed, ApiError> {
+        self.manager().rename(&params.device_id, &params.label).await
+    }
+
+    async fn token_rotate(&self, params: RotateParams) -> Result<Rotated, ApiError> {
+        self.manager().rotate(&params).await
+    }
+
+    async fn token_revoke(&self, params: TokenParams) -> Result<Revoked, ApiError> {
+        self.manager().revoke(&params.device_id, &params.role).await
+    }
+}

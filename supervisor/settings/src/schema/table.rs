@@ -1,0 +1,213 @@
+//! Every setting that a tenant may make, with its bounds. The names and meanings are those of
+//! `OpenClaw`'s configuration.
+
+use super::{Field, Kind};
+
+/// A model or another short name.
+const NAME: Kind = Kind::Text(256);
+/// Names of one list.
+const NAMES: Kind = Kind::List(256, &NAME);
+/// A prompt or template.
+const PROSE: Kind = Kind::Text(16 << 10);
+
+const fn field(name: &'static str, help: &'static str, kind: Kind) -> Field {
+    Field { name, help, kind }
+}
+
+/// Everything.
+pub(super) static ROOT: Kind = Kind::Object(&[
+    field("agents", "What holds for every agent that says nothing else.", Kind::Object(AGENTS)),
+    field("session", "How conversations are told apart, begun anew and kept.", SESSION),
+    field("messages", "What happens to messages.", Kind::Object(MESSAGES)),
+    field("cron", "Jobs.", Kind::Object(CRON)),
+    field("skills", "Skills.", Kind::Object(SKILLS)),
+    field("hooks", "What may be started by a web request.", Kind::Object(HOOKS)),
+    field("gateway", "What this gateway does for you.", Kind::Object(GATEWAY)),
+    field("ui", "How the user interface looks.", Kind::Object(UI)),
+    field("talk", "Talking to an agent.", Kind::Object(TALK)),
+    field("tools", "The tools that agents have.", Kind::Object(TOOLS)),
+]);
+
+const AGENTS: &[Field] = &[field("defaults", "Defaults of all agents.", Kind::Object(DEFAULTS))];
+
+const DEFAULTS: &[Field] = &[
+    field("model", "The model, PROVIDER/MODEL, and those to try where it fails.", MODEL),
+    field("heartbeat", "When agents look for something to do by themselves.", HEARTBEAT),
+    field("timeoutSeconds", "Seconds that one run may take.", Kind::Whole(1, 604_800)),
+    field("contextTokens", "Tokens that a model takes at once.", Kind::Whole(1000, 10_000_000)),
+    field("compaction", "How a long conversation is shortened.", Kind::Object(COMPACTION)),
+    field("maxConcurrent", "Runs at once.", Kind::Whole(1, 64)),
+    field("skills", "The skills that agents may use; all where nothing is said.", NAMES),
+];
+
+const MODEL: Kind = Kind::Either(&[
+    NAME,
+    Kind::Object(&[
+        field("primary", "The model that is asked first.", NAME),
+        field("fallbacks", "Models to try, in order.", Kind::List(16, &NAME)),
+    ]),
+]);
+
+const HEARTBEAT: Kind = Kind::Object(&[
+    field("every", "The time between heartbeats, such as 30m; 0m for none.", Kind::Span),
+    field("prompt", "What the model is asked.", PROSE),
+    field("target", "Where what it says goes: none, last, or a channel.", NAME),
+    field("model", "The model that is asked.", NAME),
+    field(
+        "ackMaxChars",
+        "Characters beside HEARTBEAT_OK that say nothing.",
+        Kind::Whole(0, 100_000),
+    ),
+    field("isolatedSession", "Whether heartbeats have a session of their own.", Kind::Switch),
+    field("activeHours", "When there are heartbeats.", Kind::Object(ACTIVE_HOURS)),
+]);
+
+const ACTIVE_HOURS: &[Field] = &[
+    field("start", "From when on, HH:MM.", Kind::Text(5)),
+    field("end", "Until when, HH:MM; 24:00 for midnight.", Kind::Text(5)),
+    field("timezone", "Of which time zone: an IANA name, user or local.", Kind::Text(64)),
+];
+
+const COMPACTION: &[Field] = &[
+    field("mode", "How it is done.", Kind::Word(&["default", "safeguard"])),
+    field("reserveTokens", "Tokens that are kept free.", Kind::Whole(0, 10_000_000)),
+    field("keepRecentTokens", "Tokens that are left as they are.", Kind::Whole(0, 10_000_000)),
+];
+
+const SESSION: Kind = Kind::Object(&[
+    field(
+        "dmScope",
+        "Which direct messages share a session.",
+        Kind::Word(&["main", "per-peer", "per-channel-peer", "per-account-channel-peer"]),
+    ),
+    field(
+        "groupScope",
+        "Which messages of groups share a session.",
+        Kind::Word(&["per-group", "main"]),
+    ),
+    field(
+        "identityLinks",
+        "People, and what they are called on each channel.",
+        Kind::Map(256, &Kind::List(64, &NAME)),
+    ),
+    field("reset", "When a session is begun anew.", Kind::Object(RESET)),
+    field("resetByType", "The same for direct, group and thread.", RESETS),
+    field("resetByChannel", "The same for each channel.", RESETS),
+    field("maintenance", "How long sessions are kept.", Kind::Object(MAINTENANCE)),
+]);
+
+const RESETS: Kind = Kind::Map(64, &Kind::Object(RESET));
+
+const RESET: &[Field] = &[
+    field("mode", "What begins a session anew.", Kind::Word(&["none", "daily", "idle"])),
+    field("atHour", "The hour of daily.", Kind::Whole(0, 23)),
+    field("idleMinutes", "Minutes without a message.", Kind::Whole(1, 5_256_000)),
+];
+
+const MAINTENANCE: &[Field] = &[
+    field(
+        "pruneAfter",
+        "How long a session is kept that nobody uses; false for ever.",
+        Kind::Either(&[Kind::Off, Kind::SpanOrMillis]),
+    ),
+    field("maxEntries", "Sessions that are kept.", Kind::Whole(1, 1_000_000)),
+];
+
+const MESSAGES: &[Field] =
+    &[field("queue", "Messages that come while a run goes on.", Kind::Object(QUEUE))];
+
+const QUEUE: &[Field] = &[
+    field(
+        "mode",
+        "How they are run.",
+        Kind::Word(&["steer", "followup", "collect", "interrupt", "steer-backlog"]),
+    ),
+    field("debounceMs", "Milliseconds to wait for more.", Kind::Whole(0, 60_000)),
+    field("cap", "Messages that may wait in one session.", Kind::Whole(1, 30)),
+    field("drop", "What goes where there is no room.", Kind::Word(&["summarize", "old", "new"])),
+];
+
+const CRON: &[Field] = &[
+    field("enabled", "Whether jobs run by themselves.", Kind::Switch),
+    field("maxConcurrentRuns", "Jobs at once.", Kind::Whole(1, 16)),
+];
+
+const SKILLS: &[Field] = &[
+    field("entries", "Each skill.", Kind::Map(256, &Kind::Object(SKILL))),
+    field("allowBundled", "The platform's skills that may be used; all where empty.", NAMES),
+];
+
+const SKILL: &[Field] = &[
+    field("enabled", "Whether it may be used.", Kind::Switch),
+    field("config", "What it goes by.", Kind::Map(64, &Kind::Free)),
+    field("apiKey", "Its key: set with skills.update, and never shown.", Kind::Sealed),
+    field("env", "Its variables: set with skills.update, and never shown.", Kind::Sealed),
+];
+
+const HOOKS: &[Field] = &[
+    field("enabled", "Whether hooks are answered.", Kind::Switch),
+    field("mappings", "Hooks beside wake and agent.", Kind::List(64, &Kind::Object(MAPPING))),
+    field("defaultSessionKey", "The session of runs that name none.", NAME),
+    field("allowRequestSessionKey", "Whether a request may choose its session.", Kind::Switch),
+    field("allowedSessionKeyPrefixes", "How a chosen session must begin.", NAMES),
+    field("allowedAgentIds", "The agents that may be asked for; * for all.", NAMES),
+];
+
+const MAPPING: &[Field] = &[
+    field("id", "Its name.", NAME),
+    field(
+        "match",
+        "Which requests it is for.",
+        Kind::Object(&[
+            field("path", "The last segment of the path.", NAME),
+            field("source", "The field source of the body.", NAME),
+        ]),
+    ),
+    field("action", "What it does.", Kind::Word(&["wake", "agent"])),
+    field("wakeMode", "When it does it.", Kind::Word(&["now", "next-heartbeat"])),
+    field("name", "What it is called.", NAME),
+    field("agentId", "Which agent.", NAME),
+    field("sessionKey", "Which session.", NAME),
+    field("messageTemplate", "What the agent is told.", PROSE),
+    field("textTemplate", "What the event says.", PROSE),
+    field("deliver", "Whether the answer goes to a channel.", Kind::Switch),
+    field("model", "Which model.", NAME),
+    field("thinking", "How hard it thinks.", NAME),
+    field("timeoutSeconds", "Seconds that it may take.", Kind::Whole(1, 604_800)),
+];
+
+const GATEWAY: &[Field] = &[field("nodes", "Your nodes.", Kind::Object(NODES))];
+
+const NODES: &[Field] = &[
+    field("allowCommands", "Commands that nodes may be asked beside the harmless ones.", NAMES),
+    field("denyCommands", "Commands that no node may be asked.", NAMES),
+];
+
+const UI: &[Field] = &[
+    field("seamColor", "The colour of accents, such as #4F46E5.", Kind::Text(32)),
+    field(
+        "assistant",
+        "What the assistant is called and looks like.",
+        Kind::Object(&[
+            field("name", "Its name.", Kind::Text(50)),
+            field("avatar", "A letter, an emoji, or the address of a picture.", Kind::Text(4096)),
+        ]),
+    ),
+    field("prefs", "What the user interface remembers.", Kind::Map(64, &Kind::Free)),
+];
+
+const TALK: &[Field] = &[
+    field("speechLocale", "The language that is spoken, such as en-US.", Kind::Text(35)),
+    field("silenceTimeoutMs", "Silence that ends what is said.", Kind::Whole(100, 60_000)),
+    field("interruptOnSpeech", "Whether speaking interrupts the agent.", Kind::Switch),
+];
+
+const TOOLS: &[Field] = &[
+    field(
+        "profile",
+        "The tools that are there where nothing else is said.",
+        Kind::Word(&["minimal", "coding", "messaging", "full"]),
+    ),
+    field("allow", "Tools that may be used.", NAMES),
+    field("deny", "Tools that may not.", NAMES),
+];

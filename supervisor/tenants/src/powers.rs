@@ -1,0 +1,62 @@
+//! What a worker may call on its pair B: each power its own service, chosen by the call's path.
+//!
+//! A worker may have been taken over. Model calls bound themselves (`host::Intake`); a timer's
+//! message is so short that a limit on its length bounds everything.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use proto::host::timers_server::TimersServer;
+use tonic::codegen::{Body as HttpBody, Service, StdError, http};
+
+use crate::Inner;
+use crate::tenant::Tenant;
+use crate::timers::Power;
+
+/// Where calls of the timer go.
+const TIMERS: &str = "/openclawmu.host.v1.Timers/";
+
+/// Bytes of a message of the timer: one number.
+const TIMER_MESSAGE: usize = 64;
+
+/// Every power of one worker.
+#[derive(Debug, Clone)]
+pub(crate) struct Powers {
+    llm: host::Intake,
+    timers: TimersServer<Power>,
+}
+
+impl Powers {
+    /// The powers of a worker of `tenant`.
+    pub(crate) fn new(inner: &Arc<Inner>, tenant: &Arc<Tenant>) -> Self {
+        let timers = TimersServer::new(Power::new(inner, tenant))
+            .max_decoding_message_size(TIMER_MESSAGE)
+            .max_encoding_message_size(TIMER_MESSAGE);
+        Self { llm: inner.host.llm(Arc::clone(&tenant.account)), timers }
+    }
+}
+
+impl<B> Service<http::Request<B>> for Powers
+where
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<StdError> + Send + 'static,
+{
+    type Response = http::Response<tonic::body::Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<B>) -> Self::Future {
+        if request.uri().path().starts_with(TIMERS) {
+            self.timers.call(request)
+        } else {
+            self.llm.call(request)
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! The timer of each tenant: kept over its worker's sleep and the supervisor's restart, and rung by
+//! waking the worker.
+//!
+//! Knows when and never what for: the worker decides what is due. Does not lose a ring: the time
+//! stays until the worker has set another one or has answered that it was woken.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use proto::host::timers_server::Timers as Service;
+use proto::host::{TimerReply, TimerRequest};
+use tokio::sync::Semaphore;
+use tonic::{Request, Response, Status};
+use types::UnixMillis;
+
+use crate::tenant::Tenant;
+use crate::{Error, Inner};
+
+/// Workers that are woken at once: at the full hour many are due, and each start takes a share of
+/// the machine.
+const WAKING: usize = 8;
+
+/// How long after a failed ring it is tried again.
+const AGAIN_MS: u64 = 5_000;
+
+/// How long a worker may take to answer that it was woken.
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// Settings of a timer that one tenant may make at once: each is a durable write of the supervisor.
+const BURST: u64 = 240;
+
+/// How long it takes until one more may be made.
+const REFILL_MS: u64 = 250;
+
+/// The timer of one tenant.
+#[derive(Debug, Default)]
+pub(crate) struct Timer {
+    /// Milliseconds since the epoch; 0 for none.
+    at: AtomicU64,
+    /// Before this it is not tried again.
+    not_before: AtomicU64,
+    ringing: AtomicBool,
+    rate: Mutex<Rate>,
+    /// Held while the record is written, so that the record and `at` are of the same setting.
+    writing: tokio::sync::Mutex<()>,
+}
+
+/// How fast a timer may be set.
+#[derive(Debug, Default)]
+struct Rate {
+    used: u64,
+    since: UnixMillis,
+}
+
+impl Rate {
+    fn take(&mut self, now: UnixMillis) -> bool {
+        let back = now.saturating_sub(self.since) / REFILL_MS;
+        if back > 0 {
+            self.used = self.used.saturating_sub(back);
+            self.since = now;
+        }
+        let free = self.used < BURST;
+        self.used += u64::from(free);
+        free
+    }
+}
+
+impl Timer {
+    /// Takes what the records say, at the start of the supervisor.
+    pub(crate) fn load(&self, at: UnixMillis) {
+        self.at.store(at, Ordering::Release);
+    }
+
+    /// The time, if the worker is to be woken now.
+    fn due(&self, now: UnixMillis) -> Option<UnixMillis> {
+        let at = self.at.load(Ordering::Acquire);
+        let due = at > 0 && at <= now && self.not_before.load(Ordering::Relaxed) <= now;
+        (due && !self.ringing.load(Ordering::Acquire)).then_some(at)
+    }
+
+    /// The worker has been woken for `at`, or could not be.
+    fn rang(&self, at: UnixMillis, woken: bool, now: UnixMillis) {
+        if woken {
+            // A worker that has set another time meanwhile is woken for that one.
+            let _unless_set_anew =
+                self.at.compare_exchange(at, 0, Ordering::AcqRel, Ordering::Acquire);
+        } else {
+            self.not_before.store(now.saturating_add(AGAIN_MS), Ordering::Relaxed);
+        }
+        self.ringing.store(false, Ordering::Release);
+    }
+}
+
+/// Reads every timer from the records, at the start of the supervisor.
+pub(crate) async fn load(inner: &Inner) -> Result<(), Error> {
+    for row in inner.records.timers().await.map_err(Error::Records)? {
+        if let Some(tenant) = inner.directory.find(&row.tenant) {
+            tenant.timer.load(row.at);
+        }
+    }
+    Ok(())
+}
+
+/// Wakes whoever is due. A suspended tenant's timer waits for its resumption, a parked one's for
+/// the end of its parking.
+pub(crate) fn ring(inner: &Arc<Inner>, slots: &Arc<Semaphore>) {
+    let now = inner.clock.now();
+    for tenant in inner.directory.all() {
+        let Some(at) = tenant.timer.due(now) else { continue };
+        let parked = tenant.parked_until.load(Ordering::Relaxed) > now;
+        if parked || tenant.row.load().suspended || inner.tasks.is_stopping() {
+            continue;
+        }
+        let Ok(slot) = Arc::clone(slots).try_acquire_owned() else { return };
+        tenant.timer.ringing.store(true, Ordering::Release);
+        let inner = Arc::clone(inner);
+        let scope = inner.tasks.clone();
+        drop(scope.spawn(async move {
+            let woken = wake(&inner, &tenant, at).await;
+            tenant.timer.rang(at, woken.is_ok(), inner.clock.now());
+            if let Err(err) = woken {
+                let error = types::Chain(&err);
+                tracing::warn!(tenant = %tenant.id, error = %error, "a timer could not be rung");
+            }
+            drop(slot);
+        }));
+    }
+}
+
+/// How many workers may be woken at once.
+pub(crate) fn slots() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(WAKING))
+}
+
+async fn wake(inner: &Arc<Inner>, tenant: &Arc<Tenant>, at: UnixMillis) -> Result<(), Error> {
+    let (worker, pass) = tenant.ready(inner).await?;
+    let woken = tokio::time::timeout(ANSWER, worker.wake(at)).await;
+    // An idle worker that was woken is in use from now on, not since its last request: it says a
+    // moment later that it has runs in the background.
+    tenant.last_used.fetch_max(inner.clock.now(), Ordering::Relaxed);
+    drop(pass);
+    match woken {
+        Ok(woken) => woken.map_err(|status| worker.failure(status)),
+        Err(_elapsed) => Err(Error::Timeout),
+    }
+}
+
+/// The power to set the one timer of one tenant, as it is served on its worker's pair.
+#[derive(Debug)]
+pub(crate) struct Power {
+    inner: Arc<Inner>,
+    tenant: Arc<Tenant>,
+}
+
+impl Power {
+    pub(crate) fn new(inner: &Arc<Inner>, tenant: &Arc<Tenant>) -> Self {
+        Self { inner: Arc::clone(inner), tenant: Arc::clone(tenant) }
+    }
+}
+
+#[tonic::async_trait]
+impl Service for Power {
+    async fn set(&self, request: Request<TimerRequest>) -> Result<Response<TimerReply>, Status> {
+        let (timer, at) = (&self.tenant.timer, request.into_inner().at_ms);
+        let now = self.inner.clock.now();
+        if !timer.rate.lock().unwrap_or_else(PoisonError::into_inner).take(now) {
+            return Err(Status::resource_exhausted("the timer is set too often; try again later"));
+        }
+        let writing = timer.writing.lock().await;
+        let row = (at > 0).then_some(at);
+        self.inner.records.set_timer(&self.tenant.id, row).await.map_err(|err| {
+            let error = types::Chain(&err);
+            tracing::error!(tenant = %self.tenant.id, error = %error, "a timer was not written");
+            Status::unavailable("the timer could not be written")
+        })?;
+        timer.not_before.store(0, Ordering::Relaxed);
+        timer.at.store(at, Ordering::Release);
+        drop(writing);
+        Ok(Response::new(TimerReply {}))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_timer_rings_once_until_it_is_set_again() {
+        let timer = Timer::default();
+        assert_eq!(timer.due(u64::MAX), None);
+        timer.load(10);
+        assert_eq!((timer.due(9), timer.due(10)), (None, Some(10)));
+        timer.ringing.store(true, Ordering::Release);
+        assert_eq!(timer.due(10), None);
+        timer.rang(10, true, 11);
+        assert_eq!(timer.due(u64::MAX), None);
+    }
+
+    #[test]
+    fn a_time_that_was_set_while_it_rang_stays() {
+        let timer = Timer::default();
+        timer.load(10);
+        timer.ringing.store(true, Ordering::Release);
+        timer.load(20);
+        timer.rang(10, true, 11);
+        assert_eq!((timer.due(19), timer.due(20)), (None, Some(20)));
+    }
+
+    #[test]
+    fn a_failed_ring_is_tried_again_a_little_later() {
+        let timer = Timer::default();
+        timer.load(10);
+        timer.rang(10, false, 11);
+        assert_eq!((timer.due(11), timer.due(11 + AGAIN_MS)), (None, Some(10)));
+    }
+
+    #[test]
+    fn a_timer_is_set_so_often_and_no_oftener() {
+        let mut rate = Rate::default();
+        assert!((0..BURST).all(|_| rate.take(1_000_000)));
+        assert!(!rate.take(1_000_000));
+        assert!(rate.take(1_000_000 + REFILL_MS));
+        assert!(!rate.take(1_000_000 + REFILL_MS));
+    }
+}

@@ -1,0 +1,138 @@
+//! Jobs and heartbeats seen from outside: they run once, at their time, while no client is
+//! connected, the worker sleeps, or the supervisor was killed meanwhile.
+
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use tests::{Gateway, Provider, Tenant, until};
+
+/// Long enough for the worker to fall asleep before it.
+const SOON: SignedDuration = SignedDuration::from_secs(4);
+
+/// How long it is watched that nothing happens a second time.
+const QUIET: Duration = Duration::from_secs(3);
+
+async fn rpc(gateway: &Gateway, tenant: &Tenant, method: &str, params: Value) -> Value {
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params});
+    let reply = gateway.client(tenant).post("/rpc", &body).await.json();
+    assert!(reply["error"].is_null(), "{method}: {reply}");
+    reply["result"].clone()
+}
+
+async fn add(gateway: &Gateway, tenant: &Tenant, change: Value) -> String {
+    let at = Timestamp::now().checked_add(SOON).unwrap().to_string();
+    let mut job = json!({
+        "name": "alarm", "schedule": {"kind": "at", "at": at}, "sessionTarget": "isolated",
+        "wakeMode": "now", "payload": {"kind": "agentTurn", "message": "ring"},
+    });
+    job.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+    let added = rpc(gateway, tenant, "cron.add", job).await;
+    added["id"].as_str().unwrap().to_owned()
+}
+
+async fn runs(gateway: &Gateway, tenant: &Tenant, id: &str) -> Vec<Value> {
+    let runs = rpc(gateway, tenant, "cron.runs", json!({"id": id})).await;
+    runs["entries"].as_array().unwrap().clone()
+}
+
+fn is_awake(gateway: &Gateway, tenant: &Tenant) -> bool {
+    !gateway.json(&["tenants", "show", &tenant.id])["worker"].is_null()
+}
+
+fn wait_for(provider: &Provider, requests: usize) {
+    until("the model is asked", || provider.requests() >= requests);
+    let watched = Instant::now();
+    until("nothing more is asked", || {
+        assert_eq!(provider.requests(), requests, "once is enough");
+        watched.elapsed() > QUIET
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sleeping_tenants_job_runs_once_with_nobody_there() {
+    let provider = Provider::start().await;
+    let gateway = Gateway::with_provider(&provider);
+    let tenant = gateway.tenant_with("acme", &["--idle-seconds", "1"]);
+    let id = add(&gateway, &tenant, json!({})).await;
+    until("the worker sleeps", || !is_awake(&gateway, &tenant));
+    assert_eq!(provider.requests(), 0);
+    wait_for(&provider, 1);
+    let runs = runs(&gateway, &tenant, &id).await;
+    assert_eq!(runs.len(), 1, "{runs:?}");
+    assert_eq!((&runs[0]["status"], &runs[0]["summary"]), (&json!("ok"), &json!("ring")));
+    assert_eq!(runs[0]["deliveryStatus"], "delivered");
+    let history = rpc(&gateway, &tenant, "chat.history", json!({"sessionKey": "main"})).await;
+    assert!(history["messages"].to_string().contains("ring"), "{history}");
+    let left = rpc(&gateway, &tenant, "cron.list", json!({"includeDisabled": true})).await;
+    assert_eq!(left["total"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_outlives_the_supervisor_and_runs_once() {
+    let provider = Provider::start().await;
+    let mut gateway = Gateway::with_provider(&provider);
+    let tenant = gateway.tenant("acme");
+    let id = add(&gateway, &tenant, json!({})).await;
+    gateway.kill_supervisor_and_restart();
+    wait_for(&provider, 1);
+    assert_eq!(runs(&gateway, &tenant, &id).await.len(), 1);
+    gateway.kill_supervisor_and_restart();
+    assert_eq!(runs(&gateway, &tenant, &id).await.len(), 1);
+    wait_for(&provider, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_the_supervisors_end_broke_off_is_not_repeated() {
+    let provider = Provider::start().await;
+    let mut gateway = Gateway::with_provider(&provider);
+    let tenant = gateway.tenant("acme");
+    let payload = json!({"kind": "agentTurn", "message": "ring", "model": "test/slow"});
+    let id = add(&gateway, &tenant, json!({"payload": payload})).await;
+    until("the run goes on", || provider.words() > 0);
+    gateway.kill_supervisor_and_restart();
+    wait_for(&provider, 1);
+    let runs = runs(&gateway, &tenant, &id).await;
+    assert_eq!(runs.len(), 1, "{runs:?}");
+    assert_eq!(runs[0]["status"], "error");
+    let job = rpc(&gateway, &tenant, "cron.get", json!({"id": id})).await;
+    assert_eq!(job["enabled"], false);
+    wait_for(&provider, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspended_tenants_job_waits_and_a_deleted_ones_is_gone() {
+    let provider = Provider::start().await;
+    let gateway = Gateway::with_provider(&provider);
+    let (waits, gone) = (gateway.tenant("waits"), gateway.tenant("gone"));
+    let id = add(&gateway, &waits, json!({})).await;
+    add(&gateway, &gone, json!({})).await;
+    let due = Instant::now() + Duration::from_secs(5);
+    gateway.json(&["tenants", "suspend", "waits"]);
+    gateway.json(&["tenants", "delete", "gone", "--yes"]);
+    let gone = gateway.tenant("gone");
+    until("the time has passed", || Instant::now() > due);
+    assert_eq!(provider.requests(), 0);
+    gateway.json(&["tenants", "resume", "waits"]);
+    wait_for(&provider, 1);
+    assert_eq!(runs(&gateway, &waits, &id).await.len(), 1);
+    let left = rpc(&gateway, &gone, "cron.list", json!({"includeDisabled": true})).await;
+    assert_eq!(left["total"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_tenants_jobs_are_nobody_elses() {
+    let gateway = Gateway::start();
+    let (mine, theirs) = (gateway.tenant("mine"), gateway.tenant("theirs"));
+    let id = add(&gateway, &mine, json!({})).await;
+    for method in ["cron.get", "cron.run"] {
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": {"id": id}});
+        let reply = gateway.client(&theirs).post("/rpc", &body).await.json();
+        assert!(reply["error"].to_string().contains("cron job not found"), "{method}: {reply}");
+    }
+    let removed = rpc(&gateway, &theirs, "cron.remove", json!({"id": id})).await;
+    assert_eq!(removed["removed"], false);
+    assert!(runs(&gateway, &theirs, &id).await.is_empty());
+    let kept = rpc(&gateway, &mine, "cron.list", json!({})).await;
+    assert_eq!(kept["total"], 1);
+}

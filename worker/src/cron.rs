@@ -1,0 +1,207 @@
+//! Jobs: kept in `cron/jobs.json`, woken by the supervisor's timer, run while no client listens.
+//!
+//! Keeps no time itself, so a sleeping worker misses nothing: it says when it wants to be woken,
+//! and asks the file what is due. What a run does is in `run`, what becomes of a job in `state`.
+
+mod alarm;
+mod deliver;
+mod expr;
+pub(crate) mod input;
+pub(crate) mod log;
+mod run;
+mod schedule;
+mod settings;
+mod state;
+mod table;
+mod tend;
+mod wake;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use api::ApiError;
+use api::cron::{Job, LogEntry};
+use tonic::Status;
+use types::UnixMillis;
+
+pub(crate) use alarm::{Alarm, Wish};
+pub(crate) use deliver::post;
+pub(crate) use input::MAX_TEXT;
+pub(crate) use run::{start, tell};
+pub(crate) use schedule::zone;
+pub(crate) use settings::CronSettings;
+pub(crate) use table::{FOLDER, Keep, MAX_JOBS, Table, is_job_id};
+pub(crate) use tend::{Started, claim_one, not_found, pump};
+pub(crate) use wake::{sync, woken};
+
+use crate::Error;
+use crate::service::Core;
+use crate::store::Dir;
+use crate::upcalls::Timers;
+
+/// While all slots are taken, what is overdue is looked at so much later at the latest; the end of
+/// a run looks at it sooner.
+const FULL_MS: u64 = 30_000;
+
+/// What jobs need beside their file.
+#[derive(Debug)]
+pub(crate) struct Cron {
+    pub(crate) alarm: Alarm,
+    /// Held by whoever changes the file. True once what was running when the last process ended
+    /// has been marked.
+    writing: tokio::sync::Mutex<bool>,
+    closed: AtomicBool,
+}
+
+/// Why a change did not take place.
+#[derive(Debug)]
+pub(crate) enum Failed {
+    /// It is not allowed.
+    Refused(ApiError),
+    /// The tenant's files could not be read or written.
+    Storage(Error),
+    /// The supervisor did not take the time.
+    Timer(Status),
+}
+
+impl From<ApiError> for Failed {
+    fn from(err: ApiError) -> Self {
+        Self::Refused(err)
+    }
+}
+
+impl From<Error> for Failed {
+    fn from(err: Error) -> Self {
+        Self::Storage(err)
+    }
+}
+
+/// What a change of the table comes with.
+#[derive(Debug)]
+pub(crate) struct Edit<T> {
+    pub(crate) value: T,
+    /// Whether the table was changed.
+    pub(crate) changed: bool,
+    /// Lines of the run log, written before the table is.
+    pub(crate) log: Vec<LogEntry>,
+}
+
+impl<T> Edit<T> {
+    /// The table was changed.
+    pub(crate) const fn changed(value: T) -> Self {
+        Self { value, changed: true, log: Vec::new() }
+    }
+
+    /// The table is as it was.
+    pub(crate) const fn unchanged(value: T) -> Self {
+        Self { value, changed: false, log: Vec::new() }
+    }
+}
+
+impl Cron {
+    /// No jobs are read yet.
+    pub(crate) fn new(timers: Timers) -> Self {
+        let (writing, closed) = (tokio::sync::Mutex::new(false), AtomicBool::new(false));
+        Self { alarm: Alarm::new(timers), writing, closed }
+    }
+
+    /// Begins no more runs: the process ends.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+}
+
+/// Every job, with its present state.
+pub(crate) async fn read(core: &Core) -> Result<Table, Failed> {
+    change(core, Keep::Nothing, |table, _now| Ok(Edit::unchanged(table.clone()))).await
+}
+
+/// Changes the table durably, one change after the other, and sets the timer.
+pub(crate) async fn change<T>(
+    core: &Core,
+    keep: Keep,
+    edit: impl FnOnce(&mut Table, UnixMillis) -> Result<Edit<T>, ApiError> + Send,
+) -> Result<T, Failed> {
+    let mut marked = core.cron.writing.lock().await;
+    if !*marked {
+        mark_broken_off(core).await?;
+        *marked = true;
+    }
+    let mut table = core.store.job(Table::read).await?;
+    let now = core.store.now();
+    let Edit { value, changed, log } = edit(&mut table, now)?;
+    write(core, &table, keep, changed, log).await?;
+    Ok(value)
+}
+
+async fn write(
+    core: &Core,
+    table: &Table,
+    keep: Keep,
+    changed: bool,
+    lines: Vec<LogEntry>,
+) -> Result<(), Failed> {
+    let next = next_due(core, table);
+    if changed {
+        let bytes = table.encode()?;
+        core.cron.alarm.before(next).await.map_err(Failed::Timer)?;
+        let store = move |root: &Dir| {
+            lines.iter().try_for_each(|line| log::append(root, line))?;
+            Table::write(root, &bytes, keep)
+        };
+        core.store.job(store).await?;
+    }
+    core.cron.alarm.after(Wish::Jobs, next).await;
+    Ok(())
+}
+
+/// When the worker is to be woken for a job. Never a time that has passed: the supervisor forgets
+/// the time for which it has rung.
+fn next_due(core: &Core, table: &Table) -> Option<UnixMillis> {
+    let (settings, now) = (core.live.now().settings, core.store.now());
+    if !settings.cron.is_on() {
+        return None;
+    }
+    let full = running(&table.jobs) >= settings.cron.slots();
+    let earliest = now.saturating_add(if full { FULL_MS } else { 1 });
+    let times = table.jobs.iter().filter(|job| job.enabled);
+    times.filter_map(|job| job.state.next_run_at_ms).min().map(|at| at.max(earliest))
+}
+
+fn running(jobs: &[Job]) -> usize {
+    jobs.iter().filter(|job| job.state.running_at_ms.is_some()).count()
+}
+
+/// Ends, on paper, what was running when the last process ended. It is not begun again.
+async fn mark_broken_off(core: &Core) -> Result<(), Failed> {
+    let read = |root: &Dir| {
+        let table = Table::read(root)?;
+        let running = table.jobs.iter().filter(|job| job.state.running_at_ms.is_some());
+        let last = running.map(|job| Ok((job.id.clone(), log::last_of_job(root, &job.id)?)));
+        let last = last.collect::<Result<Vec<_>, Error>>()?;
+        Ok((table, last))
+    };
+    let (mut table, last) = core.store.job(read).await?;
+    if last.is_empty() {
+        return Ok(());
+    }
+    let (now, mut lines) = (core.store.now(), Vec::new());
+    for (id, line) in last {
+        let Some(job) = table.job(&id) else { continue };
+        let Some((ended, logged)) = state::broken_off(job, line.as_ref()) else { continue };
+        let after = state::end(job, &ended, now);
+        if !logged {
+            lines.push(state::entry(job, &ended, now));
+        }
+        if after == state::After::Remove {
+            drop(table.take(&id));
+        }
+    }
+    write(core, &table, Keep::Nothing, true, lines).await
+}
+
+#[cfg(test)]
+mod tests;

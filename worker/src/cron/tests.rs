@@ -1,0 +1,262 @@
+//! Jobs through the worker's own interface, with a clock and a model that the test moves.
+
+use serde_json::{Value, json};
+
+use crate::testing::{Happenings, Harness, NOW, batch, finished, started, text};
+
+const SOON: &str = "2026-11-22T12:00:02Z";
+
+fn turn(schedule: &Value) -> Value {
+    json!({
+        "name": "news", "schedule": schedule, "sessionTarget": "isolated", "wakeMode": "now",
+        "payload": {"kind": "agentTurn", "message": "what is new?"},
+    })
+}
+
+fn once() -> Value {
+    turn(&json!({"kind": "at", "at": SOON}))
+}
+
+async fn add(harness: &Harness, job: &Value) -> String {
+    let added = harness.call("cron.add", job).await.unwrap();
+    added["id"].as_str().unwrap().to_owned()
+}
+
+/// Lets the model answer the next call with `answer`.
+async fn answers(harness: &mut Harness, answer: &str) -> String {
+    let call = harness.calls.recv().await.unwrap();
+    let asked = format!("{:?}", call.request.messages);
+    let reply = call.open();
+    reply.send(Ok(batch(vec![started(), text(answer), finished("stop")]))).await.unwrap();
+    asked
+}
+
+async fn end_of(events: &mut Happenings, id: &str) -> Value {
+    events.next("cron", |it| it["jobId"] == id && it["action"] == "finished").await
+}
+
+async fn runs(harness: &Harness, id: &str) -> Vec<Value> {
+    let runs = harness.call("cron.runs", &json!({"id": id})).await.unwrap();
+    runs["entries"].as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn a_job_runs_once_at_its_time_and_tells_the_main_session() {
+    let mut harness = Harness::new().await;
+    let mut events = harness.events().await;
+    let id = add(&harness, &once()).await;
+    assert_eq!(harness.alarms.last(), Some(NOW + 2000));
+    let status = harness.call("cron.status", &json!({})).await.unwrap();
+    assert_eq!((&status["jobs"], &status["nextWakeAtMs"]), (&json!(1), &json!(NOW + 2000)));
+
+    // Woken too early, nothing happens.
+    harness.wake(1000).await;
+    assert_eq!(runs(&harness, &id).await, Vec::<Value>::new());
+    harness.wake(1000).await;
+    let asked = answers(&mut harness, "nothing").await;
+    assert!(asked.contains("what is new?"), "{asked}");
+    let end = end_of(&mut events, &id).await;
+    assert_eq!((&end["status"], &end["deliveryStatus"]), (&json!("ok"), &json!("delivered")));
+    assert_eq!(end["summary"], "nothing");
+    let key = format!("agent:main:cron:{id}:run:{}", NOW + 2000);
+    assert_eq!(end["sessionKey"], json!(key));
+
+    // It succeeded, so it is gone; its run is not, and its result is in the main session.
+    assert_eq!(runs(&harness, &id).await.len(), 1);
+    let all = json!({"includeDisabled": true});
+    assert_eq!(harness.call("cron.list", &all).await.unwrap()["total"], 0);
+    let history = harness.call("chat.history", &json!({"sessionKey": "main"})).await.unwrap();
+    assert!(history["messages"][0].to_string().contains("nothing"), "{history}");
+    assert_eq!(harness.alarms.last(), Some(0));
+    harness.wake(86_400_000).await;
+    assert!(harness.calls.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn what_a_crash_broke_off_is_marked_and_not_begun_again() {
+    let mut first = Harness::new().await;
+    let at = add(&first, &once()).await;
+    let every = add(&first, &turn(&json!({"kind": "every", "everyMs": 2000}))).await;
+    first.wake(2000).await;
+    let _under_way = (first.calls.recv().await.unwrap(), first.calls.recv().await.unwrap());
+
+    // What is on disk at this moment is all that a killed process leaves.
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::create_dir(directory.path().join("cron")).unwrap();
+    std::fs::copy(first.root.join("cron/jobs.json"), directory.path().join("cron/jobs.json"))
+        .unwrap();
+    let mut harness = Harness::on(directory.path().to_owned()).await;
+    harness.clock.advance(3000);
+    for id in [&at, &every] {
+        let runs = runs(&harness, id).await;
+        assert_eq!(runs.len(), 1, "{runs:?}");
+        assert_eq!(runs[0]["status"], "error");
+    }
+    let job = harness.call("cron.get", &json!({"jobId": at})).await.unwrap();
+    assert_eq!((&job["enabled"], &job["state"]["lastStatus"]), (&json!(false), &json!("error")));
+    let job = harness.call("cron.get", &json!({"id": every})).await.unwrap();
+    assert!(job["state"].get("runningAtMs").is_none(), "{job}");
+    harness.wake(0).await;
+    assert!(harness.calls.try_recv().is_err());
+    // The recurring one goes on, after its pause.
+    harness.wake(60_000).await;
+    assert!(answers(&mut harness, "again").await.contains("what is new?"));
+}
+
+#[tokio::test]
+async fn a_run_whose_end_was_logged_is_not_ended_twice() {
+    let mut first = Harness::new().await;
+    let mut events = first.events().await;
+    let id = add(&first, &once()).await;
+    first.wake(2000).await;
+    let running = std::fs::read(first.root.join("cron/jobs.json")).unwrap();
+    answers(&mut first, "done").await;
+    end_of(&mut events, &id).await;
+    // As if the process had ended between the line of the log and the table.
+    let directory = tempfile::tempdir().unwrap();
+    let (line, folder) = (format!("cron/runs/{id}.jsonl"), directory.path().join("cron/runs"));
+    std::fs::create_dir_all(folder).unwrap();
+    std::fs::copy(first.root.join(&line), directory.path().join(&line)).unwrap();
+    std::fs::write(directory.path().join("cron/jobs.json"), running).unwrap();
+
+    let mut harness = Harness::on(directory.path().to_owned()).await;
+    let all = json!({"includeDisabled": true});
+    assert_eq!(harness.call("cron.list", &all).await.unwrap()["total"], 0);
+    assert_eq!(runs(&harness, &id).await.len(), 1);
+    harness.wake(10_000).await;
+    assert!(harness.calls.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn changes_move_the_timer_at_once() {
+    let harness = Harness::new().await;
+    let id = add(&harness, &turn(&json!({"kind": "every", "everyMs": 600_000}))).await;
+    assert_eq!(harness.alarms.last(), Some(NOW + 600_000));
+    let patch = async |patch: Value| {
+        harness.call("cron.update", &json!({"id": id, "patch": patch})).await.unwrap()
+    };
+    patch(json!({"schedule": {"kind": "every", "everyMs": 60_000}})).await;
+    assert_eq!(harness.alarms.last(), Some(NOW + 60_000));
+    patch(json!({"enabled": false})).await;
+    assert_eq!(harness.alarms.last(), Some(0));
+    assert_eq!(harness.call("cron.list", &json!({})).await.unwrap()["total"], 0);
+    let on = patch(json!({"enabled": true})).await;
+    assert_eq!(harness.alarms.last(), Some(NOW + 60_000));
+    harness.configure(&json!({"cron": {"enabled": false}})).await;
+    while harness.alarms.last() != Some(0) {
+        harness.call("cron.status", &json!({})).await.unwrap();
+    }
+    harness.configure(&json!({})).await;
+    while harness.alarms.last() != Some(NOW + 60_000) {
+        harness.call("cron.status", &json!({})).await.unwrap();
+    }
+    let stale = json!({"id": id, "patch": {"name": "x"}, "expectedConfigRevision": "0"});
+    assert!(harness.call("cron.update", &stale).await.unwrap_err().contains("changed since"));
+    let fresh =
+        json!({"id": id, "patch": {"name": "x"}, "expectedConfigRevision": on["configRevision"]});
+    assert_eq!(harness.call("cron.update", &fresh).await.unwrap()["name"], "x");
+    let removed = harness.call("cron.remove", &json!({"jobId": id})).await.unwrap();
+    assert_eq!(removed, json!({"ok": true, "removed": true, "jobId": id}));
+    assert_eq!(harness.alarms.last(), Some(0));
+    let again = harness.call("cron.remove", &json!({"id": id})).await.unwrap();
+    assert_eq!(again["removed"], false);
+    assert!(harness.root.join("cron/jobs.json.bak").exists());
+}
+
+#[tokio::test]
+async fn a_run_that_is_asked_for() {
+    let mut harness = Harness::new().await;
+    let mut events = harness.events().await;
+    let id = add(&harness, &turn(&json!({"kind": "every", "everyMs": 600_000}))).await;
+    let run = async |harness: &Harness, mode: &str| {
+        harness.call("cron.run", &json!({"id": id, "mode": mode})).await.unwrap()
+    };
+    assert_eq!(run(&harness, "due").await["reason"], "not-due");
+    let begun = run(&harness, "force").await;
+    assert_eq!(begun["enqueued"], true);
+    assert!(begun["runId"].as_str().unwrap().starts_with("manual:"), "{begun}");
+    assert_eq!(run(&harness, "force").await["reason"], "already-running");
+    answers(&mut harness, "HEARTBEAT_OK").await;
+    let end = end_of(&mut events, &id).await;
+    assert_eq!((&end["runId"], &end["deliveryStatus"]), (&begun["runId"], &json!("not-requested")));
+    harness.call("cron.update", &json!({"id": id, "patch": {"enabled": false}})).await.unwrap();
+    assert_eq!(run(&harness, "if-enabled").await["reason"], "disabled");
+    let unknown = harness.call("cron.run", &json!({"id": "../../x"})).await.unwrap_err();
+    assert!(unknown.contains("cron job not found"), "{unknown}");
+    let none = harness.call("cron.runs", &json!({"id": "../../x"})).await.unwrap();
+    assert_eq!(none["total"], 0);
+}
+
+#[tokio::test]
+async fn as_many_run_at_once_as_there_are_slots() {
+    let mut harness = Harness::new().await;
+    harness.configure(&json!({"cron": {"maxConcurrentRuns": 1}})).await;
+    let mut events = harness.events().await;
+    let (one, two) = (add(&harness, &once()).await, add(&harness, &once()).await);
+    harness.wake(2000).await;
+    let first = harness.calls.recv().await.unwrap();
+    harness.wake(30_000).await;
+    assert!(harness.calls.try_recv().is_err());
+    let reply = first.open();
+    reply.send(Ok(batch(vec![started(), text("1"), finished("stop")]))).await.unwrap();
+    drop(reply);
+    answers(&mut harness, "2").await;
+    let mut ended = Vec::new();
+    for _ in 0..2 {
+        let end = events.next("cron", |it| it["action"] == "finished").await;
+        ended.push(end["jobId"].as_str().unwrap().to_owned());
+    }
+    ended.sort_unstable();
+    let mut both = [one, two];
+    both.sort_unstable();
+    assert_eq!(ended, both);
+}
+
+#[tokio::test]
+async fn a_webhook_is_not_delivered_and_says_so() {
+    let mut harness = Harness::new().await;
+    let mut events = harness.events().await;
+    let mut job = once();
+    job["delivery"] = json!({"mode": "webhook", "to": "https://example.org/x"});
+    let id = add(&harness, &job).await;
+    harness.wake(2000).await;
+    answers(&mut harness, "news").await;
+    let end = end_of(&mut events, &id).await;
+    assert_eq!((&end["status"], &end["deliveryStatus"]), (&json!("ok"), &json!("not-delivered")));
+    assert!(end["deliveryError"].as_str().unwrap().contains("egress"), "{end}");
+}
+
+#[tokio::test]
+async fn an_event_of_a_job_is_a_turn_of_the_main_session() {
+    let mut harness = Harness::new().await;
+    let mut events = harness.events().await;
+    let job = json!({
+        "name": "tea", "schedule": {"kind": "at", "at": SOON}, "sessionTarget": "main",
+        "wakeMode": "next-heartbeat", "payload": {"kind": "systemEvent", "text": "tea is ready"},
+    });
+    let id = add(&harness, &job).await;
+    harness.wake(2000).await;
+    assert!(answers(&mut harness, "good").await.contains("tea is ready"));
+    let end = end_of(&mut events, &id).await;
+    assert_eq!((&end["status"], &end["sessionKey"]), (&json!("ok"), &json!("agent:main:main")));
+}
+
+#[tokio::test]
+async fn jobs_are_bounded_and_a_declared_one_is_one() {
+    let harness = Harness::new().await;
+    let mut job = turn(&json!({"kind": "cron", "expr": "0 9 * * *", "tz": "Europe/Berlin"}));
+    job["declarationKey"] = json!("daily");
+    let first = harness.call("cron.add", &job).await.unwrap();
+    let again = harness.call("cron.add", &job).await.unwrap();
+    assert_eq!((&first["created"], &again["created"]), (&json!(true), &json!(false)));
+    assert_eq!((&again["updated"], &again["job"]["id"]), (&json!(false), &first["job"]["id"]));
+    let plain = turn(&json!({"kind": "every", "everyMs": 600_000}));
+    for _ in 1..super::MAX_JOBS {
+        add(&harness, &plain).await;
+    }
+    let refused = harness.call("cron.add", &plain).await.unwrap_err();
+    assert!(refused.starts_with("RESOURCE_EXHAUSTED"), "{refused}");
+    let page = harness.call("cron.list", &json!({"limit": 200, "compact": true})).await.unwrap();
+    assert_eq!(page["jobs"].as_array().unwrap().len(), super::MAX_JOBS);
+    assert!(page["jobs"][0].get("payload").is_none());
+}

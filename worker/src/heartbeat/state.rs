@@ -1,0 +1,172 @@
+//! `cron/heartbeat.json`: whether there are heartbeats, when the next one is, the last one, and
+//! what waits for a turn. Pure but for reading and writing the file.
+
+use api::heartbeat::Beat;
+use serde::{Deserialize, Serialize};
+use types::UnixMillis;
+
+use super::settings::HeartbeatSettings;
+use crate::Error;
+use crate::store::Dir;
+
+const FILE: &str = "heartbeat.json";
+/// Events that wait; the oldest goes when one more comes.
+const MAX_EVENTS: usize = 20;
+/// Bytes of the file: so many events of the longest kind, escaped.
+const MAX_BYTES: u64 = 8 << 20;
+
+/// What is stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct Stored {
+    pub(crate) version: u64,
+    pub(crate) enabled: bool,
+    /// When the next heartbeat is, and for which interval that was set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) next_ms: Option<UnixMillis>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) every_ms: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) last: Option<Beat>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) events: Vec<Event>,
+}
+
+impl Default for Stored {
+    fn default() -> Self {
+        Self {
+            version: 1,
+            enabled: true,
+            next_ms: None,
+            every_ms: None,
+            last: None,
+            events: Vec::new(),
+        }
+    }
+}
+
+/// Something that a session is to be told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Event {
+    pub(crate) ts: UnixMillis,
+    pub(crate) session_key: String,
+    pub(crate) text: String,
+}
+
+/// What became of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Queued {
+    /// It waits.
+    New,
+    /// The same waits already.
+    Coalesced,
+}
+
+impl Stored {
+    /// Reads the file; the default where there is none.
+    pub(crate) fn read(root: &Dir) -> Result<Self, Error> {
+        let read = || match root.sub(crate::cron::FOLDER)? {
+            Some(dir) => dir.read_start(FILE, MAX_BYTES),
+            None => Ok(None),
+        };
+        let Some(bytes) = read().map_err(Error::io("read the heartbeat"))? else {
+            return Ok(Self::default());
+        };
+        let invalid = |source| Error::Invalid { what: "the heartbeat file", source };
+        serde_json::from_slice(&bytes).map_err(invalid)
+    }
+
+    /// Writes the file: whole and durable, or not at all.
+    pub(crate) fn write(&self, root: &Dir) -> Result<(), Error> {
+        let invalid = |source| Error::Invalid { what: "a heartbeat", source };
+        let bytes = serde_json::to_vec(self).map_err(invalid)?;
+        let written = || root.sub_or_create(crate::cron::FOLDER)?.replace(FILE, &bytes);
+        written().map_err(Error::io("write the heartbeat"))
+    }
+
+    /// When the next heartbeat is, by the settings that hold now.
+    pub(super) fn aim(
+        &mut self,
+        settings: &HeartbeatSettings,
+        now: UnixMillis,
+    ) -> Option<UnixMillis> {
+        let every = settings.every_ms().filter(|_| self.enabled);
+        if self.every_ms != every {
+            self.every_ms = every;
+            self.next_ms = every.map(|every| now.saturating_add(every));
+        }
+        // Never a time that has passed: the supervisor forgets the time for which it has rung.
+        self.next_ms.map(|next| next.max(now.saturating_add(1)))
+    }
+
+    /// Whether a heartbeat is due. It is moved on: it takes place once, however late.
+    pub(super) fn take_due(&mut self, now: UnixMillis) -> bool {
+        let due = self.next_ms.is_some_and(|next| next <= now);
+        if due {
+            self.next_ms = self.every_ms.map(|every| now.saturating_add(every));
+        }
+        due
+    }
+
+    /// Puts an event aside.
+    pub(super) fn push(&mut self, session_key: String, text: String, ts: UnixMillis) -> Queued {
+        let same = |event: &Event| event.session_key == session_key && event.text == text;
+        if self.events.iter().any(same) {
+            return Queued::Coalesced;
+        }
+        if self.events.len() >= MAX_EVENTS {
+            self.events.remove(0);
+        }
+        self.events.push(Event { ts, session_key, text });
+        Queued::New
+    }
+
+    /// What waits for a turn of this session.
+    pub(super) fn of(&self, session_key: &str) -> Vec<Event> {
+        self.events.iter().filter(|event| event.session_key == session_key).cloned().collect()
+    }
+
+    /// A turn has had these.
+    pub(super) fn forget(&mut self, had: &[Event]) {
+        self.events.retain(|event| !had.contains(event));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn every(every: &str) -> HeartbeatSettings {
+        serde_json::from_value(serde_json::json!({"every": every})).unwrap()
+    }
+
+    #[test]
+    fn the_next_heartbeat_follows_the_settings() {
+        let mut stored = Stored::default();
+        assert_eq!(stored.aim(&HeartbeatSettings::default(), 0), None);
+        assert_eq!(stored.aim(&every("1m"), 1_000), Some(61_000));
+        assert_eq!(stored.aim(&every("1m"), 30_000), Some(61_000));
+        assert!(!stored.take_due(60_999));
+        assert!(stored.take_due(500_000));
+        assert!(!stored.take_due(500_000));
+        assert_eq!(stored.aim(&every("1m"), 500_000), Some(560_000));
+        assert_eq!(stored.aim(&every("2m"), 500_000), Some(620_000));
+        stored.enabled = false;
+        assert_eq!(stored.aim(&every("2m"), 500_000), None);
+    }
+
+    #[test]
+    fn events_wait_once_each_and_the_oldest_goes() {
+        let mut stored = Stored::default();
+        for n in 0..=MAX_EVENTS {
+            assert_eq!(stored.push("k".to_owned(), n.to_string(), 0), Queued::New);
+        }
+        assert_eq!(stored.push("k".to_owned(), "5".to_owned(), 9), Queued::Coalesced);
+        let had = stored.of("k");
+        assert_eq!((had.len(), had[0].text.as_str()), (MAX_EVENTS, "1"));
+        stored.push("other".to_owned(), "5".to_owned(), 9);
+        stored.forget(&had);
+        assert_eq!(stored.events.len(), 1);
+    }
+}

@@ -1,0 +1,111 @@
+//! Hooks as the supervisor passes them on.
+
+use proto::worker::{Route, ServeRequest};
+use serde_json::{Value, json};
+
+use crate::testing::{Harness, batch, finished, read, started, text};
+
+async fn post(harness: &Harness, name: &str, key: &str, body: &Value) -> (u32, Value) {
+    let request = ServeRequest {
+        route: Route::Hook.into(),
+        model: name.to_owned(),
+        body: body.to_string().into(),
+        idempotency_key: key.to_owned(),
+        ..ServeRequest::default()
+    };
+    let answer = read(harness.serve(request).await.unwrap()).await;
+    (answer.head.status, answer.json())
+}
+
+async fn answers(harness: &mut Harness, answer: &str) -> String {
+    let call = harness.calls.recv().await.unwrap();
+    let asked = format!("{:?}", call.request.messages);
+    let reply = call.open();
+    reply.send(Ok(batch(vec![started(), text(answer), finished("stop")]))).await.unwrap();
+    asked
+}
+
+#[tokio::test]
+async fn wake_tells_the_main_session() {
+    let mut harness = Harness::new().await;
+    let later = json!({"text": "later", "mode": "next-heartbeat"});
+    let queued = json!({"ok": true, "mode": "next-heartbeat", "eventOutcome": "queued"});
+    assert_eq!(post(&harness, "wake", "", &later).await, (200, queued));
+    assert_eq!(post(&harness, "wake", "", &later).await.1["eventOutcome"], "coalesced");
+    let (status, reply) = post(&harness, "wake", "", &json!({"text": "now"})).await;
+    assert_eq!((status, &reply["mode"]), (200, &json!("now")));
+    let asked = answers(&mut harness, "yes").await;
+    assert!(asked.contains("later") && asked.contains("now"), "{asked}");
+    let (status, reply) = post(&harness, "wake", "", &json!({})).await;
+    assert_eq!((status, reply), (400, json!({"ok": false, "error": "text required"})));
+}
+
+#[tokio::test]
+async fn agent_takes_a_turn_once_for_each_key() {
+    let mut harness = Harness::new().await;
+    let body = json!({"message": "mail came", "name": "Mail"});
+    let (status, reply) = post(&harness, "agent", "k1", &body).await;
+    assert_eq!(status, 200);
+    assert!(answers(&mut harness, "noted").await.contains("mail came"));
+    // Over the worker's sleep too.
+    let again = Harness::on(harness.root.clone()).await;
+    assert_eq!(post(&again, "agent", "k1", &body).await, (200, reply));
+    let mut waits = body.clone();
+    waits["waitForCompletion"] = json!(true);
+    waits["idempotencyKey"] = json!("k2");
+    let request = harness.serve(ServeRequest {
+        route: Route::Hook.into(),
+        model: "agent".to_owned(),
+        body: waits.to_string().into(),
+        ..ServeRequest::default()
+    });
+    let (answer, _asked) =
+        tokio::join!(async { read(request.await.unwrap()).await }, answers(&mut harness, "noted"));
+    let completion = &answer.json()["completion"];
+    assert_eq!((&completion["status"], &completion["text"]), (&json!("ok"), &json!("noted")));
+}
+
+#[tokio::test]
+async fn a_mapping_makes_a_message_of_the_body() {
+    let mut harness = Harness::new().await;
+    let mappings = json!([
+        {"match": {"path": "github", "source": "ci"}, "action": "wake", "textTemplate": "{{a.b[0]}}"},
+        {"match": {"path": "github"}, "messageTemplate": "from {{path}}: {{title}}", "sessionKey": "hook:gh"},
+        {"match": {"path": "code"}, "messageTemplate": "x", "transform": {"module": "x.js"}},
+    ]);
+    harness.configure(&json!({"hooks": {"mappings": mappings}})).await;
+    let body = json!({"title": "a bug"});
+    assert_eq!(post(&harness, "github", "", &body).await.0, 200);
+    assert!(answers(&mut harness, "ok").await.contains("from github: a bug"));
+    let body = json!({"source": "ci", "a": {"b": ["red"]}});
+    assert_eq!(post(&harness, "github", "", &body).await.1["eventOutcome"], "queued");
+    assert!(answers(&mut harness, "ok").await.contains("red"));
+    assert_eq!(post(&harness, "code", "", &json!({})).await.0, 400);
+    assert_eq!(post(&harness, "other", "", &json!({})).await.0, 404);
+    let status = harness.call("hooks.status", &json!({})).await.unwrap();
+    assert_eq!(
+        status["mappings"][1],
+        json!({"id": "mapping-2", "path": "github", "action": "agent"})
+    );
+}
+
+#[tokio::test]
+async fn what_a_hook_may_not_is_refused() {
+    let harness = Harness::new().await;
+    for (name, body, wanted) in [
+        ("agent", json!({}), "message required"),
+        ("agent", json!({"message": "m", "sessionKey": "main"}), "allowRequestSessionKey"),
+        ("agent", json!({"message": "m", "agentId": "none"}), "there is no agent none"),
+        ("agent", json!({"message": "m", "agentId": "../x"}), "agentId"),
+        ("agent", json!({"message": "m", "other": 1}), "unknown field"),
+        ("agent", json!({"message": "m".repeat(70_000)}), "message has at most"),
+        ("wake", json!({"text": "t", "mode": "soon"}), "unknown variant"),
+        ("wake", json!([]), "invalid"),
+    ] {
+        let (status, reply) = post(&harness, name, "", &body).await;
+        let why = reply["error"].as_str().unwrap().to_owned();
+        assert!(status == 400 && why.contains(wanted), "{status} {why}");
+    }
+    harness.configure(&json!({"hooks": {"enabled": false}})).await;
+    assert_eq!(post(&harness, "wake", "", &json!({"text": "t"})).await.0, 404);
+}
