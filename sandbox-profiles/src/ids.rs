@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
-use crate::privilege::{MAX_ID, MIN_BASE};
+use crate::privilege::MAX_ID;
 use crate::{Error, host};
 
 /// Where the locks are; emptied by a reboot, as are the gateways.
@@ -38,6 +38,11 @@ pub(crate) fn claim(state: &Path, asked: Option<u32>, mode: host::Mode) -> Resul
     }
     let made_with = remembered(state)?;
     let unusable = |reason: String| Err(Error::Unusable { reason });
+    // A block that began in between would meet two others, and its lock neither of theirs.
+    if let Some(asked) = asked.filter(|asked| !is_first_of_block(*asked)) {
+        let reason = format!("the first id {asked} is not {FIRST} and a multiple of {BLOCK} more");
+        return unusable(reason);
+    }
     match (asked, made_with) {
         (Some(asked), Some(base)) if asked != base => {
             unusable(format!("the state directory was made for the ids from {base}, not {asked}"))
@@ -65,12 +70,16 @@ fn free(state: &Path) -> Result<Ids, Error> {
     Err(Error::Unusable { reason: "every block of ids is in use by another gateway".to_owned() })
 }
 
+fn is_first_of_block(id: u32) -> bool {
+    id.checked_sub(FIRST).is_some_and(|offset| offset % BLOCK == 0 && offset / BLOCK < BLOCKS)
+}
+
 /// The block that the state directory was made with: its group is the supervisor's, and only root
 /// can have set it.
 fn remembered(state: &Path) -> Result<Option<u32>, Error> {
     let stat = std::fs::metadata(state)
         .map_err(|source| Error::Start { what: "look at the state directory", source })?;
-    let is_ours = stat.uid() == 0 && (MIN_BASE..MAX_ID).contains(&stat.gid());
+    let is_ours = stat.uid() == 0 && is_first_of_block(stat.gid());
     Ok(is_ours.then_some(stat.gid()))
 }
 
@@ -104,7 +113,9 @@ mod tests {
     fn blocks_do_not_meet_and_end_below_the_last_id() {
         let last = FIRST + (BLOCKS - 1) * BLOCK;
         assert!(last + (BLOCK - 1) < MAX_ID, "{last}");
-        const { assert!(FIRST >= MIN_BASE) };
+        for (id, first) in [(FIRST, true), (last, true), (0, false), (FIRST + 1, false), (last + BLOCK, false)] {
+            assert_eq!(is_first_of_block(id), first, "{id}");
+        }
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::{Error, confine, host, launcher};
 /// Ids from here up have meanings of their own in some kernels and tools.
 pub(crate) const MAX_ID: u32 = 0x7FFF_0000;
 /// Ids below are the host's own users.
-pub(crate) const MIN_BASE: u32 = 65_536;
+const MIN_BASE: u32 = 65_536;
 
 /// Capabilities that root mode cannot do without: ids of files and processes, capabilities, mounts.
 const NEEDED: [(&str, u32); 5] =

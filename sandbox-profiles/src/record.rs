@@ -12,8 +12,8 @@ pub(crate) use cursor::{Reader, Writer};
 const MAGIC: u32 = 0x554D_4C43;
 const VERSION: u16 = 1;
 
-/// The largest tenant index: the id range above any base stays far below the overflow ids.
-const MAX_INDEX: u32 = 500_000_000;
+/// The largest tenant index: the last whose two ids are in the gateway's own block.
+const MAX_INDEX: u32 = crate::ids::BLOCK / 2 - 2;
 /// The smallest memory limit, in bytes, that a worker can start in.
 const MIN_MEMORY: u64 = 16 << 20;
 /// The largest memory limit and disk, in bytes.

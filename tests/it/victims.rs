@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
-use tests::{Client, Gateway, Provider};
+use tests::{Client, Gateway, Provider, Tenant};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -117,8 +117,11 @@ async fn fill(client: &Client) -> Vec<(String, usize)> {
     stored
 }
 
-/// Everything that was answered can be read.
-async fn check_conversations(client: &Client, stored: &[(String, usize)]) {
+/// Everything that was answered can be read: in the history, which shortens long texts, and in the
+/// transcripts.
+async fn check_conversations(gateway: &Gateway, tenant: &Tenant, stored: &[(String, usize)]) {
+    let client = &gateway.client(tenant);
+    let sessions = gateway.root(tenant).join("agents/main/sessions");
     let list = rpc(client, "sessions.list", json!({"limit": 1000})).await;
     let listed = list["result"]["sessions"].as_array().expect("sessions");
     for (key, bytes) in stored {
@@ -126,9 +129,12 @@ async fn check_conversations(client: &Client, stored: &[(String, usize)]) {
         assert!(listed.iter().any(|it| it["key"] == name), "{name}");
         let history = rpc(client, "chat.history", json!({"sessionKey": key})).await;
         let messages = history["result"]["messages"].as_array().expect("messages");
-        let text = "x".repeat(*bytes);
         assert_eq!(messages.len(), 2, "{key}");
-        assert!(messages.iter().all(|it| it.to_string().contains(&text)), "{key}");
+        let row = listed.iter().find(|it| it["key"] == name).expect("a row");
+        let file = sessions.join(format!("{}.jsonl", row["sessionId"].as_str().expect("an id")));
+        let transcript = std::fs::read_to_string(file).expect("a transcript");
+        let text = format!("\"{}\"", "x".repeat(*bytes));
+        assert_eq!(transcript.matches(&text).count(), 2, "{key}");
     }
 }
 
@@ -142,10 +148,10 @@ async fn a_tenant_whose_disk_is_full_is_told_and_loses_nothing() {
     let client = gateway.client(&tenant);
     let stored = fill(&client).await;
     assert!(stored.len() > 5, "{}", stored.len());
-    check_conversations(&client, &stored).await;
+    check_conversations(&gateway, &tenant, &stored).await;
     // The next worker starts on the full disk.
     gateway.json(&["tenants", "restart", "victim"]);
-    check_conversations(&client, &stored).await;
+    check_conversations(&gateway, &tenant, &stored).await;
     assert_eq!(client.chat("openclaw", "x").await.status, StatusCode::INSUFFICIENT_STORAGE);
     assert_eq!(client.chat("mock", "stores nothing").await.answer(), "stores nothing");
     assert_eq!(client.get("/v1/models").await.status, StatusCode::OK);

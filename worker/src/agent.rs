@@ -20,7 +20,7 @@ mod workspace;
 pub(crate) use announce::changed;
 pub(crate) use compact::compact;
 pub(crate) use desk::{Desk, Waiting};
-pub(crate) use history::marked;
+pub(crate) use history::{Mark, marked};
 pub(crate) use inject::inject;
 pub(crate) use key::SessionKey;
 pub(crate) use output::Writer;

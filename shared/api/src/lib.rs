@@ -25,6 +25,7 @@ pub mod heartbeat;
 pub mod hooks;
 pub mod models;
 pub mod nodes;
+pub mod pages;
 pub mod panels;
 pub mod presence;
 pub mod routes;
@@ -47,7 +48,7 @@ table::groups! {
     /// What a worker serves: the supervisor passes parameters and results on as bytes.
     pub mod worker = Worker [health::Health, sessions::Sessions, chat::Chat, agent::Agent, skills::Skills, agents::Agents, models::Models, status::Status, tools::Tools, commands::Commands, cron::Cron, heartbeat::Heartbeat, hooks::Hooks];
     /// What the supervisor serves itself.
-    pub mod supervisor = Supervisor [tenants::Tenants, devices::Devices, nodes::Nodes, voicewake::Voicewake, presence::Presence, subscriptions::Subscriptions, panels::Panels, config::Config, skill_settings::SkillSettings, channels::Channels, terminal::Terminal];
+    pub mod supervisor = Supervisor [tenants::Tenants, devices::Devices, nodes::Nodes, voicewake::Voicewake, presence::Presence, subscriptions::Subscriptions, panels::Panels, pages::Pages, config::Config, skill_settings::SkillSettings, channels::Channels, terminal::Terminal];
 }
 
 /// Every method, in the order of the groups.

@@ -134,8 +134,9 @@ pub struct Serve {
     #[arg(long, env = "OPENCLAWMU_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
     #[arg(value_parser = ["error", "warn", "info", "debug", "trace"])]
     pub log_level: String,
-    /// The first of the 1,000,000 host uids that are the supervisor's and the tenants' [default: the
-    /// ones that the state directory was made with, else a block that no other gateway uses].
+    /// The first of the 1,000,000 host uids that are the supervisor's and the tenants': 2000000 or a
+    /// whole number of millions more [default: what the state directory was made with, else a
+    /// block that no other gateway uses].
     #[arg(long, env = "OPENCLAWMU_UID_BASE", value_name = "UID")]
     pub uid_base: Option<u32>,
 }

@@ -8,6 +8,7 @@ mod config;
 pub mod devices;
 mod nodes;
 mod own;
+mod pages;
 mod panels;
 pub mod presence;
 mod skill_settings;

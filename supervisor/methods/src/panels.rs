@@ -269,7 +269,8 @@ fn key(session_key: String) -> Result<String, ApiError> {
     Ok(session_key)
 }
 
-fn text(name: &str, value: Option<&str>) -> Result<(), ApiError> {
+/// Whether a text is not too long.
+pub(crate) fn text(name: &str, value: Option<&str>) -> Result<(), ApiError> {
     let fits = value.is_none_or(|value| value.len() <= MAX_TEXT);
     if fits {
         Ok(())
@@ -278,7 +279,8 @@ fn text(name: &str, value: Option<&str>) -> Result<(), ApiError> {
     }
 }
 
-fn within(name: &str, value: Option<u16>, most: u16) -> Result<(), ApiError> {
+/// Whether a number is within its bounds.
+pub(crate) fn within(name: &str, value: Option<u16>, most: u16) -> Result<(), ApiError> {
     let fits = value.is_none_or(|value| (1..=most).contains(&value));
     if fits { Ok(()) } else { Err(ApiError::invalid(format!("{name} must be 1 to {most}"))) }
 }

@@ -47,7 +47,7 @@ impl Settings {
         let own = self.own(tenant).await?;
         based(&own, base)?;
         let said = overlay::parse(raw)?;
-        let new = restore(&said, &own.value)?;
+        let new = restore(&said, &own.value, &self.0.platform.defaults)?;
         let text = if new == said { raw.to_owned() } else { overlay::rewrite(raw, &said, &new) };
         let stored = self.store(tenant, &own, text, &new, now).await?;
         stored.ok_or(Error::Stale)
@@ -69,7 +69,7 @@ impl Settings {
     ) -> Result<Changed, Error> {
         let own = self.own(tenant).await?;
         based(&own, base)?;
-        let patch = restore(&overlay::parse(raw)?, &own.value)?;
+        let patch = restore(&overlay::parse(raw)?, &own.value, &self.0.platform.defaults)?;
         let new = merge::patch(&own.value, &patch, &replace);
         let text = own.rewritten(&new);
         self.store(tenant, &own, text, &new, now).await?.ok_or(Error::Stale)

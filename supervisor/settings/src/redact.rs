@@ -69,39 +69,58 @@ fn is_secret(name: &str) -> bool {
     name.ends_with("key") || SECRET_NAMES.iter().any(|it| name.contains(it))
 }
 
-/// `new` with what the placeholders in it stand for: what `stored` has at the same place. The keys
-/// and variables of skills are stored elsewhere; theirs are left out.
-pub(crate) fn restore(new: &Value, stored: &Value) -> Result<Value, Unknown> {
-    put_back(new, Some(stored), Some(root()), "")
+/// What placeholders stand for.
+#[derive(Clone, Copy)]
+struct Sources<'a> {
+    /// What the tenant has set.
+    stored: Option<&'a Value>,
+    /// What holds beneath it.
+    beneath: Option<&'a Value>,
+}
+
+impl<'a> Sources<'a> {
+    fn member(self, look: impl Fn(&'a Value) -> Option<&'a Value>) -> Self {
+        Self { stored: self.stored.and_then(&look), beneath: self.beneath.and_then(&look) }
+    }
+}
+
+/// `new` with what the placeholders in it stand for: what `stored` has at the same place. Where only
+/// `beneath` has something, it is left out and goes on to hold; so are the keys and variables of
+/// skills, which are stored elsewhere.
+pub(crate) fn restore(new: &Value, stored: &Value, beneath: &Value) -> Result<Value, Unknown> {
+    let sources = Sources { stored: Some(stored), beneath: Some(beneath) };
+    put_back(new, sources, Some(root()), "")
 }
 
 fn put_back(
     new: &Value,
-    stored: Option<&Value>,
+    sources: Sources<'_>,
     kind: Option<&Kind>,
     path: &str,
 ) -> Result<Value, Unknown> {
     match new {
         Value::String(text) if text == SENTINEL => {
-            stored.cloned().ok_or_else(|| Unknown { path: path.to_owned() })
+            sources.stored.cloned().ok_or_else(|| Unknown { path: path.to_owned() })
         }
         Value::Object(members) => {
             let mut restored = serde_json::Map::new();
             for (name, value) in members {
                 let kind = kind.and_then(|it| it.member(name)).map(|(_, kind)| kind);
-                if matches!(kind, Some(Kind::Sealed)) && is_placeholder(value) {
+                let sources = sources.member(|it| it.get(name));
+                let inherited = sources.stored.is_none() && sources.beneath.is_some();
+                let sealed = matches!(kind, Some(Kind::Sealed)) && is_placeholder(value);
+                if sealed || (inherited && *value == SENTINEL) {
                     continue;
                 }
-                let stored = stored.and_then(|it| it.get(name));
-                let value = put_back(value, stored, kind, &join(path, name))?;
+                let value = put_back(value, sources, kind, &join(path, name))?;
                 restored.insert(name.clone(), value);
             }
             Ok(Value::Object(restored))
         }
         Value::Array(entries) => {
             let entries = entries.iter().enumerate().map(|(at, entry)| {
-                let stored = stored.and_then(|it| it.get(at));
-                put_back(entry, stored, None, &format!("{path}[{at}]"))
+                let sources = sources.member(|it| it.get(at));
+                put_back(entry, sources, None, &format!("{path}[{at}]"))
             });
             entries.collect::<Result<_, _>>().map(Value::Array)
         }
@@ -139,7 +158,7 @@ mod tests {
         for open in ["\"s\"", "\"n\"", "true", "main"] {
             assert!(shown.to_string().contains(open), "{open}: {shown}");
         }
-        assert_eq!(restore(&shown, &secret).unwrap(), secret);
+        assert_eq!(restore(&shown, &secret, &json!({})).unwrap(), secret);
         assert_eq!(redact(&shown), shown);
     }
 
@@ -147,20 +166,29 @@ mod tests {
     fn sealed_values_are_left_out() {
         let with = entry(json!({"apiKey": SENTINEL, "env": {"A": SENTINEL}, "enabled": false}));
         let without = entry(json!({"enabled": false}));
-        assert_eq!(restore(&with, &json!({})).unwrap(), without);
+        assert_eq!(restore(&with, &json!({}), &json!({})).unwrap(), without);
         let real = entry(json!({"apiKey": "k"}));
-        assert_eq!(restore(&real, &json!({})).unwrap(), real);
+        assert_eq!(restore(&real, &json!({}), &json!({})).unwrap(), real);
         assert!(!redact(&real).to_string().contains("\"k\""));
     }
 
     #[test]
     fn a_placeholder_for_nothing_is_refused() {
-        let err = restore(&json!({"ui": {"seamColor": SENTINEL}}), &json!({"ui": {}})).unwrap_err();
+        let err = restore(&json!({"ui": {"seamColor": SENTINEL}}), &json!({"ui": {}}), &json!({}))
+            .unwrap_err();
         assert_eq!(err.path, "ui.seamColor");
         let list = json!({"tools": {"allow": ["a", SENTINEL]}});
         assert_eq!(
-            restore(&list, &json!({"tools": {"allow": ["x"]}})).unwrap_err().path,
+            restore(&list, &json!({"tools": {"allow": ["x"]}}), &json!({})).unwrap_err().path,
             "tools.allow[1]"
         );
+    }
+
+    #[test]
+    fn what_the_operator_has_set_goes_on_to_hold() {
+        let operators = entry(json!({"config": {"token": "hunter2", "site": "s"}}));
+        let sent = entry(json!({"config": {"token": SENTINEL, "site": "t"}}));
+        let wanted = entry(json!({"config": {"site": "t"}}));
+        assert_eq!(restore(&sent, &json!({}), &operators).unwrap(), wanted);
     }
 }

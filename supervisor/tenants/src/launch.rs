@@ -139,6 +139,16 @@ pub(crate) async fn configuration(inner: &Inner, id: &TenantId) -> Result<Config
     Ok(Configuration { settings: effective.settings, skills })
 }
 
+/// Tells a worker its settings anew.
+pub(crate) async fn configure(
+    inner: &Inner,
+    tenant: &Tenant,
+    worker: &Worker,
+) -> Result<(), Error> {
+    let configuration = configuration(inner, &tenant.id).await?;
+    worker.configure(configuration).await.map_err(|status| worker.failure(status))
+}
+
 async fn start(
     inner: &Inner,
     tenant: &Tenant,

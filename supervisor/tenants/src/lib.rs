@@ -22,6 +22,7 @@ mod watch;
 mod worker;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use auth::Permit;
@@ -175,11 +176,12 @@ impl Tenants {
     /// When the settings cannot be read or the worker refuses them.
     pub async fn configure(&self, id: &TenantId) -> Result<(), Error> {
         let tenant = self.find(id)?;
-        let Some(worker) = tenant.worker.load_full().filter(|worker| !worker.is_gone()) else {
-            return Ok(());
-        };
-        let configuration = launch::configuration(&self.0, id).await?;
-        worker.configure(configuration).await.map_err(|status| worker.failure(status))
+        // Told before the worker is looked for: one that is being started looks again.
+        tenant.settings_changes.fetch_add(1, Ordering::AcqRel);
+        match tenant.worker.load_full().filter(|worker| !worker.is_gone()) {
+            Some(worker) => launch::configure(&self.0, &tenant, &worker).await,
+            None => Ok(()),
+        }
     }
 
     /// One request of the OpenAI-compatible surface; the reply arrives in parts. Dropping the reply

@@ -67,10 +67,15 @@ pub(crate) async fn start(
     wait_out_back_off(inner, tenant, control).await?;
     let _busy = Busy::new(tenant, State::Starting);
     let started = tokio::time::Instant::now();
+    let changes = tenant.settings_changes.load(Ordering::Acquire);
     match launch::launch(inner, tenant).await {
         Ok(worker) => {
             inner.metrics.started(started.elapsed());
             tenant.worker.store(Some(Arc::clone(&worker)));
+            if tenant.settings_changes.load(Ordering::Acquire) != changes {
+                // Whoever changed them has found no worker to tell.
+                launch::configure(inner, tenant, &worker).await?;
+            }
             Ok(worker)
         }
         Err(err) => {

@@ -47,6 +47,8 @@ pub(crate) struct Tenant {
     pub(crate) prepared: AtomicBool,
     /// When its worker wants to be woken.
     pub(crate) timer: Timer,
+    /// How often its settings changed since the gateway started.
+    pub(crate) settings_changes: AtomicU64,
     /// When the tenant last had a request; 0 for never.
     pub(crate) last_used: AtomicU64,
 }
@@ -63,6 +65,7 @@ impl Tenant {
             busy: ArcSwapOption::empty(),
             parked_until: AtomicU64::new(0),
             prepared: AtomicBool::new(false),
+            settings_changes: AtomicU64::new(0),
             timer: Timer::default(),
             last_used: AtomicU64::new(row.last_active_at.unwrap_or(0)),
             row: ArcSwap::from_pointee(row),

@@ -5,19 +5,23 @@ use api::sessions::SessionRow;
 use serde::Serialize;
 use types::{AgentId, UnixMillis};
 
-use super::history::marked;
+use super::history::{Mark, marked};
 use super::key::SessionKey;
 use crate::service::Core;
 use crate::sessions::session_row;
 use crate::store::{self, Appended};
 
-/// Tells of messages that are in the transcript now. `row` is read where it is wanted, which costs
-/// a look into the sessions file.
-pub(super) async fn messages(core: &Core, key: &SessionKey, appended: Vec<Appended>, row: bool) {
-    let session = if row { read(core, key).await } else { None };
+/// Tells of messages that are in the transcript now. 
+pub(super) async fn messages(
+    core: &Core,
+    key: &SessionKey,
+    appended: Vec<Appended>,
+    about: About<'_>,
+) {
+    let session = if about.row { read(core, key).await } else { None };
     for one in appended {
         let Some(message) = one.message else { continue };
-        let message = marked(&message, &one.id, one.seq);
+        let message = marked(&message, Mark { id: &one.id, seq: one.seq, run_id: about.run_id });
         let told = Message {
             session_key: key.as_str(),
             agent_id: key.agent(),
@@ -28,6 +32,15 @@ pub(super) async fn messages(core: &Core, key: &SessionKey, appended: Vec<Append
         };
         core.events.emit("session.message", key.as_str(), &told);
     }
+}
+
+/// What is told of messages beside themselves.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct About<'a> {
+    /// The run that they belong to: by it a page knows that it has shown one as it was made.
+    pub(super) run_id: Option<&'a str>,
+    /// Whether the session's row is read, which costs a look into the sessions file.
+    pub(super) row: bool,
 }
 
 /// Tells that a session has changed, and how it is now.

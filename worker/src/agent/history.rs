@@ -174,15 +174,28 @@ pub(super) fn text_message(role: Role, text: String) -> Message {
     Message { role: role.into(), parts, ..Message::default() }
 }
 
+/// Where a message stands.
+#[derive(Debug, Clone, Copy, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Mark<'a> {
+    /// Its entry.
+    pub(crate) id: &'a str,
+    /// The number of lines before it.
+    pub(crate) seq: u64,
+    /// The run that it belongs to, as long as that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) run_id: Option<&'a str>,
+}
+
 /// A message as it stands in a transcript, with where it stands there, as clients get it.
-pub(crate) fn marked(message: &RawValue, id: &str, seq: u64) -> Box<RawValue> {
+pub(crate) fn marked(message: &RawValue, mark: Mark<'_>) -> Box<RawValue> {
     let Some(rest) = message.get().trim_start().strip_prefix('{') else {
         return message.to_owned();
     };
     let comma = if rest.trim_start().starts_with('}') { "" } else { "," };
-    // The id may come from another program's file; as JSON text it cannot break out.
-    let id = serde_json::Value::from(id);
-    let marked = format!("{{\"__openclaw\":{{\"id\":{id},\"seq\":{seq}}}{comma}{rest}");
+    // The ids may come from elsewhere; as JSON text they cannot break out.
+    let Ok(mark) = serde_json::to_string(&mark) else { return message.to_owned() };
+    let marked = format!("{{\"__openclaw\":{mark}{comma}{rest}");
     RawValue::from_string(marked).unwrap_or_else(|_why| message.to_owned())
 }
 

@@ -4,7 +4,8 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::key::SessionKey;
-use super::{announce, record};
+use super::announce::{self, About};
+use super::record;
 use crate::Error;
 use crate::openai::Fault;
 use crate::service::Core;
@@ -43,7 +44,7 @@ async fn append(
     let begin = Change::Begin { session };
     core.store.commit(key.agent(), key.as_str(), begin).await?;
     let last = appended.last().cloned();
-    announce::messages(core, key, appended, true).await;
+    announce::messages(core, key, appended, About { run_id: None, row: true }).await;
     Ok(last.map(|last| (last.id, last.message)).unwrap_or_default())
 }
 

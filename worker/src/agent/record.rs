@@ -131,14 +131,18 @@ fn said(
         stop_reason,
         error_message,
         timestamp,
+        run_id: None,
         exclude_from_context: false,
     }
 }
 
-/// Puts the id of a run on the user's message that started it.
+/// Puts the id of a run on the user's message that started it, or on the answer that ended it.
 pub(super) fn mark(messages: &mut [Stored], run_id: Option<&str>) {
-    if let Some(Stored::User { idempotency_key, .. }) = messages.last_mut() {
-        *idempotency_key = run_id.map(str::to_owned);
+    match messages.last_mut() {
+        Some(Stored::User { idempotency_key: id, .. } | Stored::Assistant { run_id: id, .. }) => {
+            *id = run_id.map(str::to_owned);
+        }
+        Some(Stored::ToolResult { .. }) | None => {}
     }
 }
 

@@ -16,7 +16,8 @@ use super::key::SessionKey;
 use super::output::{Output, Writer};
 use super::prompt::{self, Incoming};
 use super::run::RunStatus;
-use super::{anew, announce, choice, compact, record, workspace};
+use super::announce::{self, About};
+use super::{anew, choice, compact, record, workspace};
 use crate::Error;
 use crate::openai::{Fault, Fold, Reply};
 use crate::runs::Place;
@@ -312,7 +313,8 @@ async fn store_prompt(
         let begin = Change::Begin { session: prepared.session.clone() };
         core.store.commit(agent, turn.key.as_str(), begin).await?;
     }
-    announce::messages(core, &turn.key, appended, turn.mark.is_some()).await;
+    let about = About { run_id: turn.mark.as_deref(), row: turn.mark.is_some() };
+    announce::messages(core, &turn.key, appended, about).await;
     Ok(())
 }
 
@@ -372,13 +374,15 @@ async fn store_reply(
     totals.fields = record::noted(turn.mark.as_deref(), prepared.started_at, now, failed.as_ref());
     let session = &prepared.session;
     let reply = record::reply(&fold, totals.clone(), stop, error, now);
-    let reply = reply.map_err(|err| Fault::storage(&err))?;
+    let mut reply = [reply.map_err(|err| Fault::storage(&err))?];
+    record::mark(&mut reply, turn.mark.as_deref());
     let end = Change::End { session: session.clone(), totals };
     let stored = futures_util::future::try_join(
-        core.store.append(agent, session, vec![reply]),
+        core.store.append(agent, session, reply.into()),
         core.store.commit(agent, turn.key.as_str(), end),
     );
     let (appended, ()) = stored.await.map_err(|err| Fault::storage(&err))?;
-    announce::messages(core, &turn.key, appended, turn.mark.is_some()).await;
+    let about = About { run_id: turn.mark.as_deref(), row: turn.mark.is_some() };
+    announce::messages(core, &turn.key, appended, about).await;
     failed.map_or(Ok(fold), Err)
 }

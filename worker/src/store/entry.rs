@@ -37,6 +37,9 @@ pub(crate) enum Stored {
         #[serde(skip_serializing_if = "Option::is_none")]
         error_message: Option<String>,
         timestamp: UnixMillis,
+        /// The run that it ended, by which a page knows that it has shown it as it was made.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        run_id: Option<String>,
         /// Whether no model gets it.
         #[serde(skip_serializing_if = "is_false")]
         exclude_from_context: bool,
@@ -193,6 +196,9 @@ pub(crate) struct StoredMessage<'a> {
     /// Of a user's message that started a run.
     #[serde(borrow)]
     pub(crate) idempotency_key: Option<Cow<'a, str>>,
+    /// Of a model's answer to one.
+    #[serde(borrow)]
+    pub(crate) run_id: Option<Cow<'a, str>>,
     /// How the model's turn ended.
     #[serde(borrow)]
     pub(crate) stop_reason: Option<Cow<'a, str>>,

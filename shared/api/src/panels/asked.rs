@@ -252,6 +252,8 @@ pub struct EnvironmentsParams {
     pub projection: Option<String>,
     /// Official clients send it, although no published schema has it.
     pub runtime_id: Option<String>,
+    /// Official clients send it, although no published schema has it.
+    pub include_desktop_setup: Option<bool>,
 }
 
 /// Which deeds.

@@ -35,6 +35,9 @@ pub struct ListParams {
     pub label: Option<String>,
     /// `dashboard` gives those that clients made in it, `chat` the others.
     pub board_face: Option<BoardFace>,
+    /// Only those with a board of panels: there are none. Official clients send it, although no
+    /// published schema has it.
+    pub has_board: bool,
     /// No effect: a tenant is one person here.
     pub creator_id: Option<String>,
     /// No effect: a tenant is one person here.

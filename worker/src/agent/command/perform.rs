@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::super::run::RunRequest;
-use super::super::{anew, announce, choice, compact, record};
+use super::super::announce::{self, About};
+use super::super::{anew, choice, compact, record};
 use super::{COMMANDS, Command, Kind};
 use crate::openai::Fault;
 use crate::service::Core;
@@ -86,7 +87,8 @@ pub(in super::super) async fn store(
         let appended = core.store.append(key.agent(), &session, messages).await?;
         let begin = Change::Begin { session };
         core.store.commit(key.agent(), key.as_str(), begin).await?;
-        announce::messages(core, key, appended, true).await;
+        let about = About { run_id: Some(&request.run_id), row: true };
+        announce::messages(core, key, appended, about).await;
         Ok(())
     };
     stored.await.map_err(|err| Fault::storage(&err))

@@ -13,7 +13,7 @@ use super::super::sessions::{defaults, keyed};
 use super::super::{Call, bounded, storage};
 use super::clip;
 use crate::Error;
-use crate::agent::{SessionKey, marked};
+use crate::agent::{Mark, SessionKey, marked};
 use crate::sessions::View;
 use crate::store::{self, Dir, Line, MAX_LINE, Row, Tail};
 
@@ -151,7 +151,7 @@ fn find(file: &File, id: &str, max_chars: usize) -> std::io::Result<Option<Box<R
         let Some(line) = Line::parse(&bytes) else { continue };
         if line.id.as_deref() == Some(id) && line.kind == "message" {
             let message = clip::clipped(&line, max_chars, true);
-            return Ok(message.map(|message| marked(&message, id, seq)));
+            return Ok(message.map(|message| marked(&message, Mark { id, seq, run_id: None })));
         }
     }
     Ok(None)
@@ -228,7 +228,9 @@ fn shown(line: &Line<'_>, seq: u64, max_chars: usize) -> Option<Box<RawValue>> {
     match &*line.kind {
         "message" => {
             let message = clip::clipped(line, max_chars, false)?;
-            Some(marked(&message, line.id.as_deref().unwrap_or_default(), seq))
+            let id = line.id.as_deref().unwrap_or_default();
+            let run_id = line.message().and_then(|it| it.run_id);
+            Some(marked(&message, Mark { id, seq, run_id: run_id.as_deref() }))
         }
         "compaction" => clip::compaction(line),
         _ => None,

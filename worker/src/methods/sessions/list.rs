@@ -133,10 +133,12 @@ fn at_least_one(name: &str, value: Option<u32>) -> Result<Option<u32>, ApiError>
 }
 
 /// Which sessions a list is to show.
+#[expect(clippy::struct_excessive_bools, reason = "the official clients send these fields")]
 struct Wanted {
     oldest: UnixMillis,
     by_interaction: bool,
     needs_interaction: bool,
+    needs_board: bool,
     label: Option<String>,
     face: Option<BoardFace>,
     spawned_by: Option<String>,
@@ -157,6 +159,7 @@ impl Wanted {
             oldest: active.map_or(0, |active| now.saturating_sub(active)),
             by_interaction: params.sort_by == Some(SortBy::LastInteractionAt),
             needs_interaction: params.require_last_interaction,
+            needs_board: params.has_board,
             label: params.label.clone(),
             face: params.board_face,
             spawned_by: params.spawned_by.clone(),
@@ -189,6 +192,7 @@ impl Wanted {
             self.face.is_none_or(|face| (face == BoardFace::Dashboard) == is_dashboard(row));
         by_archive
             && by_face
+            && !self.needs_board
             && row.updated_at >= self.oldest
             && (!self.needs_interaction || row.meta.last_interaction_at.is_some())
             && is(&self.label, &row.meta.label)
