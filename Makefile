@@ -1,6 +1,7 @@
 # make run      build, and go from nothing to a first answer; ARGS=--once ends after it
 # make test     everything that must hold; .ci/run calls it
 # make bench    the measurements of BENCHMARKS.md, as JSON
+# make fuzz     what reads strangers' bytes, against made-up ones; TIME=60 seconds
 # make install  programs, systemd unit and documents; PREFIX=/usr/local, DESTDIR for packagers
 # make fix      format, and apply what clippy can apply
 
@@ -10,6 +11,7 @@ SHELL := bash
 .DEFAULT_GOAL := run
 
 ARGS ?=
+TIME ?= 60
 PREFIX ?= /usr/local
 DESTDIR ?=
 SDK := tests/sdk
@@ -29,7 +31,7 @@ if ! { $(1); } >/dev/null 2>&1; then
 fi
 endef
 
-.PHONY: run build test check sdk clients bench install uninstall fix
+.PHONY: run build test check sdk clients bench fuzz install uninstall fix
 
 run: build
 	@$(BIN)/openclawmu quickstart $(ARGS)
@@ -57,6 +59,7 @@ check:
 	@$(call need,command -v cc,gcc libc6-dev)
 	set -x
 	cargo fmt --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --workspace --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --locked --no-deps
 	if cargo deny --version >/dev/null 2>&1; then
@@ -93,6 +96,35 @@ clients:
 bench: build
 	@cargo run --release --locked --package benches -- $(ARGS)
 
+# What libFuzzer asks of a compiler. It is in no other build, hence the target folder of its own.
+COVERAGE := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+  -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
+  -Cllvm-args=-sanitizer-coverage-trace-compares -Cllvm-args=-simplifycfg-branch-fold-threshold=0 \
+  -Ccodegen-units=1
+
+# Whatever is in fuzz/corpus is tried first; what is found on the way stays in fuzz/target.
+fuzz:
+	@$(call need,command -v c++,g++)
+	host=$$(rustc --print host-tuple)
+	RUSTC_WORKSPACE_WRAPPER= RUSTFLAGS="$(COVERAGE)" \
+	  nice cargo build --manifest-path fuzz/Cargo.toml --release --locked --bins --target "$$host"
+	cd fuzz
+	ulimit -s 1024
+	declare -A running
+	for seeds in corpus/*; do
+	  name=$${seeds##*/}
+	  mkdir -p "target/corpus/$$name" target/found
+	  nice "target/$$host/release/$$name" -max_total_time=$(TIME) -timeout=10 -print_final_stats=1 \
+	    -artifact_prefix="target/found/$$name-" "target/corpus/$$name" "$$seeds" >"target/$$name.log" 2>&1 &
+	  running[$$name]=$$!
+	done
+	failed=0
+	for name in "$${!running[@]}"; do
+	  wait "$${running[$$name]}" || { tail -n 40 "target/$$name.log"; failed=1; }
+	  grep -E 'DONE|number_of_executed_units' "target/$$name.log" | sed "s/^/$$name: /" || true
+	done
+	exit $$failed
+
 install: build
 	@install -D -m 0755 $(BIN)/openclawmu "$(DESTDIR)$(PREFIX)/bin/openclawmu"
 	install -D -m 0755 $(BIN)/openclawmu-worker "$(DESTDIR)$(PREFIX)/bin/openclawmu-worker"
@@ -112,3 +144,4 @@ uninstall:
 fix:
 	@cargo clippy --workspace --all-targets --fix --allow-dirty --allow-staged
 	cargo fmt --all
+	cargo fmt --manifest-path fuzz/Cargo.toml

@@ -41,9 +41,7 @@ pub fn start(provider: SocketAddr) -> SocketAddr {
             connector.set_nodelay(true);
             let client = Client::builder(TokioExecutor::new()).build(connector);
             let hop = callee::service(move |body| ask(client.clone(), provider, body));
-            pair::serve(hop, far, &Tasks::default())
-                .await
-                .unwrap();
+            pair::serve(hop, far, &Tasks::default()).await.unwrap();
         });
     });
     let (sender, receiver) = mpsc::channel();

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use proto::worker::worker_client::WorkerClient;
 use proto::worker::CallRequest;
+use proto::worker::worker_client::WorkerClient;
 use runtime::{Tasks, pair};
 
 use crate::callee;

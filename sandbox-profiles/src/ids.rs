@@ -113,7 +113,9 @@ mod tests {
     fn blocks_do_not_meet_and_end_below_the_last_id() {
         let last = FIRST + (BLOCKS - 1) * BLOCK;
         assert!(last + (BLOCK - 1) < MAX_ID, "{last}");
-        for (id, first) in [(FIRST, true), (last, true), (0, false), (FIRST + 1, false), (last + BLOCK, false)] {
+        for (id, first) in
+            [(FIRST, true), (last, true), (0, false), (FIRST + 1, false), (last + BLOCK, false)]
+        {
             assert_eq!(is_first_of_block(id), first, "{id}");
         }
     }

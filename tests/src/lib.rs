@@ -12,6 +12,7 @@
 
 pub mod client;
 mod gateway;
+pub mod house;
 mod log;
 mod official;
 pub mod provider;

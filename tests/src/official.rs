@@ -18,7 +18,7 @@ pub struct Official {
 }
 
 /// The folder of the clients.
-pub fn folder() -> PathBuf {
+fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("clients")
 }
 
@@ -118,7 +118,9 @@ impl Official {
         command.env("OPENCLAW_CONFIG_PATH", self.home().join("openclaw.json"));
         command.env("OPENCLAW_GATEWAY_TOKEN", &self.token).env("NO_COLOR", "1");
         command.env("OPENCLAWMU_URL", &self.url).env("OPENCLAWMU_TOKEN", &self.token);
-        command.env("TMPDIR", self.home());
+        // In a home that is used once, what Node compiles is written for nobody, and takes as long
+        // as the start itself.
+        command.env("TMPDIR", self.home()).env("NODE_DISABLE_COMPILE_CACHE", "1");
         command
     }
 }

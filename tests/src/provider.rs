@@ -41,10 +41,11 @@ type Body = StreamBody<ReceiverStream<Result<Frame<Bytes>, Infallible>>>;
 impl Provider {
     /// The models, by what they do: `mock` answers with the last message, and `call NAME {json}` with
     /// a call of that tool if tools are offered, `slow` takes 50 ms a
-    /// word and never ends, `flood` sends words of 4 KiB as fast as they are taken and never ends,
+    /// word and never ends, `paced` gives the last message back in capitals, a word each 150 ms, `flood` sends words of 4 KiB as fast as they are taken and never ends,
     /// `broken` answers 500, `busy` answers 429 with `Retry-After: 7`, `cut` ends in the middle of
     /// an event.
-    pub const MODELS: [&'static str; 6] = ["mock", "slow", "flood", "broken", "busy", "cut"];
+    pub const MODELS: [&'static str; 7] =
+        ["mock", "slow", "paced", "flood", "broken", "busy", "cut"];
 
     /// Starts one.
     pub async fn start() -> Self {
@@ -161,7 +162,8 @@ fn call(name: &str, arguments: &str) -> Response<Body> {
     let (first, rest) = arguments.split_at(arguments.len() / 2);
     let delta = |call: Value| json!({"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]});
     let function = json!({"name": name, "arguments": first});
-    let begun = delta(json!({"index": 0, "id": "call_mock", "type": "function", "function": function}));
+    let begun =
+        delta(json!({"index": 0, "id": "call_mock", "type": "function", "function": function}));
     let more = delta(json!({"index": 0, "function": {"arguments": rest}}));
     let end = json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}],
         "usage": {"prompt_tokens": 10, "completion_tokens": 4, "total_tokens": 14}});
@@ -183,7 +185,12 @@ fn whole(status: u16, text: impl Into<Bytes>) -> Response<Body> {
 fn stream(model: String, text: String, seen: Arc<Seen>) -> Response<Body> {
     let (sender, receiver) = tokio::sync::mpsc::channel(4);
     drop(tokio::spawn(async move {
-        let slow = model == "slow";
+        let pause = match model.as_str() {
+            "slow" => Some(Duration::from_millis(50)),
+            "paced" => Some(Duration::from_millis(150)),
+            _ => None,
+        };
+        let text = if model == "paced" { text.to_uppercase() } else { text };
         let words: Box<dyn Iterator<Item = String> + Send> = match model.as_str() {
             "slow" => Box::new((0..100_000).map(|n| format!("word{n} "))),
             "flood" => Box::new(std::iter::repeat_with(|| "flood ".repeat(683))),
@@ -201,8 +208,8 @@ fn stream(model: String, text: String, seen: Arc<Seen>) -> Response<Body> {
                 return;
             }
             seen.words.fetch_add(1, Ordering::SeqCst);
-            if slow {
-                tokio::time::sleep(Duration::from_millis(50)).await;
+            if let Some(pause) = pause {
+                tokio::time::sleep(pause).await;
             }
         }
         if model == "cut" {

@@ -23,6 +23,7 @@ pub(crate) use desk::{Desk, Waiting};
 pub(crate) use history::{Mark, marked};
 pub(crate) use inject::inject;
 pub(crate) use key::SessionKey;
+pub use key::session_key;
 pub(crate) use output::Writer;
 pub(crate) use run::{RunHandle, RunOutcome, RunRequest, RunStatus, Source, run};
 pub(crate) use turn::{Turn, start};

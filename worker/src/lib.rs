@@ -24,6 +24,7 @@ mod store;
 mod testing;
 mod upcalls;
 
+pub use agent::session_key;
 pub use error::Error;
 pub use events::EventStream;
 pub use service::{Held, Worker};

@@ -271,7 +271,7 @@ async fn outcome(
     let CallRequest { method, params, caller, request_id } = request;
     let caller = caller.unwrap_or_default();
     let call = Call { core, caller, request_id, interim };
-    let answered = api::worker::dispatch(&call, &method, &params).await;
+    let answered = api::worker::dispatch(&call, &method, params).await;
     match answered.and_then(sendable) {
         Ok(result) => Outcome::Result(result.into()),
         Err(error) => Outcome::Error(CallError {

@@ -89,7 +89,7 @@ pub struct DeliveryContext {
     /// By which account.
     pub account_id: Option<String>,
     /// In which thread: text or a number.
-    pub thread_id: Option<Value>,
+    pub thread_id: Option<serde::de::IgnoredAny>,
 }
 
 /// What holds.

@@ -1,6 +1,7 @@
 //! `hooks.status`: what `/hooks/*` takes. The hooks themselves are a route, not methods.
 
 use serde::{Deserialize, Serialize};
+use types::AgentId;
 
 methods! { Worker;
     /// Webhooks of one tenant.
@@ -10,10 +11,13 @@ methods! { Worker;
     }
 }
 
-/// No parameters.
+/// For whom.
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct StatusParams {}
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct StatusParams {
+    /// No effect: hooks are the tenant's, not an agent's.
+    pub agent_id: Option<AgentId>,
+}
 
 /// What `/hooks/*` takes.
 #[derive(Debug, Serialize)]

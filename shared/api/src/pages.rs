@@ -18,8 +18,6 @@ methods! { Supervisor;
         "skills.library.list" [Read] fn skill_library(LibraryParams) -> SkillLibrary;
         /// Skills that could be had.
         "skills.search" [Read] fn skill_search(SearchParams) -> Found;
-        /// Where the web is searched.
-        "webSearch.status" [Read] fn web_search(AgentParams) -> WebSearch;
         /// What finds memories: files of the workspace, which are read whole.
         "doctor.memory.status" [Read] fn memory(AgentParams) -> Memory;
         /// Looks of the page beside its own.
@@ -122,20 +120,6 @@ pub struct Found {
     pub results: Nothing,
 }
 
-/// Where the web is searched.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct WebSearch {
-    /// False.
-    pub enabled: bool,
-    /// Null.
-    pub provider: Option<Empty>,
-    /// Whose.
-    pub agent_id: AgentId,
-    /// None.
-    pub providers: Nothing,
-}
-
 /// What finds memories.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -163,14 +147,31 @@ pub struct Embedding {
 #[derive(Debug, Default, Serialize)]
 pub struct Themes {
     /// What holds where a person has chosen nothing.
-    pub current: Theme,
-    /// None: the page has its own.
-    pub themes: Nothing,
+    pub current: Current,
+    /// The same.
+    pub theme: Theme,
+    /// That one alone: the page has more of its own.
+    pub themes: [Theme; 1],
 }
 
 /// A look.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Clone, Copy, Default, Serialize)]
 pub struct Theme {
+    /// Its id.
+    pub id: &'static str,
+    /// For people.
+    pub name: &'static str,
+    /// For people.
+    pub description: &'static str,
+    /// `builtin`: the page has it.
+    pub source: &'static str,
+    /// `light` and `dark`.
+    pub modes: [&'static str; 2],
+}
+
+/// The look that holds.
+#[derive(Debug, Default, Serialize)]
+pub struct Current {
     /// The page's own first one.
     pub id: &'static str,
     /// As the person's system has it.

@@ -33,6 +33,10 @@ pub enum ServedBy {
 /// Parameters as JSON bytes; empty means `{}`, and unknown fields are refused by the types.
 pub(crate) fn parse<P: DeserializeOwned>(method: &str, params: &[u8]) -> Result<P, ApiError> {
     let params = if params.is_empty() { b"{}" } else { params };
+    // Serde would read an array as the fields in their order.
+    if params.trim_ascii_start().starts_with(b"[") {
+        return Err(ApiError::invalid(format!("invalid {method} params: must be object")));
+    }
     serde_json::from_slice(params)
         .map_err(|err| ApiError::invalid(format!("invalid {method} params: {err}")))
 }
@@ -89,15 +93,20 @@ macro_rules! methods {
         pub(crate) async fn dispatch(
             handler: &impl $Group,
             method: &str,
-            params: &[u8],
+            params: &mut (impl AsRef<[u8]> + Default),
         ) -> Option<Result<Vec<u8>, $crate::ApiError>> {
             Some(match method {
-                $($name => match $crate::table::parse::<$Params>($name, params) {
-                    Ok(params) => handler
-                        .$func(params)
-                        .await
-                        .and_then(|result| $crate::table::encode($name, &result)),
-                    Err(err) => Err(err),
+                $($name => {
+                    let text = std::mem::take(params);
+                    let parsed = $crate::table::parse::<$Params>($name, text.as_ref());
+                    drop(text);
+                    match parsed {
+                        Ok(params) => handler
+                            .$func(params)
+                            .await
+                            .and_then(|result| $crate::table::encode($name, &result)),
+                        Err(err) => Err(err),
+                    }
                 },)+
                 _ => return None,
             })
@@ -120,13 +129,14 @@ macro_rules! groups {
             /// The rows, by group.
             pub(crate) const METHODS: &[&[Method]] = &[$(crate::$group::METHODS),+];
 
-            /// Calls `method` with JSON parameters; the result is JSON.
+            /// Calls `method` with JSON parameters; the result is JSON. Their text is let go of as
+            /// soon as it is read: a method may take minutes.
             pub async fn dispatch(
                 handler: &impl $Side,
                 method: &str,
-                params: &[u8],
+                mut params: impl AsRef<[u8]> + Default,
             ) -> Result<Vec<u8>, ApiError> {
-                $(if let Some(reply) = crate::$group::dispatch(handler, method, params).await {
+                $(if let Some(reply) = crate::$group::dispatch(handler, method, &mut params).await {
                     return reply;
                 })+
                 Err(ApiError::invalid(format!("unknown method: {method}")))

@@ -3,7 +3,7 @@
 //!
 //! Whether a device may be let in is not decided here, and no signature is looked at.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -186,7 +186,7 @@ impl Auth {
                     it.device == device && role.is_none_or(|role| role == it.role)
                 })
         };
-        let count = self.end_bound(of_device).await;
+        let count = self.end_bound(of_device, Vec::new()).await;
         drop(changing);
         count
     }
@@ -199,20 +199,33 @@ impl Auth {
         views
     }
 
-    /// Ends the tokens of devices that were introduced with the token `maker`.
-    pub(crate) async fn end_made_by(&self, tenant: &TenantId, maker: &str) -> Result<(), Error> {
-        let made = |row: &TokenRow| {
-            row.tenant == *tenant && row.device.as_ref().is_some_and(|it| it.maker == maker)
-        };
-        self.end_bound(made).await.map(drop)
+    /// Ends the tokens of devices that were introduced with the token `maker`, in memory alone; gives
+    /// them, for [`Auth::end_made_by`].
+    pub(crate) fn shut_out_made_by(&self, tenant: &TenantId, maker: &str) -> Vec<Arc<TokenEntry>> {
+        self.shut_out(|row| is_made_by(row, tenant, maker))
+    }
+
+    /// Ends the tokens of devices that were introduced with the token `maker`, and removes them and
+    /// those that are `over` already.
+    pub(crate) async fn end_made_by(
+        &self,
+        tenant: &TenantId,
+        maker: &str,
+        over: Vec<Arc<TokenEntry>>,
+    ) -> Result<(), Error> {
+        self.end_bound(|row| is_made_by(row, tenant, maker), over).await.map(drop)
     }
 
     /// Ends tokens of devices in memory, then removes them. One whose removal fails is over all the
     /// same; after a restart it is still over where its maker is.
-    async fn end_bound(&self, which: impl Fn(&TokenRow) -> bool) -> Result<usize, Error> {
-        let entries = self.entries(|row| row.device.is_some() && which(row));
-        let ids: Vec<_> = entries.iter().map(|it| (&it.row.tenant, it.row.id.as_str())).collect();
-        self.end(|row| ids.contains(&(&row.tenant, row.id.as_str())));
+    async fn end_bound(
+        &self,
+        which: impl Fn(&TokenRow) -> bool,
+        mut over: Vec<Arc<TokenEntry>>,
+    ) -> Result<usize, Error> {
+        over.extend(self.shut_out(|row| row.device.is_some() && which(row)));
+        // One that was changed meanwhile is there twice.
+        let ids: BTreeSet<_> = over.iter().map(|it| (&it.row.tenant, it.row.id.as_str())).collect();
         for (tenant, id) in &ids {
             match self.0.records.delete_token(tenant, id).await {
                 Ok(()) | Err(records::Error::NotFound) => {}
@@ -315,4 +328,9 @@ fn device_view(entry: &TokenEntry) -> Option<DeviceTokenView> {
         rotated: entry.row.generation > 1,
         last_used_at: (last_used > 0).then_some(last_used),
     })
+}
+
+/// Whether it is a device's, introduced with the token `maker`.
+fn is_made_by(row: &TokenRow, tenant: &TenantId, maker: &str) -> bool {
+    row.tenant == *tenant && row.device.as_ref().is_some_and(|it| it.maker == maker)
 }

@@ -157,6 +157,21 @@ async fn revoking_ends_a_token_and_whoever_uses_it() {
 }
 
 #[tokio::test]
+async fn revoking_does_not_wait_for_whoever_is_changing_tokens() {
+    let world = world().await;
+    let one = world.issue("a", spec(&[Scope::Read])).await;
+    let user = world.enter(&one.token).unwrap();
+    let changing = world.auth.0.changing.lock().await;
+    let tenant = id("a");
+    let mut revoke = Box::pin(world.auth.revoke(&tenant, &one.row.id));
+    assert!(revoke.as_mut().now_or_never().is_none());
+    assert!(is_woken(&user));
+    drop(changing);
+    revoke.await.unwrap();
+    assert_eq!(load(&world.records, &world.clock).await.tokens_of(&tenant), []);
+}
+
+#[tokio::test]
 async fn rotating_keeps_the_token_and_ends_the_old_secret() {
     let world = world().await;
     let old = world.issue("a", spec(&[Scope::Read])).await;

@@ -134,7 +134,7 @@ impl Auth {
         // Whoever holds the old secret may have introduced devices with it. They end first: nothing is
         // waited for between the end of the old secret and this answer, so that whoever rotates its
         // own token still hears of the new one.
-        self.end_made_by(tenant, id).await?;
+        self.end_made_by(tenant, id, Vec::new()).await?;
         let entry = self.write(row).await?;
         drop(changing);
         tracing::info!(%tenant, token = id, generation = entry.row.generation, "token rotated");
@@ -143,11 +143,15 @@ impl Auth {
 
     /// Ends one token at once, with every connection that uses it.
     pub async fn revoke(&self, tenant: &TenantId, id: &str) -> Result<(), Error> {
+        let named = |row: &TokenRow| row.tenant == *tenant && row.id == id && row.device.is_none();
+        // At once, whoever is changing tokens, and however slow the disk is.
+        let ended = self.end(named);
+        let orphans = self.shut_out_made_by(tenant, id);
         let changing = self.0.changing.lock().await;
-        let known =
-            self.end(|row| row.tenant == *tenant && row.id == id && row.device.is_none()) > 0;
+        // Again: a change that was under way may have let it in anew.
+        let known = ended + self.end(named) > 0;
         let deleted = self.0.records.delete_token(tenant, id).await;
-        let orphans = self.end_made_by(tenant, id).await;
+        let orphans = self.end_made_by(tenant, id, orphans).await;
         drop(changing);
         match deleted {
             Ok(()) => orphans?,
@@ -161,8 +165,9 @@ impl Auth {
 
     /// Ends every token of the tenant at once.
     pub async fn revoke_all(&self, tenant: &TenantId) -> Result<(), Error> {
+        let ended = self.end(|row| row.tenant == *tenant);
         let changing = self.0.changing.lock().await;
-        let count = self.end(|row| row.tenant == *tenant);
+        let count = ended + self.end(|row| row.tenant == *tenant);
         let deleted = self.0.records.delete_tokens_of(tenant).await;
         drop(changing);
         deleted.map_err(Error::Records)?;
@@ -233,13 +238,18 @@ impl Auth {
 
     /// Forgets the tokens that `which` chooses and wakes whoever uses one.
     pub(crate) fn end(&self, which: impl Fn(&TokenRow) -> bool) -> usize {
+        self.shut_out(which).len()
+    }
+
+    /// Like [`Auth::end`]; gives what it forgot.
+    pub(crate) fn shut_out(&self, which: impl Fn(&TokenRow) -> bool) -> Vec<Arc<TokenEntry>> {
         let ended: Vec<_> = self.0.tokens.change(|map| {
             map.extract_if(|_, entry| which(&entry.row)).map(|(_, entry)| entry).collect()
         });
         for entry in &ended {
             entry.ended.cancel();
         }
-        ended.len()
+        ended
     }
 
     /// The tenant's own tokens, without those of its devices.

@@ -13,10 +13,10 @@ use http::request::Parts;
 
 use tenants::{Load, Ticket};
 
-use crate::{Inner, hooks};
 use crate::body::{self, Bounds, Share};
 use crate::identity::Identity;
 use crate::reply::Refusal;
+use crate::{Inner, hooks};
 
 /// The longest session key or agent name in a header, in bytes.
 const MAX_NAME: usize = 512;
@@ -174,7 +174,10 @@ pub(crate) fn bearer(head: &Parts) -> Result<Option<&str>, Refusal> {
 }
 
 /// The one field of this name: of two, a proxy before the gateway may have judged the other.
-pub(crate) fn only<'a>(head: &'a Parts, name: &HeaderName) -> Result<Option<&'a HeaderValue>, Refusal> {
+pub(crate) fn only<'a>(
+    head: &'a Parts,
+    name: &HeaderName,
+) -> Result<Option<&'a HeaderValue>, Refusal> {
     let mut values = head.headers.get_all(name).iter();
     let first = values.next();
     if values.next().is_some() { Err(Refusal::repeated_header(name.as_str())) } else { Ok(first) }

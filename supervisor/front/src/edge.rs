@@ -20,12 +20,12 @@ use tower::Service as _;
 
 use crate::Inner;
 use crate::call::refuse;
-use crate::listener::Open;
-use crate::upgrade;
 use crate::identity::Identity;
+use crate::listener::Open;
 use crate::metrics::Running;
 use crate::reply::Refusal;
 use crate::seat::Seat;
+use crate::upgrade;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -76,9 +76,10 @@ impl hyper::service::Service<Request<Incoming>> for Edge {
 /// Whether a body comes as it is: of a coding beside the chunks a proxy may know what it means,
 /// and here nobody would undo it.
 fn is_plainly_framed(headers: &HeaderMap) -> bool {
-    headers.get_all(TRANSFER_ENCODING).iter().all(|value| {
-        value.to_str().is_ok_and(|value| value.trim().eq_ignore_ascii_case("chunked"))
-    })
+    headers
+        .get_all(TRANSFER_ENCODING)
+        .iter()
+        .all(|value| value.to_str().is_ok_and(|value| value.trim().eq_ignore_ascii_case("chunked")))
 }
 
 /// What every reply says.

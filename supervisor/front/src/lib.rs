@@ -52,7 +52,7 @@ pub struct Parts {
     pub tenants: Tenants,
     /// Who answers methods.
     pub methods: Methods,
-    /// Who serves WebSockets.
+    /// Who serves `WebSocket`s.
     pub gateway: Gateway,
     /// Bounds on what clients may send.
     pub limits: Limits,

@@ -85,8 +85,7 @@ fn take(
         tracing::debug!(error = %types::Chain(&err), "no TCP_NODELAY");
     }
     let (front, router) = (Arc::clone(front), router.clone());
-    let edge =
-        Edge { front, router, seat, open: Arc::clone(&open), tasks: connections.clone() };
+    let edge = Edge { front, router, seat, open: Arc::clone(&open), tasks: connections.clone() };
     let scope = connections.clone();
     drop(connections.spawn(async move {
         drive(edge, stream, peer, scope).await;

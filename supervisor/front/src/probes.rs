@@ -49,10 +49,7 @@ fn is_known(front: &Inner, request: Request) -> bool {
     let (head, _) = request.into_parts();
     let Some(identity) = head.extensions.get::<Identity>() else { return false };
     let Ok(Some(token)) = bearer(&head) else { return false };
-    front
-        .auth
-        .authenticate(Some(token), identity.seat.peer)
-        .is_ok_and(|it| it.device().is_none())
+    front.auth.authenticate(Some(token), identity.seat.peer).is_ok_and(|it| it.device().is_none())
 }
 
 fn reply(status: StatusCode, body: Vec<u8>) -> Response {

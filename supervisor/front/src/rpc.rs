@@ -1,7 +1,7 @@
 //! `POST /rpc`: JSON-RPC 2.0 over the method table, single or in batches. Ids and method names are
 //! read; parameters and results are passed on.
 
-use api::rpc::{At, Reply, Request};
+use api::rpc::{Asked, At, Reply, Request, parse};
 use api::{ApiError, Code};
 use auth::Denied;
 use axum::body::Body;
@@ -10,15 +10,11 @@ use bytes::Bytes;
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use methods::Caller;
-use serde::de::{Deserialize, Deserializer, Error as _, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::body::Share;
 use crate::call::Call;
 use crate::reply::JSON;
-
-/// Requests of one batch.
-const MAX_BATCH: usize = 64;
 
 /// Bytes of one body; methods take settings and names, not files.
 const MAX_BODY: usize = 4 << 20;
@@ -26,9 +22,6 @@ const MAX_BODY: usize = 4 << 20;
 /// Bytes of all answers to one batch. What a method gives fits alone, so a client that is told that
 /// there is no room asks again in smaller batches.
 const MAX_ANSWERS: usize = 4 << 20;
-
-/// The longest id, in bytes; it comes back in the reply.
-const MAX_ID: usize = 256;
 
 /// Handles one body. Without a request that wants an answer there is none.
 pub(crate) async fn calls(call: Call, body: Body) -> Response {
@@ -57,24 +50,10 @@ pub(crate) async fn calls(call: Call, body: Body) -> Response {
 }
 
 async fn answer(call: &Call, body: &[u8], share: &mut Share) -> Option<Vec<u8>> {
-    if !body.trim_ascii_start().starts_with(b"[") {
-        return match serde_json::from_slice::<&RawValue>(body) {
-            Ok(request) => one(call, request).await,
-            Err(err) => {
-                Some(refused(None, At::Parsing, &ApiError::invalid(format!("not JSON: {err}"))))
-            }
-        };
-    }
-    let batch = match serde_json::from_slice::<Batch<'_>>(body) {
-        Ok(batch) if !batch.0.is_empty() => batch.0,
-        Ok(_) => {
-            return Some(refused(None, At::Reading, &ApiError::invalid("the batch is empty")));
-        }
-        Err(err) => {
-            // A batch of too many is JSON all the same.
-            let at = if err.is_data() { At::Reading } else { At::Parsing };
-            return Some(refused(None, at, &ApiError::invalid(format!("no batch: {err}"))));
-        }
+    let batch = match api::rpc::read(body) {
+        Ok(Asked::One(request)) => return one(call, request).await,
+        Ok(Asked::Batch(batch)) => batch,
+        Err((at, err)) => return Some(refused(None, at, &err)),
     };
     let mut answers = Answers::default();
     for request in batch {
@@ -157,20 +136,6 @@ async fn one(call: &Call, request: &RawValue) -> Option<Vec<u8>> {
     })
 }
 
-fn parse(request: &RawValue) -> Result<Request<'_>, ApiError> {
-    let request: Request<'_> = serde_json::from_str(request.get())
-        .map_err(|err| ApiError::invalid(format!("not a JSON-RPC request: {err}")))?;
-    if request.jsonrpc != "2.0" {
-        return Err(ApiError::invalid("`jsonrpc` must be \"2.0\""));
-    }
-    let usable =
-        |id: &RawValue| id.get().len() <= MAX_ID && !id.get().starts_with(['{', '[', 't', 'f']);
-    if request.id.is_some_and(|id| !usable(id)) {
-        return Err(ApiError::invalid("`id` must be a string or a number of at most 256 bytes"));
-    }
-    Ok(request)
-}
-
 async fn run(
     call: &Call,
     method: &'static api::Method,
@@ -201,62 +166,12 @@ fn encode(reply: &Reply<'_>) -> Vec<u8> {
     serde_json::to_vec(reply).unwrap_or_default()
 }
 
-/// The requests of a batch, unread; the bound holds while they are counted.
-struct Batch<'a>(Vec<&'a RawValue>);
-
-impl<'de> Deserialize<'de> for Batch<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(Requests).map(Self)
-    }
-}
-
-struct Requests;
-
-impl<'de> Visitor<'de> for Requests {
-    type Value = Vec<&'de RawValue>;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "1 to {MAX_BATCH} requests")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-        let mut requests = Vec::new();
-        while let Some(request) = items.next_element()? {
-            if requests.len() == MAX_BATCH {
-                return Err(A::Error::custom(format!("it has more than {MAX_BATCH} requests")));
-            }
-            requests.push(request);
-        }
-        Ok(requests)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
     use super::*;
     use crate::body::Budget;
-
-    #[test]
-    fn what_is_a_request() {
-        let check = |text: &str, ok: bool| {
-            let raw: &RawValue = serde_json::from_str(text).unwrap();
-            assert_eq!(parse(raw).is_ok(), ok, "{text}");
-        };
-        check(r#"{"jsonrpc":"2.0","id":1,"method":"health"}"#, true);
-        check(r#"{"jsonrpc":"2.0","id":"a","method":"health","params":{}}"#, true);
-        check(r#"{"jsonrpc":"2.0","method":"health"}"#, true);
-        check(r#"{"jsonrpc":"1.0","id":1,"method":"health"}"#, false);
-        check(r#"{"id":1,"method":"health"}"#, false);
-        check(r#"{"jsonrpc":"2.0","id":{},"method":"health"}"#, false);
-        check(r#"{"jsonrpc":"2.0","id":[1],"method":"health"}"#, false);
-        check(r#"{"jsonrpc":"2.0","id":1,"method":1}"#, false);
-        check(r#"{"jsonrpc":"2.0","id":1,"method":"health","tenant":"other"}"#, false);
-        check("1", false);
-        let long = format!(r#"{{"jsonrpc":"2.0","id":"{}","method":"health"}}"#, "a".repeat(300));
-        check(&long, false);
-    }
 
     #[test]
     fn the_answers_to_a_batch_are_bounded_together() {
@@ -292,17 +207,5 @@ mod tests {
             answers.push(&request(id), large.as_bytes(), &mut share);
         }
         assert!(answers.full, "the gateway has no room for the third");
-    }
-
-    #[test]
-    fn a_batch_is_bounded_while_it_is_counted() {
-        let check = |count: usize, ok: bool| {
-            let text = format!("[{}]", vec!["1"; count].join(","));
-            assert_eq!(serde_json::from_str::<Batch<'_>>(&text).is_ok(), ok, "{count}");
-        };
-        check(0, true);
-        check(64, true);
-        check(65, false);
-        check(1_000_000, false);
     }
 }

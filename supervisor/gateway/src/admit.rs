@@ -45,6 +45,8 @@ pub(crate) async fn admit(
     if principal.is_revoked() {
         return Err(Refusal::over());
     }
+    // Before anything is looked up or written for it.
+    (from.claim)(&principal).map_err(|why| Refusal::full(&why))?;
     let known = match &connect.device {
         Some(device) => {
             let proof = DeviceProof {

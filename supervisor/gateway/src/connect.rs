@@ -172,12 +172,13 @@ struct WireClient<'a> {
 impl Connect<'_> {
     /// The protocol to speak, or none where there is none in common.
     pub const fn protocol(&self) -> Option<u32> {
-        if self.min > api::wire::PROTOCOL || self.max < api::wire::OLDEST_PROTOCOL {
+        let (oldest, newest) = (api::wire::OLDEST_PROTOCOL, api::wire::PROTOCOL);
+        if self.min > self.max || self.min > newest || self.max < oldest {
             None
-        } else if self.max < api::wire::PROTOCOL {
+        } else if self.max < newest {
             Some(self.max)
         } else {
-            Some(api::wire::PROTOCOL)
+            Some(newest)
         }
     }
 
@@ -362,6 +363,7 @@ mod tests {
         check(1, 9, Some(4));
         check(5, 6, None);
         check(1, 2, None);
+        check(4, 3, None);
     }
 
     #[test]

@@ -29,7 +29,10 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// Bytes of long messages of one tenant.
 const TENANT: usize = 64 << 20;
 
-/// Bytes of long messages of all tenants.
+/// Bytes of these that no other tenant can take: what people write fits.
+const SHARE: usize = 1 << 20;
+
+/// Bytes of long messages of all tenants beside the share of each.
 const TOTAL: usize = 512 << 20;
 
 /// Room for long messages.
@@ -37,13 +40,20 @@ const TOTAL: usize = 512 << 20;
 pub(crate) struct Pools {
     total: Arc<Semaphore>,
     /// Of tenants with a connection.
-    tenants: Mutex<HashMap<TenantId, Weak<Semaphore>>>,
+    tenants: Mutex<HashMap<TenantId, Weak<Own>>>,
+}
+
+/// What one tenant may have.
+#[derive(Debug)]
+struct Own {
+    all: Arc<Semaphore>,
+    share: Arc<Semaphore>,
 }
 
 /// Where one connection gets its room.
 #[derive(Debug, Clone)]
 pub(crate) struct Pool {
-    tenant: Arc<Semaphore>,
+    own: Arc<Own>,
     total: Arc<Semaphore>,
 }
 
@@ -99,18 +109,29 @@ impl Pools {
         let known = tenants.get(tenant).and_then(Weak::upgrade);
         let pool = known.unwrap_or_else(|| {
             tenants.retain(|_, pool| pool.strong_count() > 0);
-            let pool = Arc::new(Semaphore::new(TENANT / STEP));
+            let pool = Arc::new(Own::new(TENANT / STEP, SHARE / STEP));
             tenants.insert(tenant.clone(), Arc::downgrade(&pool));
             pool
         });
-        Pool { tenant: pool, total: Arc::clone(&self.total) }
+        Pool { own: pool, total: Arc::clone(&self.total) }
     }
 }
 
 impl Pool {
     async fn permit(self) -> Option<Permit> {
-        let tenant = self.tenant.acquire_owned().await.ok()?;
-        Some((tenant, self.total.acquire_owned().await.ok()?))
+        let tenant = Arc::clone(&self.own.all).acquire_owned().await.ok()?;
+        let place = tokio::select! {
+            biased;
+            place = Arc::clone(&self.own.share).acquire_owned() => place,
+            place = self.total.acquire_owned() => place,
+        };
+        Some((tenant, place.ok()?))
+    }
+}
+
+impl Own {
+    fn new(all: usize, share: usize) -> Self {
+        Self { all: Arc::new(Semaphore::new(all)), share: Arc::new(Semaphore::new(share)) }
     }
 }
 
@@ -251,7 +272,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_long_message_waits_for_room_and_gives_it_back() {
-        let pool = Pool { tenant: Arc::new(Semaphore::new(2)), total: Arc::new(Semaphore::new(3)) };
+        let pool = Pool { own: Arc::new(Own::new(2, 0)), total: Arc::new(Semaphore::new(3)) };
         let metered = |meter: &Meter| {
             let (near, far) = tokio::io::duplex(1 << 20);
             meter.open(pool.clone());
@@ -261,7 +282,7 @@ mod tests {
         let (mut near, mut far) = metered(&one);
         far.write_all(&vec![0; FREE + 2 * STEP]).await.unwrap();
         near.read_exact(&mut vec![0; FREE + 2 * STEP]).await.unwrap();
-        assert_eq!((pool.tenant.available_permits(), pool.total.available_permits()), (0, 1));
+        assert_eq!((pool.own.all.available_permits(), pool.total.available_permits()), (0, 1));
 
         let (mut waits, mut far) = metered(&other);
         far.write_all(&vec![0; FREE + 1]).await.unwrap();
@@ -273,7 +294,18 @@ mod tests {
         drop(room);
         waits.read_exact(&mut rest).await.unwrap();
         drop(other.message());
-        assert_eq!((pool.tenant.available_permits(), pool.total.available_permits()), (2, 3));
+        assert_eq!((pool.own.all.available_permits(), pool.total.available_permits()), (2, 3));
+    }
+
+    #[tokio::test]
+    async fn a_tenant_has_its_share_when_others_have_all_the_rest() {
+        let pool = Pool { own: Arc::new(Own::new(3, 1)), total: Arc::new(Semaphore::new(0)) };
+        let first = pool.clone().permit().await;
+        assert!(first.is_some());
+        let mut next = Box::pin(pool.clone().permit());
+        assert!(futures_util::poll!(&mut next).is_pending());
+        drop(first);
+        assert!(next.await.is_some());
     }
 
     #[tokio::test(start_paused = true)]

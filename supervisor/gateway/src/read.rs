@@ -39,7 +39,18 @@ struct Call {
     method: &'static Method,
     params: Bytes,
     permit: Permit,
-    room: Room,
+}
+
+/// Parameters, and the room that they have for as long as anybody refers to them.
+struct Held {
+    params: Bytes,
+    _room: Room,
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.params
+    }
 }
 
 /// Reads and answers until there is nothing more to read; gives how the connection ends.
@@ -136,9 +147,10 @@ fn request(session: &Session<'_>, text: &Utf8Bytes, room: Room) -> Result<Call, 
     let permitted = permitted(session, &request.method);
     let (method, permit) = permitted.map_err(|err| frame::failure(&id, &err))?;
     let params = request.params.map_or_else(Bytes::new, |params| {
-        Bytes::from(text.clone()).slice_ref(params.get().as_bytes())
+        let params = Bytes::from(text.clone()).slice_ref(params.get().as_bytes());
+        Bytes::from_owner(Held { params, _room: room })
     });
-    Ok(Call { id, method, params, permit, room })
+    Ok(Call { id, method, params, permit })
 }
 
 fn permitted(session: &Session<'_>, name: &str) -> Result<(&'static Method, Permit), ApiError> {
@@ -188,7 +200,7 @@ fn request_id(connection: &str, count: u64) -> String {
 
 /// Calls the method; what it says before its last answer goes out as it comes.
 async fn carry_out(session: &Session<'_>, call: Call) {
-    let Call { id, method, params, permit, room } = call;
+    let Call { id, method, params, permit } = call;
     let connection = &session.connection;
     let count = session.calls.fetch_add(1, Ordering::Relaxed);
     let request_id = request_id(connection.id(), count);
@@ -201,13 +213,10 @@ async fn carry_out(session: &Session<'_>, call: Call) {
     let (sender, mut interim) = mpsc::channel(INTERIM);
     let done = session.inner.methods.call(caller, method, params, Some(sender));
     let mut done = std::pin::pin!(done);
-    // What came with the request has been passed on when there is a first answer.
-    let mut room = Some(room);
     let outcome = loop {
         tokio::select! {
             biased;
             Some(first) = interim.recv() => {
-                room.take();
                 connection.answer(frame::result(&id, &first)).await;
             }
             outcome = &mut done => break outcome,

@@ -26,6 +26,10 @@ mod shape;
 /// longest. Decoded and translated, each takes a few times as much.
 const BUDGET: usize = 64 << 20;
 
+/// Calls of one worker for vectors that are under way or whose answer has not been taken: an answer
+/// is whole in memory until it is.
+const EMBEDS: usize = 4;
+
 /// What stands before each message: whether it is compressed, and its length.
 const PREFIX: usize = 5;
 
@@ -37,6 +41,7 @@ const EMBED: &str = "/openclawmu.host.v1.Llm/Embed";
 pub struct Intake {
     llm: LlmServer<Llm>,
     budget: Arc<Semaphore>,
+    embeds: Arc<Semaphore>,
 }
 
 /// Room for one message; given back when nothing refers to the request any more.
@@ -50,7 +55,8 @@ impl Intake {
         let llm = LlmServer::new(llm)
             .max_decoding_message_size(MAX_MESSAGE)
             .max_encoding_message_size(MAX_MESSAGE);
-        Self { llm, budget: Arc::new(Semaphore::new(BUDGET)) }
+        let (budget, embeds) = (Semaphore::new(BUDGET), Semaphore::new(EMBEDS));
+        Self { llm, budget: Arc::new(budget), embeds: Arc::new(embeds) }
     }
 
     /// The one message of a call, and the room that it takes.
@@ -123,14 +129,26 @@ where
                 Ok(read) => read,
                 Err(status) => return Ok(status.into_http()),
             };
-            let nested = if head.uri.path() == EMBED { shape::OF_EMBED } else { shape::OF_STREAM };
+            let embeds = head.uri.path() == EMBED;
+            let nested = if embeds { shape::OF_EMBED } else { shape::OF_STREAM };
             if let Err(refused) = shape::check(message.get(PREFIX..).unwrap_or_default(), nested) {
                 return Ok(Status::invalid_argument(refused.to_string()).into_http());
             }
             // The request owns its extensions, so the room is given back when the request ends.
             head.extensions.insert(room);
             let request = http::Request::from_parts(head, Full::new(message));
-            intake.llm.call(request).await
+            if !embeds {
+                return intake.llm.call(request).await;
+            }
+            let turn = Arc::clone(&intake.embeds).acquire_owned().await;
+            let response = intake.llm.call(request).await?;
+            // The turn is over when the answer's body is: sent to its end, or given up.
+            Ok(response.map(|body| {
+                Body::new(body.map_frame(move |frame| {
+                    let _turn = &turn;
+                    frame
+                }))
+            }))
         })
     }
 }

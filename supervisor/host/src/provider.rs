@@ -27,7 +27,7 @@ use crate::failure::{Failure, Garbled};
 use crate::json;
 
 pub(crate) use demo::Speech;
-pub(crate) use embeddings::{MAX_DIMENSIONS, demo_vectors, tokens};
+pub(crate) use embeddings::{MAX_DIMENSIONS, MAX_NUMBERS, demo_vectors, tokens};
 
 /// Bytes of an error's body that are read; what it says stands at its beginning.
 const MAX_ERROR_BODY: usize = 64 << 10;

@@ -62,7 +62,7 @@ pub enum InvokeError {
     /// The node has no connection.
     #[error("the node is not connected")]
     NotConnected,
-    /// The node has [`MAX_PENDING`] things to do, or the tenant's memory of outcomes is full of
+    /// The node has as many things to do as it may have, or the tenant's memory of outcomes is full of
     /// unfinished ones.
     #[error("the node has too much to do; try again later")]
     Busy,

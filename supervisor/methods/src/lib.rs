@@ -32,6 +32,17 @@ use tenants::Tenants;
 use tokio::sync::mpsc;
 use types::{Clock, Scope};
 
+/// Bytes of parameters of a method that is served here: what they become in memory is many times
+/// as much, and nobody else's memory limit holds for it.
+const MAX_PARAMS: usize = 512 << 10;
+
+/// Methods that pass on what they are given as text, whatever its length.
+const PASSED_ON: [&str; 2] = ["node.invoke", "node.invoke.result"];
+
+/// Bytes of the details of a worker's error that are read: ours are a few names, and a worker that
+/// was taken over must not have megabytes made into values here.
+const MAX_DETAILS: usize = 16 << 10;
+
 /// Every method. Clones are the same.
 #[derive(Debug, Clone)]
 pub struct Methods(Arc<Parts>);
@@ -92,12 +103,14 @@ impl Methods {
         params: Bytes,
         interim: Option<mpsc::Sender<Bytes>>,
     ) -> Result<Bytes, ApiError> {
+        let ticket = self.0.tenants.admit(caller.permit).map_err(|err| failed(&err))?;
         if method.served_by == ServedBy::Supervisor {
+            bounded(method.name, params.len())?;
             let call = Call { parts: &self.0, caller };
-            let result = api::supervisor::dispatch(&call, method.name, &params).await;
+            let result = api::supervisor::dispatch(&call, method.name, params).await;
+            drop(ticket);
             return result.map(Bytes::from);
         }
-        let ticket = self.0.tenants.admit(caller.permit).map_err(|err| failed(&err))?;
         let request = CallRequest {
             method: method.name.to_owned(),
             params,
@@ -137,12 +150,26 @@ fn outcome(reply: CallReply) -> Result<Bytes, ApiError> {
             code: Code::from_name(&error.code),
             message: error.message,
             retry_after_ms: (error.retry_after_ms > 0).then_some(error.retry_after_ms),
-            details: serde_json::from_slice(&error.details).ok(),
+            details: details(&error.details),
         }),
         Some(Outcome::Interim(_)) | None => {
             Err(ApiError::unavailable("the tenant's worker gave no answer"))
         }
     }
+}
+
+/// Whether so many bytes of parameters are read here.
+fn bounded(method: &str, bytes: usize) -> Result<(), ApiError> {
+    if bytes <= MAX_PARAMS || PASSED_ON.contains(&method) {
+        return Ok(());
+    }
+    let wants = format!("at most {MAX_PARAMS} bytes, {bytes} given");
+    Err(ApiError::invalid(format!("invalid {method} params: {wants}")))
+}
+
+/// The details of a worker's error; none where they are no JSON or too long.
+fn details(json: &[u8]) -> Option<Box<serde_json::Value>> {
+    if json.len() > MAX_DETAILS { None } else { serde_json::from_slice(json).ok() }
 }
 
 /// A result, if it is JSON: a worker that was taken over must not write into the frame around it.
@@ -169,4 +196,39 @@ pub(crate) fn failed(err: &tenants::Error) -> ApiError {
     let retry_after = err.retry_after_s().map(|seconds| seconds.saturating_mul(1000));
     let retry_after_ms = retry_after.map(|it| u32::try_from(it).unwrap_or(u32::MAX));
     ApiError { retry_after_ms, ..ApiError::new(code, err.public()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_that_are_read_here_are_bounded() {
+        let check = |method: &str, bytes: usize, fits: bool| {
+            let refused = bounded(method, bytes).err();
+            assert_eq!(refused.is_none(), fits, "{method} {bytes}");
+            let told = |it: &ApiError| {
+                it.code == Code::InvalidRequest && it.message.contains("524288 bytes")
+            };
+            assert!(refused.as_ref().is_none_or(told), "{refused:?}");
+        };
+        check("config.set", MAX_PARAMS, true);
+        check("config.set", MAX_PARAMS + 1, false);
+        check("node.event", MAX_PARAMS + 1, false);
+        check("node.invoke", MAX_PARAMS + 1, true);
+        check("node.invoke.result", 4 << 20, true);
+    }
+
+    #[test]
+    fn details_of_a_workers_error_are_bounded() {
+        let check = |bytes: usize, read: bool| {
+            let text = format!("\"{}\"", "x".repeat(bytes - 2));
+            assert_eq!(details(text.as_bytes()).is_some(), read, "{bytes}");
+        };
+        check(2, true);
+        check(MAX_DETAILS, true);
+        check(MAX_DETAILS + 1, false);
+        assert_eq!(details(b""), None);
+        assert_eq!(details(b"{"), None);
+    }
 }

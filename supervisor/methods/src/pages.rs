@@ -3,9 +3,8 @@
 
 use api::ApiError;
 use api::pages::{
-    AgentParams, BrowseParams, Embedding, Found, Lanes, LibraryParams, Memory, Pages,
+    AgentParams, BrowseParams, Current, Embedding, Found, Lanes, LibraryParams, Memory, Pages,
     PluginCatalog, SearchParams, SkillLibrary, Stability, StabilityParams, Theme, Themes,
-    WebSearch,
 };
 use api::panels::NoParams;
 use types::AgentId;
@@ -38,11 +37,6 @@ impl Pages for Call<'_> {
         Ok(Found::default())
     }
 
-    async fn web_search(&self, params: AgentParams) -> Result<WebSearch, ApiError> {
-        let agent_id = params.agent_id.unwrap_or_else(AgentId::main);
-        Ok(WebSearch { enabled: false, provider: None, agent_id, providers: [] })
-    }
-
     async fn memory(&self, params: AgentParams) -> Result<Memory, ApiError> {
         let agent_id = params.agent_id.unwrap_or_else(AgentId::main);
         let error = "memories have no index: they are files of the workspace";
@@ -51,8 +45,16 @@ impl Pages for Call<'_> {
     }
 
     async fn themes(&self, _: NoParams) -> Result<Themes, ApiError> {
-        let current = Theme { id: "claw", mode: "system", scope: "gateway", ..Theme::default() };
-        Ok(Themes { current, themes: [] })
+        let theme = Theme {
+            id: "claw",
+            name: "Claw",
+            description: "",
+            source: "builtin",
+            modes: ["light", "dark"],
+        };
+        let current =
+            Current { id: "claw", mode: "system", scope: "gateway", ..Current::default() };
+        Ok(Themes { current, theme, themes: [theme] })
     }
 
     async fn lanes(&self, _: NoParams) -> Result<Lanes, ApiError> {

@@ -2,7 +2,17 @@
 //! Starts no worker, and keeps nothing.
 
 use api::ApiError;
-use api::panels::*;
+use api::panels::{
+    ActivityParams, Audit, AuditParams, Board, Branches, CardParams, Catalogs, CatalogsParams,
+    Companion, Cost, CostParams, Day, Discussion, Environments, EnvironmentsParams, ExecDefaults,
+    ExecFile, ExecPolicy, Following, Grants, GrantsParams, GroupDefaults, Groups, History,
+    HistoryParams, Members, NoParams, Nothing, Panels, PluginPages, PluginParts, Plugins,
+    Preferences, PreferencesParams, Progress, Projects, ProjectsParams, Publishing,
+    PublishingParams, PullRequestsParams, Questions, Secrets, Seen, SessionParams,
+    SetPreferencesParams, Suggestions, SuggestionsParams, Surface, SurfaceParams, SystemInfo,
+    TalkCatalog, TalkConfig, TalkConfigParams, TalkParams, Tasks, TasksParams, TtsProviders,
+    TtsStatus, UsageStatus, Used, Users, VisibilityParams, Worktrees,
+};
 use jiff::ToSpan as _;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;

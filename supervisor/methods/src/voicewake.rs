@@ -8,6 +8,7 @@ use hub::{Connection, Role};
 use records::{Records, TriggersRow};
 use types::{Chain, TenantId};
 
+use crate::config::pace;
 use crate::devices::{failed, message, publish};
 use crate::{Call, Methods};
 
@@ -54,6 +55,7 @@ impl api::voicewake::Voicewake for Call<'_> {
 
     async fn voicewake_set(&self, params: SetParams) -> Result<Triggers, ApiError> {
         let tenant = self.caller.permit.tenant();
+        pace(self.parts, tenant)?;
         let words = Triggers { triggers: cleaned(&params.triggers) };
         let row =
             TriggersRow { triggers: words.triggers.clone(), updated_at: self.parts.clock.now() };

@@ -48,6 +48,7 @@ impl Settings {
         based(&own, base)?;
         let said = overlay::parse(raw)?;
         let new = restore(&said, &own.value, &self.0.platform.defaults)?;
+        valid(&new)?;
         let text = if new == said { raw.to_owned() } else { overlay::rewrite(raw, &said, &new) };
         let stored = self.store(tenant, &own, text, &new, now).await?;
         stored.ok_or(Error::Stale)
@@ -71,6 +72,7 @@ impl Settings {
         based(&own, base)?;
         let patch = restore(&overlay::parse(raw)?, &own.value, &self.0.platform.defaults)?;
         let new = merge::patch(&own.value, &patch, &replace);
+        valid(&new)?;
         let text = own.rewritten(&new);
         self.store(tenant, &own, text, &new, now).await?.ok_or(Error::Stale)
     }
@@ -87,6 +89,7 @@ impl Settings {
         for _ in 0..TRIES {
             let own = self.own(tenant).await?;
             let new = merge::patch(&own.value, &patch, &ReplacePaths::new());
+            valid(&new)?;
             let text = own.rewritten(&new);
             if let Some(changed) = self.store(tenant, &own, text, &new, now).await? {
                 return Ok(changed);
@@ -95,7 +98,7 @@ impl Settings {
         Err(Error::Stale)
     }
 
-    /// Stores `text`, which says `new`, if what is stored is still `own`.
+    /// Stores `text`, which says `new`, found valid, if what is stored is still `own`.
     async fn store(
         &self,
         tenant: &TenantId,
@@ -104,10 +107,6 @@ impl Settings {
         new: &Value,
         now: UnixMillis,
     ) -> Result<Option<Changed>, Error> {
-        let issues = check(new);
-        if !issues.is_empty() {
-            return Err(Error::Invalid(issues));
-        }
         if text.len() > overlay::MAX_BYTES {
             return Err(overlay::Malformed::TooLong.into());
         }
@@ -140,6 +139,12 @@ impl Own {
             _ => overlay::rewrite("{}\n", &Value::Object(Map::new()), new),
         }
     }
+}
+
+/// Whether `new` may be set; asked before a text is made of it, which costs more.
+fn valid(new: &Value) -> Result<(), Error> {
+    let issues = check(new);
+    if issues.is_empty() { Ok(()) } else { Err(Error::Invalid(issues)) }
 }
 
 /// Whether a change is based on what is stored.

@@ -1,7 +1,7 @@
 //! How settings are put together: a tenant's over the operator's, and a patch over a tenant's. Pure;
 //! knows no setting.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
@@ -72,9 +72,10 @@ impl Patch<'_> {
             Some(old) => (old, target.to_vec()),
             None => (Vec::new(), Vec::new()),
         };
+        let old: BTreeMap<_, _> = old.into_iter().enumerate().map(|(at, id)| (id, at)).collect();
         let inside = format!("{at}[]");
         for (id, entry) in new.iter().zip(patch) {
-            match old.iter().position(|it| it == id).and_then(|at| merged.get_mut(at)) {
+            match old.get(id).and_then(|at| merged.get_mut(*at)) {
                 Some(found) => *found = self.apply(Some(&*found), entry, &inside),
                 None => merged.push(self.apply(None, entry, &inside)),
             }

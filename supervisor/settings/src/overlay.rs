@@ -56,7 +56,7 @@ fn depth(text: &str) -> usize {
 
 /// A text that says `new`, made from one that says `old`: what is not changed stays as it was
 /// written, with the comments around it. Where that cannot be done the text is written anew.
-pub(crate) fn rewrite(text: &str, old: &Value, new: &Value) -> String {
+pub fn rewrite(text: &str, old: &Value, new: &Value) -> String {
     let (Value::Object(old), Value::Object(members)) = (old, new) else { return anew(new) };
     let patch: Map<String, Value> = crate::merge::diff(old, members);
     match edit::apply(text, &patch) {

@@ -18,6 +18,10 @@ const MAX_ISSUES: usize = 16;
 /// Characters of a name that come back in a message.
 const MAX_SHOWN: usize = 80;
 
+/// Values inside what may be anything, itself included: each takes many times the memory of its
+/// text, in every copy of the settings.
+const MAX_FREE: usize = 4096;
+
 /// One mistake.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Issue {
@@ -102,7 +106,7 @@ impl Kind {
             (Self::Switch, Value::Bool(_)) | (Self::Off, Value::Bool(false)) => true,
             (Self::Span | Self::SpanOrMillis, Value::String(text)) => is_span(text),
             (Self::SpanOrMillis, Value::Number(number)) => whole(number).is_some(),
-            (Self::Free, value) => !value.is_null(),
+            (Self::Free, value) => !value.is_null() && few(value, &mut { MAX_FREE }),
             (Self::Sealed, Value::String(text)) => text == SENTINEL,
             (Self::Sealed, Value::Object(members)) => members.values().all(|it| it == SENTINEL),
             _ => false,
@@ -129,7 +133,7 @@ impl Kind {
                 let wanted: Vec<_> = kinds.iter().map(Self::wanted).collect();
                 wanted.join(", or ")
             }
-            Self::Free => "must not be null".to_owned(),
+            Self::Free => format!("must not be null, nor hold more than {MAX_FREE} values"),
             Self::Sealed => "is set with skills.update, which seals it".to_owned(),
         }
     }
@@ -190,6 +194,18 @@ fn either(kinds: &'static [Kind], value: &Value, path: &str, issues: &mut Vec<Is
     } else {
         let wanted: Vec<_> = kinds.iter().map(Kind::wanted).collect();
         issues.push(Issue { path: path.to_owned(), message: wanted.join(", or ") });
+    }
+}
+
+/// Whether there are no more than `left` values in `value`, itself included. What is read is not
+/// nested deeply.
+fn few(value: &Value, left: &mut usize) -> bool {
+    let Some(rest) = left.checked_sub(1) else { return false };
+    *left = rest;
+    match value {
+        Value::Array(entries) => entries.iter().all(|it| few(it, left)),
+        Value::Object(members) => members.values().all(|it| few(it, left)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
     }
 }
 

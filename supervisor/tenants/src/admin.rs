@@ -281,10 +281,15 @@ impl Tenants {
     }
 }
 
-/// When the tenant last had a request, and no worker is at work for it.
-pub(crate) fn idle_since(tenant: &Tenant) -> Option<UnixMillis> {
+/// How long a worker is believed to be at work of which nothing is heard: as long as the longest run.
+const MAX_BACKGROUND_MS: u64 = 48 * 60 * 60 * 1000;
+
+/// When the tenant last had a request or its worker's runs changed, if its worker is not at work.
+pub(crate) fn idle_since(tenant: &Tenant, now: UnixMillis) -> Option<UnixMillis> {
     let worker = tenant.worker.load_full()?;
     let last_used = tenant.last_used.load(Ordering::Relaxed);
-    let idle = worker.passes() == 0 && worker.background.load(Ordering::Relaxed) == 0;
-    idle.then(|| last_used.max(worker.started_at))
+    let since = last_used.max(worker.started_at);
+    let at_work = worker.background.load(Ordering::Relaxed) > 0
+        && now.saturating_sub(since) < MAX_BACKGROUND_MS;
+    (worker.passes() == 0 && !at_work).then_some(since)
 }

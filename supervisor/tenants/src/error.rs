@@ -113,7 +113,9 @@ impl Error {
             | Self::Pair(_)
             | Self::Start(_)
             | Self::Worker(_) => "the tenant's worker could not be started or reached".to_owned(),
-            Self::Records(_) | Self::Settings(_) | Self::Task(_) => "the gateway cannot do this now".to_owned(),
+            Self::Records(_) | Self::Settings(_) | Self::Task(_) => {
+                "the gateway cannot do this now".to_owned()
+            }
         }
     }
 

@@ -4,6 +4,7 @@
 //! tenant's root, and parses neither what a client sends to a worker nor what a worker answers.
 
 mod admin;
+mod cut;
 mod directory;
 mod error;
 mod events;

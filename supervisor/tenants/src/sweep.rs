@@ -18,10 +18,10 @@ pub(crate) fn start(tenants: &Tenants) {
     tenants.0.tasks.spawn_until_stopped(async move {
         let mut ticks = tokio::time::interval(EVERY);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let slots = timers::slots();
+        let mut bell = timers::Bell::default();
         loop {
             ticks.tick().await;
-            timers::ring(&inner, &slots);
+            timers::ring(&inner, &mut bell);
             sleep_idle(&inner);
             if let Err(err) = flush(&inner).await {
                 tracing::error!(error = %types::Chain(&err), "usage not written; kept in memory");
@@ -34,7 +34,7 @@ fn sleep_idle(inner: &Arc<Inner>) {
     let now = inner.clock.now();
     for tenant in inner.directory.all() {
         let Some(limit) = tenant.row.load().limits.idle_seconds else { continue };
-        let Some(since) = admin::idle_since(&tenant) else { continue };
+        let Some(since) = admin::idle_since(&tenant, now) else { continue };
         if now.saturating_sub(since) >= u64::from(limit).saturating_mul(1000) {
             // Whoever holds the control is already moving the worker.
             if let Ok(control) = Arc::clone(&tenant.control).try_lock_owned() {

@@ -5,25 +5,29 @@
 //! stays until the worker has set another one or has answered that it was woken.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use proto::host::timers_server::Timers as Service;
 use proto::host::{TimerReply, TimerRequest};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Request, Response, Status};
-use types::UnixMillis;
+use types::{TenantId, UnixMillis};
 
 use crate::tenant::Tenant;
 use crate::{Error, Inner};
 
-/// Workers that are woken at once: at the full hour many are due, and each start takes a share of
+/// Workers that are started at once to be woken: at the full hour many are due, and each start takes a share of
 /// the machine.
 const WAKING: usize = 8;
 
-/// How long after a failed ring it is tried again.
+/// How long after a failed ring it is tried again; doubled for each wake in a row that the worker did
+/// not answer.
 const AGAIN_MS: u64 = 5_000;
+
+/// How often that is doubled: to a little more than five minutes.
+const DOUBLINGS: u32 = 6;
 
 /// How long a worker may take to answer that it was woken.
 const ANSWER: Duration = Duration::from_secs(30);
@@ -41,10 +45,30 @@ pub(crate) struct Timer {
     at: AtomicU64,
     /// Before this it is not tried again.
     not_before: AtomicU64,
+    /// Wakes in a row that the worker did not answer.
+    unanswered: AtomicU32,
     ringing: AtomicBool,
     rate: Mutex<Rate>,
     /// Held while the record is written, so that the record and `at` are of the same setting.
     writing: tokio::sync::Mutex<()>,
+}
+
+/// How a ring ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ring {
+    Woken,
+    /// The worker could not be started; whoever starts workers leaves one that fails alone for longer
+    /// and longer.
+    NotStarted,
+    NotAnswered,
+}
+
+/// What all rings share.
+#[derive(Debug)]
+pub(crate) struct Bell {
+    slots: Arc<Semaphore>,
+    /// Whose turn was last: the next round begins after it, so that nobody is always first.
+    last: Option<TenantId>,
 }
 
 /// How fast a timer may be set.
@@ -68,6 +92,15 @@ impl Rate {
 }
 
 impl Timer {
+    /// The worker has set another time.
+    fn set(&self, at: UnixMillis) {
+        // A worker that does not answer when it is woken does not get round its wait by setting again.
+        if self.unanswered.load(Ordering::Relaxed) == 0 {
+            self.not_before.store(0, Ordering::Relaxed);
+        }
+        self.at.store(at, Ordering::Release);
+    }
+
     /// Takes what the records say, at the start of the supervisor.
     pub(crate) fn load(&self, at: UnixMillis) {
         self.at.store(at, Ordering::Release);
@@ -81,13 +114,21 @@ impl Timer {
     }
 
     /// The worker has been woken for `at`, or could not be.
-    fn rang(&self, at: UnixMillis, woken: bool, now: UnixMillis) {
-        if woken {
+    fn rang(&self, at: UnixMillis, ring: Ring, now: UnixMillis) {
+        let unanswered = match ring {
+            Ring::Woken => 0,
+            Ring::NotStarted => self.unanswered.load(Ordering::Relaxed),
+            Ring::NotAnswered => self.unanswered.load(Ordering::Relaxed).saturating_add(1),
+        };
+        self.unanswered.store(unanswered, Ordering::Relaxed);
+        if ring == Ring::Woken {
             // A worker that has set another time meanwhile is woken for that one.
             let _unless_set_anew =
                 self.at.compare_exchange(at, 0, Ordering::AcqRel, Ordering::Acquire);
         } else {
-            self.not_before.store(now.saturating_add(AGAIN_MS), Ordering::Relaxed);
+            let doublings = unanswered.saturating_sub(1).min(DOUBLINGS);
+            let wait = AGAIN_MS.saturating_mul(1 << doublings);
+            self.not_before.store(now.saturating_add(wait), Ordering::Relaxed);
         }
         self.ringing.store(false, Ordering::Release);
     }
@@ -105,46 +146,70 @@ pub(crate) async fn load(inner: &Inner) -> Result<(), Error> {
 
 /// Wakes whoever is due. A suspended tenant's timer waits for its resumption, a parked one's for
 /// the end of its parking.
-pub(crate) fn ring(inner: &Arc<Inner>, slots: &Arc<Semaphore>) {
+pub(crate) fn ring(inner: &Arc<Inner>, bell: &mut Bell) {
     let now = inner.clock.now();
-    for tenant in inner.directory.all() {
+    for tenant in bell.round(inner.directory.all(), |tenant| &tenant.id) {
         let Some(at) = tenant.timer.due(now) else { continue };
         let parked = tenant.parked_until.load(Ordering::Relaxed) > now;
         if parked || tenant.row.load().suspended || inner.tasks.is_stopping() {
             continue;
         }
-        let Ok(slot) = Arc::clone(slots).try_acquire_owned() else { return };
+        let Ok(slot) = Arc::clone(&bell.slots).try_acquire_owned() else { return };
+        bell.last = Some(tenant.id.clone());
         tenant.timer.ringing.store(true, Ordering::Release);
         let inner = Arc::clone(inner);
         let scope = inner.tasks.clone();
         drop(scope.spawn(async move {
-            let woken = wake(&inner, &tenant, at).await;
-            tenant.timer.rang(at, woken.is_ok(), inner.clock.now());
-            if let Err(err) = woken {
+            let (ring, failed) = match wake(&inner, &tenant, at, slot).await {
+                Ok(()) => (Ring::Woken, None),
+                Err((ring, err)) => (ring, Some(err)),
+            };
+            tenant.timer.rang(at, ring, inner.clock.now());
+            if let Some(err) = failed {
                 let error = types::Chain(&err);
                 tracing::warn!(tenant = %tenant.id, error = %error, "a timer could not be rung");
             }
-            drop(slot);
         }));
     }
 }
 
-/// How many workers may be woken at once.
-pub(crate) fn slots() -> Arc<Semaphore> {
-    Arc::new(Semaphore::new(WAKING))
+impl Default for Bell {
+    fn default() -> Self {
+        Self { slots: Arc::new(Semaphore::new(WAKING)), last: None }
+    }
 }
 
-async fn wake(inner: &Arc<Inner>, tenant: &Arc<Tenant>, at: UnixMillis) -> Result<(), Error> {
-    let (worker, pass) = tenant.ready(inner).await?;
+impl Bell {
+    /// `all`, in the order of their ids, from the one after the last whose turn it was.
+    fn round<T>(&self, mut all: Vec<T>, id: impl Fn(&T) -> &TenantId) -> Vec<T> {
+        if let Some(last) = &self.last {
+            let first = all.partition_point(|it| id(it) <= last);
+            all.rotate_left(first);
+        }
+        all
+    }
+}
+
+async fn wake(
+    inner: &Arc<Inner>,
+    tenant: &Arc<Tenant>,
+    at: UnixMillis,
+    slot: OwnedSemaphorePermit,
+) -> Result<(), (Ring, Error)> {
+    let ready = tenant.ready(inner).await;
+    let (worker, pass) = ready.map_err(|err| (Ring::NotStarted, err))?;
+    // A worker that does not answer keeps nobody else waiting.
+    drop(slot);
     let woken = tokio::time::timeout(ANSWER, worker.wake(at)).await;
     // An idle worker that was woken is in use from now on, not since its last request: it says a
     // moment later that it has runs in the background.
     tenant.last_used.fetch_max(inner.clock.now(), Ordering::Relaxed);
     drop(pass);
-    match woken {
+    let woken = match woken {
         Ok(woken) => woken.map_err(|status| worker.failure(status)),
         Err(_elapsed) => Err(Error::Timeout),
-    }
+    };
+    woken.map_err(|err| (Ring::NotAnswered, err))
 }
 
 /// The power to set the one timer of one tenant, as it is served on its worker's pair.
@@ -175,8 +240,7 @@ impl Service for Power {
             tracing::error!(tenant = %self.tenant.id, error = %error, "a timer was not written");
             Status::unavailable("the timer could not be written")
         })?;
-        timer.not_before.store(0, Ordering::Relaxed);
-        timer.at.store(at, Ordering::Release);
+        timer.set(at);
         drop(writing);
         Ok(Response::new(TimerReply {}))
     }
@@ -194,7 +258,7 @@ mod tests {
         assert_eq!((timer.due(9), timer.due(10)), (None, Some(10)));
         timer.ringing.store(true, Ordering::Release);
         assert_eq!(timer.due(10), None);
-        timer.rang(10, true, 11);
+        timer.rang(10, Ring::Woken, 11);
         assert_eq!(timer.due(u64::MAX), None);
     }
 
@@ -204,7 +268,7 @@ mod tests {
         timer.load(10);
         timer.ringing.store(true, Ordering::Release);
         timer.load(20);
-        timer.rang(10, true, 11);
+        timer.rang(10, Ring::Woken, 11);
         assert_eq!((timer.due(19), timer.due(20)), (None, Some(20)));
     }
 
@@ -212,8 +276,39 @@ mod tests {
     fn a_failed_ring_is_tried_again_a_little_later() {
         let timer = Timer::default();
         timer.load(10);
-        timer.rang(10, false, 11);
+        timer.rang(10, Ring::NotStarted, 11);
         assert_eq!((timer.due(11), timer.due(11 + AGAIN_MS)), (None, Some(10)));
+    }
+
+    #[test]
+    fn a_worker_that_does_not_answer_is_left_alone_for_longer_and_longer() {
+        let timer = Timer::default();
+        let mut waits = Vec::new();
+        for _ in 0..10 {
+            timer.rang(10, Ring::NotAnswered, 0);
+            timer.set(10);
+            waits.push(timer.not_before.load(Ordering::Relaxed) / AGAIN_MS);
+        }
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 64, 64, 64]);
+        timer.rang(10, Ring::Woken, 0);
+        timer.set(10);
+        assert_eq!(timer.due(10), Some(10));
+    }
+
+    #[test]
+    fn a_round_begins_after_the_last_one() {
+        let ids = || ["a", "b", "c"].map(|id| id.parse::<TenantId>().unwrap()).to_vec();
+        let check = |last: Option<&str>, order: &str| {
+            let last = last.map(|id| id.parse().unwrap());
+            let bell = Bell { last, ..Bell::default() };
+            let round: Vec<_> =
+                bell.round(ids(), |id| id).iter().map(TenantId::to_string).collect();
+            assert_eq!(round.concat(), order);
+        };
+        check(None, "abc");
+        check(Some("a"), "bca");
+        check(Some("bb"), "cab");
+        check(Some("c"), "abc");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
+use std::time::Duration;
 
 use proto::worker::worker_client::WorkerClient;
 use proto::worker::{
@@ -11,12 +12,17 @@ use proto::worker::{
 };
 use runtime::{Gate, Pass, Tasks, limits, pair};
 use sandbox::Expected;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 use types::UnixMillis;
 
 use crate::Error;
 use crate::powers::Powers;
+
+/// How long a worker may take beyond the deadline to write down and tell what it stops; a little
+/// longer than it gives itself.
+const STOP_GRACE: Duration = Duration::from_millis(2_500);
 
 /// A worker that requests may be routed to.
 #[derive(Debug)]
@@ -135,15 +141,18 @@ impl Worker {
         self.parts.clone().serve(request).await.map(tonic::Response::into_inner)
     }
 
-    /// Takes no new work, waits up to `deadline` for what is under way, and ends the process.
-    pub(crate) async fn drain(&self, deadline: std::time::Duration) {
+    /// Takes no new work, waits up to `deadline` for what is under way, has the worker stop what is
+    /// left, and ends the process.
+    pub(crate) async fn drain(&self, deadline: Duration) {
         self.gate.close();
+        let by = Instant::now() + deadline;
         let finished = async {
-            self.gate.emptied().await;
-            let deadline_ms = u32::try_from(deadline.as_millis()).unwrap_or(u32::MAX);
+            let emptied = tokio::time::timeout_at(by, self.gate.emptied()).await;
+            let left = emptied.map_or(Duration::ZERO, |()| by.duration_since(Instant::now()));
+            let deadline_ms = u32::try_from(left.as_millis()).unwrap_or(u32::MAX);
             self.client.clone().drain(DrainRequest { deadline_ms }).await
         };
-        match tokio::time::timeout(deadline, finished).await {
+        match tokio::time::timeout_at(by + STOP_GRACE, finished).await {
             Ok(Ok(_reply)) => {}
             Ok(Err(status)) => tracing::debug!(pid = self.pid, %status, "the worker did not drain"),
             Err(_elapsed) => tracing::info!(pid = self.pid, "drain deadline passed"),

@@ -11,7 +11,7 @@ use crate::service::Core;
 use crate::sessions::session_row;
 use crate::store::{self, Appended};
 
-/// Tells of messages that are in the transcript now. 
+/// Tells of messages that are in the transcript now.
 pub(super) async fn messages(
     core: &Core,
     key: &SessionKey,

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::key::SessionKey;
 use super::announce::{self, About};
+use super::key::SessionKey;
 use super::record;
 use crate::Error;
 use crate::openai::Fault;

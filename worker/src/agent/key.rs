@@ -92,6 +92,11 @@ impl SessionKey {
     }
 }
 
+/// The whole key of the session that `text` names, if it names one; what the fuzzer tries.
+pub fn session_key(text: &str) -> Option<String> {
+    SessionKey::parse(text).ok().map(|it| it.key)
+}
+
 fn invalid(why: &str) -> Fault {
     Fault::invalid(Some("session_key"), format!("Invalid session key: {why}."))
 }

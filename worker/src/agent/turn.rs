@@ -11,12 +11,12 @@ use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
 use types::UnixMillis;
 
+use super::announce::{self, About};
 use super::history::{self, Past};
 use super::key::SessionKey;
 use super::output::{Output, Writer};
 use super::prompt::{self, Incoming};
 use super::run::RunStatus;
-use super::announce::{self, About};
 use super::{anew, choice, compact, record, workspace};
 use crate::Error;
 use crate::openai::{Fault, Fold, Reply};

@@ -116,7 +116,7 @@ pub struct InvokeParams {
     pub turn_source_account_id: Option<String>,
     /// For the reference's approvals; without effect. Text or a number.
     #[serde(default)]
-    pub turn_source_thread_id: Option<Value>,
+    pub turn_source_thread_id: Option<Box<RawValue>>,
 }
 
 /// What came of an invocation.

@@ -60,5 +60,5 @@ async fn a_file_is_sent_once_and_in_the_best_coding() {
     assert_eq!(sent.status(), StatusCode::NOT_MODIFIED);
     let sent = file(ui.0.clone(), "sw.js".to_owned(), &headers).await.unwrap();
     assert_eq!((sent.status(), &sent.headers()[CACHE_CONTROL]), (StatusCode::OK, &ASK));
-    assert!(Ui::open(&directory.path().join("assets")).is_err());
+    Ui::open(&directory.path().join("assets")).unwrap_err();
 }

@@ -1,13 +1,14 @@
 //! What a worker that was taken over may send.
 
+use prost::Message as _;
 use proto::host::llm_client::LlmClient;
-use proto::host::{LlmRequest, Message};
+use proto::host::{EmbedRequest, LlmRequest, Message};
 use runtime::Tasks;
 use tokio_stream::StreamExt as _;
 use tonic::Code;
 
 use super::*;
-use crate::llm::tests::{Fake, intake, request};
+use crate::llm::tests::{Act, Fake, intake, request};
 
 const PATH: &str = "/openclawmu.host.v1.Llm/Stream";
 
@@ -65,6 +66,41 @@ async fn a_call_is_one_message_of_the_length_that_it_claims() {
     let short = Full::new(Bytes::from(claiming(2)));
     assert_eq!(answered(&intake, short).await, Some(Code::InvalidArgument));
     assert_eq!(answered(&intake, Full::new(Bytes::new())).await, Some(Code::InvalidArgument));
+}
+
+#[tokio::test]
+async fn vectors_that_nobody_takes_let_no_more_be_made() {
+    let tasks = Tasks::default();
+    let vector = r#"{"data":[{"index":0,"embedding":[1,2]}]}"#;
+    let acts = std::iter::repeat_with(|| Act::status(200, vector)).take(EMBEDS + 1);
+    let fake = Fake::start(acts, &tasks).await;
+    let intake = intake(&fake, &tasks);
+    let asked = EmbedRequest {
+        model: "m".to_owned(),
+        input: vec!["x".to_owned()],
+        dimensions: None,
+        request_id: format!("req_{:032x}", 1),
+    };
+    let message = asked.encode_to_vec();
+    let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+    let message = [[0].as_slice(), &length, &message].concat();
+    let embed = || {
+        let body = Full::new(Bytes::from(message.clone()));
+        let request = http::Request::post(EMBED).body(body).unwrap();
+        intake.clone().call(request)
+    };
+    let mut untaken = Vec::new();
+    for _ in 0..EMBEDS {
+        untaken.push(embed().await.unwrap());
+    }
+    assert_eq!(intake.embeds.available_permits(), 0);
+    let mut next = embed();
+    assert!(futures_util::poll!(&mut next).is_pending());
+    untaken.pop();
+    // Whoever reads its answer to the end has it whole, and lets the next one be made.
+    let read = next.await.unwrap().into_body().collect().await.unwrap();
+    assert!(read.trailers().is_some_and(|it| it["grpc-status"] == "0"));
+    assert_eq!((fake.seen().len(), intake.embeds.available_permits()), (EMBEDS + 1, 1));
 }
 
 #[tokio::test]

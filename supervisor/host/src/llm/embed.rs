@@ -12,7 +12,7 @@ use crate::catalog::Target;
 use crate::failure::{Failure, Next, refused};
 use crate::meter::Meter;
 use crate::metrics::Outcome;
-use crate::provider::{MAX_DIMENSIONS, Way, demo_vectors, tokens};
+use crate::provider::{MAX_DIMENSIONS, MAX_NUMBERS, Way, demo_vectors, tokens};
 use crate::reply::Waits;
 
 /// Texts of one request.
@@ -129,6 +129,11 @@ fn check(request: &EmbedRequest) -> Result<(), Status> {
     }
     if dimensions.is_some_and(|it| !(1..=MAX_DIMENSIONS).contains(&it)) {
         let message = format!("a vector has 1 to {MAX_DIMENSIONS} numbers");
+        return Err(Status::invalid_argument(message));
+    }
+    let length = usize::try_from(dimensions.unwrap_or(1)).unwrap_or(usize::MAX);
+    if input.len().saturating_mul(length) > MAX_NUMBERS {
+        let message = format!("texts times dimensions are more than {MAX_NUMBERS} numbers");
         return Err(Status::invalid_argument(message));
     }
     Ok(())

@@ -16,6 +16,9 @@ const MAX_ANSWER: usize = 16 << 20;
 /// Numbers of one vector; the largest known models give half of it.
 pub(crate) const MAX_DIMENSIONS: u32 = 8192;
 
+/// Numbers of all vectors of one answer: 256 vectors of 4096 numbers.
+pub(crate) const MAX_NUMBERS: usize = 1 << 20;
+
 /// Numbers of a vector of the demo model where nobody asks for another length.
 const DEMO_DIMENSIONS: u32 = 64;
 
@@ -95,7 +98,9 @@ fn vectors(mut entries: Vec<Entry>, count: usize) -> Result<Vec<Vector>, Failure
     let usable = |entry: &Entry| {
         entry.embedding.len() == length && entry.embedding.iter().all(|number| number.is_finite())
     };
-    let fits = entries.len() == count && (1..=most).contains(&length);
+    let fits = entries.len() == count
+        && (1..=most).contains(&length)
+        && count.saturating_mul(length) <= MAX_NUMBERS;
     if !fits || !entries.iter().all(usable) {
         return Err(Failure::Garbled(Garbled::Vectors));
     }

@@ -8,6 +8,7 @@ use api::devices::{
 
 use super::manage::Manager;
 use crate::Call;
+use crate::config::pace;
 
 impl Call<'_> {
     fn manager(&self) -> Manager<'_> {
@@ -34,6 +35,7 @@ impl api::devices::Devices for Call<'_> {
     }
 
     async fn pair_rename(&self, params: RenameParams) -> Result<Renamed, ApiError> {
+        pace(self.parts, self.tenant())?;
         self.manager().rename(&params.device_id, &params.label).await
     }
 

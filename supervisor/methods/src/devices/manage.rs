@@ -74,11 +74,12 @@ impl Manager<'_> {
 
     pub(crate) async fn remove(&self, device: &str) -> Result<Removed, ApiError> {
         let (tenant, row) = (self.tenant(), self.device(device).await?);
-        self.end(&row.id, None).await?;
+        // First what it may ask for: a device that comes back meanwhile must ask anew.
         match self.devices.records.delete_device(tenant, &row.id).await {
             Ok(()) | Err(records::Error::NotFound) => {}
             Err(err) => return Err(failed(&err)),
         }
+        self.end(&row.id, None).await?;
         tracing::info!(%tenant, device = row.id, by = self.by.token_id(), "device removed");
         self.devices.changed(tenant, &row.id, "removed");
         Ok(Removed { device_id: row.id })
@@ -100,10 +101,13 @@ impl Manager<'_> {
         let scopes = params.scopes.as_deref().map(scopes_of).transpose()?;
         let rotated = self.devices.auth.rotate_device_token(self.by, &row.id, role, scopes).await;
         let issued = rotated.map_err(|err| refused(&err))?;
+        // Narrowed before it is cut off, so that it cannot come back with what it had.
+        let narrowed = match scopes {
+            Some(scopes) => self.narrow(row.clone(), role, scopes).await,
+            None => Ok(()),
+        };
         self.cut(&row.id, Some(role));
-        if let Some(scopes) = scopes {
-            self.narrow(row.clone(), role, scopes).await?;
-        }
+        narrowed?;
         self.devices.changed(self.tenant(), &row.id, "token-rotated");
         // A device may not learn another device's secret, even if it may end it.
         let own = self.at == Some(&row.id) || (self.at.is_none() && self.by.device().is_none());

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::{Nodes, offers, own_id};
 use crate::Call;
+use crate::config::pace;
 
 /// Ids that are acknowledged at once.
 const MAX_IDS: usize = 64;
@@ -43,6 +44,7 @@ impl Call<'_> {
 
 impl api::nodes::Nodes for Call<'_> {
     async fn pair_request(&self, params: PairRequestParams) -> Result<PairRequested, ApiError> {
+        pace(self.parts, self.tenant())?;
         self.nodes().pair_request(params).await
     }
 
@@ -67,6 +69,7 @@ impl api::nodes::Nodes for Call<'_> {
     }
 
     async fn rename(&self, params: NodeRenameParams) -> Result<NodeRenamed, ApiError> {
+        pace(self.parts, self.tenant())?;
         self.nodes().rename(&params.node_id, &params.display_name).await
     }
 
@@ -127,6 +130,7 @@ impl api::nodes::Nodes for Call<'_> {
     }
 
     async fn pending_enqueue(&self, params: EnqueueParams) -> Result<Enqueued, ApiError> {
+        pace(self.parts, self.tenant())?;
         self.nodes().enqueue(params).await
     }
 

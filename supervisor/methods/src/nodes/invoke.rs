@@ -118,7 +118,9 @@ fn checked(params: &InvokeParams) -> Result<Invocation, ApiError> {
         return Err(invalid(&format!("timeoutMs is at most {MAX_TIMEOUT}")));
     }
     let thread = params.turn_source_thread_id.as_ref();
-    if thread.is_some_and(|it| !it.is_string() && !it.is_number()) {
+    // What begins so is text or a number: it has been read as JSON already.
+    let starts = |it: char| it == '"' || it == '-' || it.is_ascii_digit();
+    if thread.is_some_and(|it| !it.get().starts_with(starts)) {
         return Err(invalid("turnSourceThreadId is text or a number"));
     }
     if params.command.starts_with(NEVER) {

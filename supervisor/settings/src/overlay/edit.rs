@@ -1,6 +1,8 @@
 //! Changes members of objects in the text of a JSON5 document. It finds its way by brackets, strings
 //! and comments only; whoever calls it parses what comes out.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 /// One member of an object, as places in the text.
@@ -60,9 +62,9 @@ fn object(
             member.value_end
         };
     }
-    let known = |key: &String| found.members.iter().any(|it| it.key == *key);
-    let added: Vec<_> =
-        patch.iter().filter(|(key, value)| !value.is_null() && !known(key)).collect();
+    let known: HashSet<&str> = found.members.iter().map(|it| it.key.as_str()).collect();
+    let is_new = |key: &String, value: &Value| !value.is_null() && !known.contains(key.as_str());
+    let added: Vec<_> = patch.iter().filter(|(key, value)| is_new(key, value)).collect();
     if added.is_empty() {
         out.push_str(text.part(at, found.close.checked_add(1)?)?);
         return found.close.checked_add(1);

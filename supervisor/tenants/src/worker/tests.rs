@@ -3,8 +3,8 @@
 use std::pin::Pin;
 
 use proto::worker::call_reply::Outcome;
-use proto::worker::worker_server::{Worker as Service, WorkerServer};
 use proto::worker::worker_event::What;
+use proto::worker::worker_server::{Worker as Service, WorkerServer};
 use proto::worker::{ConfigureReply, DrainReply, Event, StartReply, StartRequest, WakeReply};
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Code, Request, Response};

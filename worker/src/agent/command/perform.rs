@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::super::run::RunRequest;
 use super::super::announce::{self, About};
+use super::super::run::RunRequest;
 use super::super::{anew, choice, compact, record};
 use super::{COMMANDS, Command, Kind};
 use crate::openai::Fault;

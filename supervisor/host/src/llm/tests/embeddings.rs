@@ -74,6 +74,8 @@ async fn what_cannot_be_embedded_is_refused() {
     check(asked(&[&"x".repeat((1 << 20) + 1)]), Code::InvalidArgument, "bytes").await;
     let wide = EmbedRequest { dimensions: Some(8193), ..asked(&["x"]) };
     check(wide, Code::InvalidArgument, "numbers").await;
+    let many = EmbedRequest { dimensions: Some(8192), ..asked(&["x"; 129]) };
+    check(many, Code::InvalidArgument, "more than 1048576 numbers").await;
     let unnamed = EmbedRequest { request_id: "x".to_owned(), ..asked(&["x"]) };
     check(unnamed, Code::InvalidArgument, "request id").await;
     assert_eq!((fake.seen().len(), bench.used()), (0, (0, 0)));

@@ -1,0 +1,30 @@
+//! The npm libraries that speak to a gateway, unmodified, chat with ours: `openclaw-node` and the
+//! official `@openclaw/gateway-client`.
+
+use tests::{Gateway, Official, Provider};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_chat() {
+    let provider = Provider::start().await;
+    let gateway = Gateway::with_provider(&provider);
+    let user = Official::new(&gateway, &gateway.tenant("acme"));
+    let checks = tokio::task::spawn_blocking(move || user.script("libraries.mjs", &[]));
+    assert_eq!(checks.await.unwrap().len(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_one_of_the_59_methods_works_for_a_tenant() {
+    let provider = Provider::start().await;
+    let gateway = Gateway::with_provider(&provider);
+    let tenant = gateway.tenant("acme");
+    let narrow = ["tokens", "create", "acme", "--label", "narrow", "--scope", "operator.read"];
+    let narrow = gateway.json(&narrow)["token"].as_str().unwrap().to_owned();
+    let other = gateway.tenant("globex");
+    let user = Official::new(&gateway, &tenant);
+    let calls = move || user.script("methods.mjs", &[("OPENCLAWMU_NARROW_TOKEN", &narrow)]);
+    let checks = tokio::task::spawn_blocking(calls).await.unwrap();
+    assert!(checks.len() > 30, "{}", checks.len());
+    // The last one deleted the tenant, and nobody else.
+    let left = gateway.json(&["tenants", "list"]);
+    assert!(left.to_string().contains(&other.id) && !left.to_string().contains(&tenant.id), "{left}");
+}
