@@ -2,7 +2,10 @@
 //! is a process of its own; every method of the table by the official library is `libraries.rs`'s.
 
 use serde_json::Value;
+use tests::ws::{Connect, Device};
 use tests::{Gateway, Official, Provider};
+
+const READ: &[&str] = &["operator.read"];
 
 /// A gateway with a tenant, and its user's machine.
 async fn check(commands: impl FnOnce(&Official) + Send + 'static) {
@@ -78,9 +81,8 @@ async fn it_admits_a_device() {
     let made =
         gateway.json(&["tokens", "create", "acme", "--label", "n", "--scope", "operator.read"]);
     let narrow = made["token"].as_str().unwrap().to_owned();
-    let device = tests::ws::Device::of(7);
-    let connect = tests::ws::Connect::new(gateway.address(), &narrow, &["operator.read"]);
-    connect.device(&device).open().await.unwrap_err();
+    let device = Device::of(7);
+    Connect::new(gateway.address(), &narrow, READ).device(&device).refused().await;
     let user = Official::new(&gateway, &tenant);
     let id = device.id().to_owned();
     tokio::task::spawn_blocking(move || {
@@ -93,10 +95,5 @@ async fn it_admits_a_device() {
     })
     .await
     .unwrap();
-    connect_again(&gateway, &narrow, &device).await;
-}
-
-async fn connect_again(gateway: &Gateway, token: &str, device: &tests::ws::Device) {
-    let connect = tests::ws::Connect::new(gateway.address(), token, &["operator.read"]);
-    connect.device(device).open().await.unwrap().close().await;
+    Connect::new(gateway.address(), &narrow, READ).device(&device).open().await.close().await;
 }

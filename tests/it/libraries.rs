@@ -26,5 +26,8 @@ async fn every_one_of_the_59_methods_works_for_a_tenant() {
     assert!(checks.len() > 30, "{}", checks.len());
     // The last one deleted the tenant, and nobody else.
     let left = gateway.json(&["tenants", "list"]);
-    assert!(left.to_string().contains(&other.id) && !left.to_string().contains(&tenant.id), "{left}");
+    assert!(
+        left.to_string().contains(&other.id) && !left.to_string().contains(&tenant.id),
+        "{left}"
+    );
 }

@@ -1,10 +1,13 @@
 //! Every test that needs two crates or the running gateway; one file per promise.
 #![cfg(test)]
 #![expect(clippy::disallowed_methods, reason = "tests start programs, spawn and wait")]
+#![expect(clippy::cognitive_complexity, reason = "every .await and assertion counts as a branch")]
 
 mod authz;
 mod chat;
+mod clients;
 mod control;
+mod control_ui;
 mod cron;
 mod escape;
 mod exhaustion;
@@ -12,6 +15,7 @@ mod flood;
 mod front;
 mod hooks;
 mod isolation;
+mod libraries;
 mod lifecycle;
 mod neighbours;
 mod node_host;

@@ -20,11 +20,11 @@ impl Samples {
     /// Calls a method that must succeed, and keeps its result.
     async fn ok(&mut self, ws: &mut Ws, method: &str, params: Value) -> Value {
         let result = ws.ok(method, params.clone()).await;
-        self.keep(method, params, result.clone());
+        self.keep(method, &params, &result);
         result
     }
 
-    fn keep(&mut self, method: &str, params: Value, result: Value) {
+    fn keep(&mut self, method: &str, params: &Value, result: &Value) {
         self.found.push(json!({
             "of": self.of, "method": method, "params": params, "result": result,
         }));
@@ -51,7 +51,7 @@ impl Samples {
             let mut answers = vec![ws.call(method.name, json!({})).await];
             answers.extend(house::call(ws, method.name, ids).await);
             for result in answers.into_iter().flatten() {
-                self.keep(method.name, Value::Null, result);
+                self.keep(method.name, &Value::Null, &result);
             }
         }
     }
@@ -75,7 +75,7 @@ async fn empty(gateway: &Gateway) -> (Tenant, Vec<Value>) {
     let tenant = gateway.tenant("empty");
     let mut ws = Connect::new(gateway.address(), &tenant.token, &SCOPES).open().await;
     let hello = ws.hello().clone();
-    samples.keep("hello", Value::Null, hello);
+    samples.keep("hello", &Value::Null, &hello);
     let main = BTreeMap::from([
         ("agentId", json!("main")),
         ("sessionKey", json!("agent:main:main")),
@@ -96,9 +96,9 @@ async fn busy(gateway: &Gateway) -> Vec<Value> {
     let mut samples = Samples { of: "busy", found: Vec::new() };
     let proven = Connect::new(gateway.address(), &house.tenant.token, &SCOPES).device(&device);
     let mut watcher = proven.open().await;
-    samples.keep("hello", Value::Null, watcher.hello().clone());
-    samples.keep("hello", Value::Null, house.operator.hello().clone());
-    samples.keep("hello", Value::Null, house.node.hello().clone());
+    samples.keep("hello", &Value::Null, watcher.hello());
+    samples.keep("hello", &Value::Null, house.operator.hello());
+    samples.keep("hello", &Value::Null, house.node.hello());
     watcher.ok("sessions.subscribe", json!({})).await;
     watcher.ok("sessions.messages.subscribe", json!({"key": house.ids["key"]})).await;
     nodes(&mut samples, gateway, &mut house).await;
@@ -133,7 +133,7 @@ async fn nodes(samples: &mut Samples, gateway: &Gateway, house: &mut House) {
         "id": request["id"], "nodeId": request["nodeId"], "ok": true, "payloadJSON": "{}",
     });
     samples.ok(node, "node.invoke.result", answer).await;
-    samples.keep("node.invoke", invoke, operator.answer(&asked).await["payload"].clone());
+    samples.keep("node.invoke", &invoke, &operator.answer(&asked).await["payload"]);
     let enqueue = json!({"nodeId": ids["nodeId"], "type": "status.request"});
     samples.ok(operator, "node.pending.enqueue", enqueue).await;
     samples.ok(node, "node.pending.drain", json!({})).await;

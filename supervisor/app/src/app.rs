@@ -19,7 +19,7 @@ use sandbox::Launcher;
 use settings::Settings;
 use tenants::Tenants;
 use tokio::net::{TcpListener, UnixListener};
-use types::{Clock, SystemClock};
+use types::{Clock, SystemClock, UnixMillis};
 
 use crate::config::Config;
 
@@ -120,66 +120,22 @@ impl App {
         host: host::Config,
         opened: Opened,
     ) -> Result<Self, Error> {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let (tasks, serving) = (Tasks::default(), Tasks::default());
         let mut registry = Registry::default();
-        let records = Records::open(Path::new(RECORDS)).await.map_err(Error::Records)?;
-        let auth = Auth::load(records.clone(), Arc::clone(&clock)).await.map_err(Error::Auth)?;
-        let host = Host::new(host, Arc::clone(&clock), &mut registry).map_err(Error::Host)?;
-        let key = settings::SealKey::load(Path::new(KEYS)).map_err(Error::Seal)?;
-        let settings = Settings::new(records.clone(), opened.platform, key);
-        let hub = Hub::default();
-        let parts = tenants::Parts {
-            launcher,
-            records: records.clone(),
-            host,
-            hub: hub.clone(),
-            settings: settings.clone(),
-            clock: Arc::clone(&clock),
-            tasks: tasks.child(),
-            registry: &mut registry,
-        };
-        let tenants = Tenants::start(parts).await.map_err(Error::Tenants)?;
-        require(&config.require, tenants.host_report())?;
-        say_what_is_weaker(tenants.host_report());
-        let readiness = Readiness::default();
-        let methods = Methods::new(methods::Parts {
-            auth: auth.clone(),
-            tenants: tenants.clone(),
-            hub: hub.clone(),
-            settings,
-            records: records.clone(),
-            clock: Arc::clone(&clock),
-            started_at: clock.now(),
-        });
-        let gateway = Gateway::new(gateway::Parts {
-            auth: auth.clone(),
-            hub,
-            methods: methods.clone(),
-            tenants: tenants.clone(),
-            clock: Arc::clone(&clock),
-            version: env!("CARGO_PKG_VERSION"),
-            allowed_origins: config.control_ui.allowed_origins.clone(),
-            tasks: tasks.child(),
-        });
-        let front = front::Parts {
-            methods,
-            gateway,
-            auth: auth.clone(),
-            tenants: tenants.clone(),
-            limits: front::Limits::default(),
-            readiness: readiness.clone(),
-            ui: opened.ui,
-        };
+        let core = Core::open(launcher, host, opened.platform, &mut registry).await?;
+        require(&config.require, core.tenants.host_report())?;
+        say_what_is_weaker(core.tenants.host_report());
+        let (serving, readiness) = (Tasks::default(), Readiness::default());
+        let front = core.front(config, opened.ui, readiness.clone());
         let front = Front::new(front, &mut registry);
         let requests = Requests::register(&mut registry);
         let sockets = Sockets::open(opened.listeners).await?;
         let (gateway, control) = (sockets.gateway_address, sockets.control_address);
+        let Core { auth, tenants, records, clock, tasks, started_at, .. } = core;
         let plane = Control::new(control::Parts {
             auth: auth.clone(),
             tenants: tenants.clone(),
             records,
-            started_at: clock.now(),
+            started_at,
             clock,
             metrics: Arc::new(registry),
             requests,
@@ -213,6 +169,74 @@ impl App {
         if !(accepted && ended) {
             tracing::warn!("the deadline passed before all work had ended");
         }
+    }
+}
+
+/// The parts that no socket leads to directly.
+struct Core {
+    auth: Auth,
+    tenants: Tenants,
+    hub: Hub,
+    settings: Settings,
+    records: Records,
+    clock: Arc<dyn Clock>,
+    tasks: Tasks,
+    started_at: UnixMillis,
+}
+
+impl Core {
+    async fn open(
+        launcher: Launcher,
+        host: host::Config,
+        platform: settings::Platform,
+        registry: &mut Registry,
+    ) -> Result<Self, Error> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let (tasks, hub) = (Tasks::default(), Hub::default());
+        let records = Records::open(Path::new(RECORDS)).await.map_err(Error::Records)?;
+        let auth = Auth::load(records.clone(), Arc::clone(&clock)).await.map_err(Error::Auth)?;
+        let host = Host::new(host, Arc::clone(&clock), registry).map_err(Error::Host)?;
+        let key = settings::SealKey::load(Path::new(KEYS)).map_err(Error::Seal)?;
+        let settings = Settings::new(records.clone(), platform, key);
+        let parts = tenants::Parts {
+            launcher,
+            records: records.clone(),
+            host,
+            hub: hub.clone(),
+            settings: settings.clone(),
+            clock: Arc::clone(&clock),
+            tasks: tasks.child(),
+            registry,
+        };
+        let tenants = Tenants::start(parts).await.map_err(Error::Tenants)?;
+        let started_at = clock.now();
+        Ok(Self { auth, tenants, hub, settings, records, clock, tasks, started_at })
+    }
+
+    /// What tenants' clients reach.
+    fn front(&self, config: &Config, ui: Option<Ui>, readiness: Readiness) -> front::Parts {
+        let (auth, tenants) = (self.auth.clone(), self.tenants.clone());
+        let methods = Methods::new(methods::Parts {
+            auth: auth.clone(),
+            tenants: tenants.clone(),
+            hub: self.hub.clone(),
+            settings: self.settings.clone(),
+            records: self.records.clone(),
+            clock: Arc::clone(&self.clock),
+            started_at: self.started_at,
+        });
+        let gateway = Gateway::new(gateway::Parts {
+            auth: auth.clone(),
+            hub: self.hub.clone(),
+            methods: methods.clone(),
+            tenants: tenants.clone(),
+            clock: Arc::clone(&self.clock),
+            version: env!("CARGO_PKG_VERSION"),
+            allowed_origins: config.control_ui.allowed_origins.clone(),
+            tasks: self.tasks.child(),
+        });
+        let limits = front::Limits::default();
+        front::Parts { methods, gateway, auth, tenants, limits, readiness, ui }
     }
 }
 

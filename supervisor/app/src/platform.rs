@@ -126,8 +126,11 @@ impl SkillEntry {
     }
 }
 
-/// Folder name and `SKILL.md` of each skill, in the order of their names.
-fn folder(path: &Path) -> Result<Vec<(String, Vec<u8>)>, Error> {
+/// Folder name and `SKILL.md` of a skill.
+type NamedSkill = (String, Vec<u8>);
+
+/// Every skill, in the order of their names.
+fn folder(path: &Path) -> Result<Vec<NamedSkill>, Error> {
     let read = |source| Error::Read { path: path.to_owned(), source };
     trusted(path, &std::fs::metadata(path).map_err(read)?)?;
     let mut folders = Vec::new();

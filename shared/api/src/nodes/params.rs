@@ -1,7 +1,6 @@
 //! What `node.*` methods take.
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// No parameters.
@@ -256,9 +255,9 @@ pub struct PluginTool {
     pub name: String,
     /// What it does.
     pub description: String,
-    /// The schema of its parameters.
+    /// The schema of its parameters: an object, passed on as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub parameters: Option<serde_json::Map<String, Value>>,
+    pub parameters: Option<Box<RawValue>>,
     /// The node's command behind it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,

@@ -32,6 +32,9 @@ pub(super) fn tools(params: PluginToolsParams) -> Result<Vec<PluginTool>, ApiErr
         if !is_tool(&tool.name) {
             return Err(invalid("name is a letter and up to 63 letters, digits, _ and -"));
         }
+        if tool.parameters.as_ref().is_some_and(|it| !it.get().starts_with('{')) {
+            return Err(invalid("parameters is an object"));
+        }
     }
     Ok(params.tools)
 }
@@ -71,6 +74,23 @@ fn is_skill(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn parameters_are_an_object_and_come_back_as_they_were() {
+        let check = |parameters: &str, fits: bool| {
+            let tool = r#"{"pluginId":"p","name":"n","description":"d","parameters":"#;
+            let params = format!(r#"{{"tools":[{tool}{parameters}}}]}}"#);
+            let found = tools(serde_json::from_str(&params).unwrap());
+            let kept = found
+                .as_ref()
+                .is_ok_and(|it| serde_json::to_string(it).is_ok_and(|it| it.contains(parameters)));
+            assert_eq!(kept, fits, "{parameters}: {found:?}");
+        };
+        check("{}", true);
+        check(r#"{"type":  "object"}"#, true);
+        check("[]", false);
+        check("7", false);
+    }
 
     #[test]
     fn what_names_are() {

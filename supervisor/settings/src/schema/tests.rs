@@ -170,3 +170,12 @@ fn one_place_at_a_time() {
         assert!(lookup(none).is_none(), "{none}");
     }
 }
+
+#[test]
+fn what_may_be_anything_is_bounded() {
+    let prefs = |values: usize| json!({"ui": {"prefs": {"list": vec![0; values]}}});
+    verify(&prefs(MAX_FREE - 1), &[]);
+    verify(&prefs(MAX_FREE), &[("ui.prefs.list", "4096 values")]);
+    let nested = json!({"ui": {"prefs": {"x": {"a": vec![json!({"b": [0]}); MAX_FREE / 2]}}}});
+    verify(&nested, &[("ui.prefs.x", "4096 values")]);
+}
