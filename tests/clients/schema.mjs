@@ -7,8 +7,9 @@ import { readFileSync } from "node:fs";
 import { Ajv } from "ajv";
 import { report } from "./lib.mjs";
 
-const SCHEMA = "@openclaw/gateway-protocol/protocol.schema.json";
-const schema = JSON.parse(readFileSync(new URL(import.meta.resolve(SCHEMA)), "utf8"));
+// The package does not export it to importers.
+const SCHEMA = "node_modules/@openclaw/gateway-protocol/protocol.schema.json";
+const schema = JSON.parse(readFileSync(new URL(SCHEMA, import.meta.url), "utf8"));
 // The schema's formats and its discriminator are notes to a reader.
 const ajv = new Ajv({ strict: false, allErrors: true, validateFormats: false });
 ajv.addSchema({ ...schema, discriminator: undefined }, "protocol");
@@ -59,11 +60,17 @@ function parts(sample) {
   });
 }
 
-/** What the live reference sends although its schema is closed: the schema of `agent` has not followed. */
+/** What the live reference sends although its schema is closed and has not followed. */
 function settled(sample) {
-  if (sample.event !== "agent") return sample;
-  const { sessionKey, sessionId, agentId, ...payload } = sample.payload;
-  return { ...sample, payload };
+  if (sample.event === "agent") {
+    const { sessionKey, sessionId, agentId, ...payload } = sample.payload;
+    return { ...sample, payload };
+  }
+  if (sample.method === "hello") {
+    const { method, ...auth } = sample.result.auth;
+    return { ...sample, result: { ...sample.result, auth } };
+  }
+  return sample;
 }
 
 const checks = {};

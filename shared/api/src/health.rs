@@ -13,8 +13,9 @@ methods! { Worker;
     }
 }
 
-/// Any object, as in the official gateway; nothing in it has an effect.
+/// What a client may ask for; nothing in it has an effect.
 #[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct HealthParams {
     /// Whether channels are to be asked.
     #[serde(default)]

@@ -53,7 +53,7 @@ pub struct OpenParams {
     /// For which session.
     pub session_key: Option<String>,
     /// Where it goes on.
-    pub catalog: Option<Value>,
+    pub catalog: Option<serde_json::Map<String, Value>>,
 }
 
 /// What is typed.

@@ -15,12 +15,14 @@ methods! { Supervisor;
     }
 }
 
-/// No parameters; what comes is left alone, as in the reference.
+/// No parameters.
 #[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct GetParams {}
 
-/// New words. Other fields are left alone, as in the reference.
+/// New words.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SetParams {
     /// At most 32 of 64 characters are kept; none of them means the words that hold at first.
     pub triggers: Vec<String>,

@@ -70,7 +70,8 @@ impl Panels for Call<'_> {
             ..ExecDefaults::default()
         };
         let file = ExecFile { version: 1, ..ExecFile::default() };
-        Ok(ExecPolicy { file, hash: "0", resolved_defaults, ..ExecPolicy::default() })
+        let path = "exec-approvals.json";
+        Ok(ExecPolicy { path, file, hash: "0", resolved_defaults, ..ExecPolicy::default() })
     }
 
     async fn questions(&self, _: NoParams) -> Result<Questions, ApiError> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// An object of any fields.
@@ -81,15 +81,19 @@ pub struct Provenance {
 }
 
 /// Tools that a session has or has not.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct ToolOverrides {
     /// By server.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub mcp_servers: Option<BTreeMap<String, bool>>,
     /// By server.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub mcp_tools_deny: Option<BTreeMap<String, Vec<String>>>,
     /// By name.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub skills: Option<BTreeMap<String, bool>>,
     /// Whether it may search.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub web_search: Option<bool>,
 }

@@ -30,7 +30,7 @@ results! {
     }
     /// Who may run which command on the gateway's machine.
     ExecPolicy {
-        /// Empty: no file of the gateway's machine.
+        /// Of no file: the gateway's machine has none.
         path: &'static str,
         /// False.
         exists: bool,
@@ -236,7 +236,7 @@ results! {
         fallback_provider: Option<Empty>,
         /// None.
         fallback_providers: Nothing,
-        /// Empty: no file of the gateway's machine.
+        /// Of no file: the gateway's machine has none.
         prefs_path: &'static str,
         /// None.
         provider_states: Nothing,

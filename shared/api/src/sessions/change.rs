@@ -7,7 +7,7 @@ use serde_json::{Number, Value};
 use types::AgentId;
 
 use crate::ApiError;
-use crate::chat::Attachment;
+use crate::chat::{Attachment, ToolOverrides};
 
 /// A change of one field: absent leaves it, null takes it away.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -55,7 +55,7 @@ pub struct CreateParams {
     /// No effect: agents have no tools that it could limit yet.
     pub permission_mode: Option<String>,
     /// No effect: agents have no tools yet.
-    pub tool_overrides: Option<Value>,
+    pub tool_overrides: Option<ToolOverrides>,
     /// Refused if true: what is said is on the tenant's disk.
     pub incognito: Option<bool>,
     /// No effect: every token of the tenant sees all of its sessions.
@@ -135,7 +135,7 @@ pub struct PatchParams {
     /// No effect.
     pub expected_permission_mode: Option<Value>,
     /// No effect.
-    pub expected_tool_overrides: Option<Value>,
+    pub expected_tool_overrides: Option<ToolOverrides>,
     /// No effect.
     pub expected_marked_unread_at: Option<Number>,
     /// A name, unique among the agent's sessions.
@@ -167,7 +167,7 @@ pub struct PatchParams {
     /// Stored, without effect.
     pub fast_mode: Set<Value>,
     /// Stored, without effect: agents have no tools yet.
-    pub tool_overrides: Set<Value>,
+    pub tool_overrides: Set<ToolOverrides>,
     /// How much of what tools do is shown: `on`, `full` or `off`.
     pub verbose_level: Set<String>,
     /// How much is traced.

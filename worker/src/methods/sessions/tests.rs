@@ -213,7 +213,8 @@ async fn patches_that_are_refused() {
     check(json!({"key": "agent:none:main", "label": "x"}), "unknown agent id").await;
     check(json!({"key": "agent:ops:main", "agentId": "main"}), "another agent").await;
     check(json!({"key": "main", "queueMode": "steer"}), "unknown field").await;
-    let long = json!({"key": "main", "toolOverrides": {"x": "y".repeat(70_000)}});
+    let long =
+        json!({"key": "main", "toolOverrides": {"mcpToolsDeny": {"x": ["y".repeat(70_000)]}}});
     check(long, "65536 bytes").await;
     check(json!({}), "session key").await;
 }
