@@ -23,13 +23,16 @@ export async function connect(options = {}) {
     mode: "backend",
     role: "operator",
     scopes: SCOPES,
-    onHelloOk: ready.resolve,
     onConnectError: ready.reject,
     onEvent(event) {
       events.push(event);
       for (const watcher of watchers) watcher();
     },
     ...options,
+    onHelloOk(hello) {
+      ready.resolve(hello);
+      options.onHelloOk?.(hello);
+    },
   });
   open.add(client);
   client.start();

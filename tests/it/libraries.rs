@@ -13,6 +13,22 @@ async fn both_chat() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_official_client_comes_back_by_itself_and_goes_on() {
+    let mut gateway = Gateway::start();
+    let user = Official::new(&gateway, &gateway.tenant("acme"));
+    let (ready, back) = (user.home().join("ready"), user.home().join("back"));
+    let talk = tokio::task::spawn_blocking(move || user.script("reconnect.mjs", &[]));
+    tokio::task::spawn_blocking(move || {
+        until("the client has had its answer", || ready.exists());
+        gateway.kill_supervisor_and_restart();
+        until("the client is done", || back.exists());
+    })
+    .await
+    .unwrap();
+    assert_eq!(talk.await.unwrap().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_one_of_the_59_methods_works_for_a_tenant() {
     let provider = Provider::start().await;
     let gateway = Gateway::with_provider(&provider);

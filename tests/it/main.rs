@@ -13,6 +13,7 @@ mod escape;
 mod exhaustion;
 mod flood;
 mod front;
+mod gateway_call;
 mod hooks;
 mod isolation;
 mod libraries;

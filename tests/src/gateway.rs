@@ -92,7 +92,8 @@ impl Builder {
             }
         }
         let log = Log::default();
-        let (child, address, control) = self.spawn(state.path(), &log);
+        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let (child, address, control) = self.spawn(state.path(), &log, anywhere);
         Gateway { child, options: self, state, log, address, control, killed: false }
     }
 
@@ -105,11 +106,16 @@ impl Builder {
         command
     }
 
-    fn spawn(&self, state: &Path, log: &Log) -> (Child, SocketAddr, SocketAddr) {
+    fn spawn(
+        &self,
+        state: &Path,
+        log: &Log,
+        listen: SocketAddr,
+    ) -> (Child, SocketAddr, SocketAddr) {
         let mut child = self
             .command()
             .args(&self.args)
-            .args(["serve", "--listen", "127.0.0.1:0", "--control-listen", "127.0.0.1:0"])
+            .args(["serve", "--listen", &listen.to_string(), "--control-listen", "127.0.0.1:0"])
             .args(["--log-level", "debug", "--state-dir"])
             .arg(state)
             .stdin(Stdio::null())
@@ -245,10 +251,11 @@ impl Gateway {
         self.restart();
     }
 
-    /// Starts the gateway again over the same state.
+    /// Starts the gateway again over the same state, at the address that its clients know.
     pub fn restart(&mut self) {
         self.log.finish();
-        let (child, address, control) = self.options.spawn(self.state.path(), &self.log);
+        let (child, address, control) =
+            self.options.spawn(self.state.path(), &self.log, self.address);
         (self.child, self.address, self.control) = (child, address, control);
         self.killed = false;
     }
