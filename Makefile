@@ -102,18 +102,22 @@ COVERAGE := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
   -Cllvm-args=-sanitizer-coverage-trace-compares -Cllvm-args=-simplifycfg-branch-fold-threshold=0 \
   -Ccodegen-units=1
 
-# Whatever is in fuzz/corpus is tried first; what is found on the way stays in fuzz/target.
+# Tried first: fuzz/corpus, written by hand, and fuzz/found.tar.gz, what earlier runs found. With KEEP=1
+# what this run adds to what is covered is kept there too.
+KEEP ?=
 fuzz:
 	@$(call need,command -v c++,g++)
 	host=$$(rustc --print host-tuple)
 	RUSTC_WORKSPACE_WRAPPER= RUSTFLAGS="$(COVERAGE)" \
 	  nice cargo build --manifest-path fuzz/Cargo.toml --release --locked --bins --target "$$host"
 	cd fuzz
+	mkdir -p target/corpus target/found target/kept
+	tar -xzf found.tar.gz -C target/corpus
 	ulimit -s 1024
 	declare -A running
 	for seeds in corpus/*; do
 	  name=$${seeds##*/}
-	  mkdir -p "target/corpus/$$name" target/found
+	  mkdir -p "target/corpus/$$name"
 	  nice "target/$$host/release/$$name" -max_total_time=$(TIME) -timeout=10 -print_final_stats=1 \
 	    -artifact_prefix="target/found/$$name-" "target/corpus/$$name" "$$seeds" >"target/$$name.log" 2>&1 &
 	  running[$$name]=$$!
@@ -123,6 +127,15 @@ fuzz:
 	  wait "$${running[$$name]}" || { tail -n 40 "target/$$name.log"; failed=1; }
 	  grep -E 'DONE|number_of_executed_units' "target/$$name.log" | sed "s/^/$$name: /" || true
 	done
+	if [ -n "$(KEEP)" ] && [ $$failed = 0 ]; then
+	  for seeds in corpus/*; do
+	    name=$${seeds##*/}
+	    rm -rf "target/kept/$$name" && mkdir "target/kept/$$name"
+	    nice "target/$$host/release/$$name" -set_cover_merge=1 \
+	      "target/kept/$$name" "$$seeds" "target/corpus/$$name" >"target/$$name.log" 2>&1
+	  done
+	  tar -C target/kept --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -cf - . | gzip -9n >found.tar.gz
+	fi
 	exit $$failed
 
 install: build

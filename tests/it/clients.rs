@@ -43,6 +43,7 @@ async fn it_asks_an_agent() {
         let answer = user.json(&ask);
         assert_eq!(answer["status"], "ok", "{answer}");
         assert_eq!(answer["result"]["payloads"][0]["text"], "hello there");
+        says(user, &["logs", "--limit", "50"], "turn answered");
         let url = ["--url", user.url(), "--token", user.token(), "--json"];
         let call = |method: &str| {
             user.json(&[&["gateway", "call", method, "--params", "{}"][..], &url].concat())

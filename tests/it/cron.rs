@@ -69,6 +69,23 @@ async fn a_sleeping_tenants_job_runs_once_with_nobody_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn jobs_that_are_switched_on_again_run_though_the_worker_sleeps() {
+    let provider = Provider::start().await;
+    let gateway = Gateway::with_provider(&provider);
+    let tenant = gateway.tenant_with("acme", &["--idle-seconds", "1"]);
+    let switch = async |on: bool| {
+        let hash = rpc(&gateway, &tenant, "config.get", json!({})).await["hash"].take();
+        let raw = json!({"cron": {"enabled": on}}).to_string();
+        rpc(&gateway, &tenant, "config.patch", json!({"raw": raw, "baseHash": hash})).await;
+    };
+    switch(false).await;
+    add(&gateway, &tenant, json!({})).await;
+    until("the worker sleeps", || !is_awake(&gateway, &tenant));
+    switch(true).await;
+    wait_for(&provider, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_job_outlives_the_supervisor_and_runs_once() {
     let provider = Provider::start().await;
     let mut gateway = Gateway::with_provider(&provider);

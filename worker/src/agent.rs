@@ -8,6 +8,7 @@ mod compact;
 mod desk;
 mod history;
 mod inject;
+mod journal;
 mod key;
 mod output;
 mod prompt;

@@ -37,6 +37,7 @@ pub fn run(
     runtime.block_on(async {
         let tasks = Tasks::default();
         let host = pair::connect(host, &tasks).await?;
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), "worker started");
         let worker = Worker::new(root, host, confinement, Arc::new(SystemClock), &tasks);
         let served = pair::serve(worker.into_service(), serve, &tasks).await;
         if !tasks.shut_down(GRACE).await {

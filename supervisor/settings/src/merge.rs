@@ -1,19 +1,32 @@
 //! How settings are put together: a tenant's over the operator's, and a patch over a tenant's. Pure;
-//! knows no setting.
+//! of settings it knows only which lists forbid.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
 
-/// `over` above `under`: objects are merged, everything else is replaced.
+/// Lists of what is forbidden, wherever they are: nobody takes back what the operator forbids.
+const FORBIDDING: [&str; 2] = ["deny", "denyCommands"];
+
+/// `over` above `under`: objects are merged, lists that forbid add up, everything else is replaced.
 pub(crate) fn merge(under: &Value, over: &Value) -> Value {
     let (Value::Object(under), Value::Object(over)) = (under, over) else { return over.clone() };
     let mut merged = under.clone();
     for (key, value) in over {
-        let value = under.get(key).map_or_else(|| value.clone(), |below| merge(below, value));
+        let forbids = FORBIDDING.contains(&key.as_str());
+        let value = match (under.get(key), value) {
+            (Some(Value::Array(below)), Value::Array(above)) if forbids => both(below, above),
+            (Some(below), value) => merge(below, value),
+            (None, value) => value.clone(),
+        };
         merged.insert(key.clone(), value);
     }
     Value::Object(merged)
+}
+
+fn both(below: &[Value], above: &[Value]) -> Value {
+    let more = above.iter().filter(|it| !below.contains(it));
+    below.iter().chain(more).cloned().collect()
 }
 
 /// The paths of arrays that a patch replaces though their entries have ids.

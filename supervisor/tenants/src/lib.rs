@@ -171,17 +171,18 @@ impl Tenants {
         }
     }
 
-    /// Tells the tenant's worker its settings anew, if it is awake.
+    /// Tells the tenant's worker its settings anew. One that sleeps is woken a moment later: they may
+    /// say that something is due.
     ///
     /// # Errors
-    /// When the settings cannot be read or the worker refuses them.
+    /// When the settings cannot be read, the worker refuses them, or the timer cannot be written.
     pub async fn configure(&self, id: &TenantId) -> Result<(), Error> {
         let tenant = self.find(id)?;
         // Told before the worker is looked for: one that is being started looks again.
         tenant.settings_changes.fetch_add(1, Ordering::AcqRel);
         match tenant.worker.load_full().filter(|worker| !worker.is_gone()) {
             Some(worker) => launch::configure(&self.0, &tenant, &worker).await,
-            None => Ok(()),
+            None => timers::ring_soon(&self.0, &tenant).await,
         }
     }
 

@@ -144,6 +144,15 @@ pub(crate) async fn load(inner: &Inner) -> Result<(), Error> {
     Ok(())
 }
 
+/// Has a worker that sleeps look at what is due.
+pub(crate) async fn ring_soon(inner: &Inner, tenant: &Tenant) -> Result<(), Error> {
+    let _writing = tenant.timer.writing.lock().await;
+    let now = inner.clock.now();
+    inner.records.set_timer(&tenant.id, Some(now)).await.map_err(Error::Records)?;
+    tenant.timer.set(now);
+    Ok(())
+}
+
 /// Wakes whoever is due. A suspended tenant's timer waits for its resumption, a parked one's for
 /// the end of its parking.
 pub(crate) fn ring(inner: &Arc<Inner>, bell: &mut Bell) {

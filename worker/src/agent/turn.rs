@@ -17,7 +17,7 @@ use super::key::SessionKey;
 use super::output::{Output, Writer};
 use super::prompt::{self, Incoming};
 use super::run::RunStatus;
-use super::{anew, choice, compact, record, workspace};
+use super::{anew, choice, compact, journal, record, workspace};
 use crate::Error;
 use crate::openai::{Fault, Fold, Reply};
 use crate::runs::Place;
@@ -127,20 +127,32 @@ pub(super) async fn answer(
     incoming: Incoming,
     output: &mut Output,
 ) -> Result<Fold, Failed> {
+    let began = core.store.now();
+    let answered = Box::pin(ask(core, &turn, incoming, output)).await;
+    journal::turn_ended(&turn, &answered, began, core.store.now());
+    answered
+}
+
+async fn ask(
+    core: &Core,
+    turn: &Turn,
+    incoming: Incoming,
+    output: &mut Output,
+) -> Result<Fold, Failed> {
     let timeout =
         turn.timeout.unwrap_or_else(|| core.live.now().settings.agents.defaults.timeout());
     output.limit(timeout);
     output.phase("preparing_context");
-    let mut prepared = prepare(core, &turn).await?;
-    if prepared.past.is_cut && shorten(core, &turn, output).await? {
-        prepared = prepare(core, &turn).await?;
+    let mut prepared = prepare(core, turn).await?;
+    if prepared.past.is_cut && shorten(core, turn, output).await? {
+        prepared = prepare(core, turn).await?;
     }
     if prepared.is_new {
         prepared.past.messages = history::newest(incoming.earlier.clone());
     }
     output.started(&prepared.session);
     output.phase("starting_model");
-    let mut asking = Asking { core, turn: &turn, incoming: &incoming, prepared, compacted: false };
+    let mut asking = Asking { core, turn, incoming: &incoming, prepared, compacted: false };
     let mut fold = Fold::new(MAX_REPLY);
     let mut cut = asking.first(&mut fold, output).await?;
     while let Some(Cut::Failed(fault)) = &cut
@@ -151,7 +163,7 @@ pub(super) async fn answer(
         cut = relay(opened, &mut fold, output).await;
     }
     let cut = cut.map(|cut| output.ending(cut));
-    store_reply(core, &turn, &asking.prepared, fold, cut).await
+    store_reply(core, turn, &asking.prepared, fold, cut).await
 }
 
 /// Compacts the conversation. True where it is shorter now.

@@ -59,6 +59,7 @@ pub(crate) fn start(core: &Core, claim: Claim) {
 
 async fn finish(core: &Core, claim: &Claim, ended: Ended) {
     let id = claim.job.id.as_str();
+    tracing::info!(job = id, run = ended.run_id, status = ?ended.status, "job ended");
     let written = change(core, Keep::Nothing, |table, now| {
         // A job that was removed while it ran, or a later run: nothing to write down.
         let Some(job) = table.job(id).filter(|job| job.state.running_at_ms == Some(claim.began))

@@ -34,6 +34,7 @@ pub(crate) async fn ring(core: &Core) -> Result<(), Error> {
                 ended(&core, began, BeatStatus::Failed, reason, None)
             }
         };
+        tracing::info!(status = ?beat.status, reason = beat.reason, "heartbeat ended");
         core.events.emit("heartbeat", "", &beat);
         if let Err(err) = change(&core, |stored, _now| stored.last = Some(beat)).await {
             tracing::error!(error = %types::Chain(&err), "a heartbeat was not written down");

@@ -16,10 +16,30 @@ const MAX_CAPS: usize = 32;
 /// The longest command, kind or permission, in bytes.
 const MAX_NAME: usize = 64;
 
-/// Commands that run programs, drive the user's browser or read what is about people. They may be
-/// asked only where the tenant's settings say so. An entry that ends in a dot or star is a prefix.
-const DANGEROUS: &[&str] =
-    &["system.run*", "system.execApprovals.*", "browser.proxy", "contacts.*", "photos.*", "sms.*"];
+/// Commands that an approved node may be asked where the tenant's settings say nothing. Those of
+/// `OpenClaw` for all platforms together (a node's platform is its own word), without what acts on a
+/// screen: that, cameras, messages and programs are for the settings to allow. An entry that ends in
+/// a star is a prefix.
+const HARMLESS: &[&str] = &[
+    "calendar.events",
+    "callLog.search",
+    "camera.list",
+    "camera.ptz.status",
+    "canvas.hide",
+    "canvas.navigate",
+    "canvas.present",
+    "contacts.search",
+    "device.*",
+    "location.get",
+    "motion.*",
+    "notifications.actions",
+    "notifications.list",
+    "photos.latest",
+    "reminders.list",
+    "system.notify",
+    "system.which",
+    "talk.ptt.*",
+];
 
 /// Commands whose approval needs an administrator: they run programs.
 const POWERFUL: &[&str] = &["system.run*", "browser.proxy"];
@@ -28,8 +48,17 @@ const POWERFUL: &[&str] = &["system.run*", "browser.proxy"];
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct Policy {
+    commands: Commands,
+    /// Before 2026.9 these were called so.
     allow_commands: Vec<String>,
     deny_commands: Vec<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Commands {
+    allow: Vec<String>,
+    deny: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -61,14 +90,14 @@ impl Policy {
 
     /// Why a command may not be asked; `None` where it may.
     pub(crate) fn refuses(&self, command: &str) -> Option<String> {
-        if any(&self.deny_commands, command) {
-            return Some(format!("\"{command}\" is blocked by gateway.nodes.denyCommands"));
+        if any(&self.commands.deny, command) || any(&self.deny_commands, command) {
+            return Some(format!("\"{command}\" is blocked by gateway.nodes.commands.deny"));
         }
-        if any(DANGEROUS, command) && !any(&self.allow_commands, command) {
-            let wants = "needs to be in gateway.nodes.allowCommands";
-            return Some(format!("\"{command}\" {wants}"));
+        let allowed = any(&self.commands.allow, command) || any(&self.allow_commands, command);
+        if allowed || any(HARMLESS, command) {
+            return None;
         }
-        None
+        Some(format!("\"{command}\" needs to be in gateway.nodes.commands.allow"))
     }
 }
 
@@ -165,9 +194,11 @@ mod tests {
             let policy = Policy::of(settings.as_bytes());
             assert_eq!(policy.refuses(command).is_some(), refused, "{settings} {command}");
         };
-        let allow = r#"{"gateway":{"nodes":{"allowCommands":["system.run","contacts.*"]}}}"#;
-        let deny = r#"{"gateway":{"port":1,"nodes":{"allowCommands":["sms.send"],"denyCommands":["sms.send","camera.*"]}}}"#;
-        for command in ["system.which", "system.notify", "camera.snap", "location.get"] {
+        let allow = r#"{"gateway":{"nodes":{"commands":{"allow":["system.run","camera.*"]}}}}"#;
+        let old = r#"{"gateway":{"nodes":{"allowCommands":["system.run","camera.*"]}}}"#;
+        let deny = r#"{"gateway":{"port":1,"nodes":{"commands":{"allow":["sms.send"],"deny":["sms.send","device.*"]}}}}"#;
+        let old_deny = r#"{"gateway":{"nodes":{"commands":{"allow":["sms.send"]},"denyCommands":["sms.*"]}}}"#;
+        for command in ["system.which", "system.notify", "device.info", "location.get"] {
             check("", command, false);
             check("{}", command, false);
             check(allow, command, false);
@@ -176,18 +207,24 @@ mod tests {
             "system.run",
             "system.run.prepare",
             "browser.proxy",
-            "contacts.search",
-            "photos.latest",
+            "camera.snap",
+            "screen.record",
+            "contacts.add",
+            "sms.send",
+            "what.nobody.knows",
         ] {
             check("", command, true);
         }
-        check(allow, "system.run", false);
-        check(allow, "system.run.prepare", true);
-        check(allow, "contacts.search", false);
+        for allow in [allow, old] {
+            check(allow, "system.run", false);
+            check(allow, "system.run.prepare", true);
+            check(allow, "camera.snap", false);
+        }
         check(deny, "sms.send", true);
-        check(deny, "camera.snap", true);
+        check(deny, "device.info", true);
         check(deny, "system.which", false);
-        check(r#"{"gateway":{"nodes":{"denyCommands":"x"}}}"#, "system.which", true);
+        check(old_deny, "sms.send", true);
+        check(r#"{"gateway":{"nodes":{"commands":"x"}}}"#, "system.which", true);
     }
 
     #[test]

@@ -133,29 +133,29 @@ async fn authority_only_shrinks_unasked() {
     let nodes = world.nodes(&world.a);
     let admin = by(&world, &world.a, &[Scope::Admin]).await;
     let machine = Machine::new();
-    let (_, outbox) = world.node(&world.a, &machine, &["a", "b"]).await;
+    let (_, outbox) = world.node(&world.a, &machine, &["device.a", "device.b"]).await;
     nodes.approve(&admin, &request(&world, &world.a).await).await.unwrap();
     drop(outbox);
     // Less is no question.
-    let (_, outbox) = world.node(&world.a, &machine, &["a"]).await;
+    let (_, outbox) = world.node(&world.a, &machine, &["device.a"]).await;
     assert!(nodes.pair_list().await.unwrap().pending.is_empty());
     drop(outbox);
     // More is, and until it is answered there is what there was.
-    let (_, _outbox) = world.node(&world.a, &machine, &["a", "c"]).await;
+    let (_, _outbox) = world.node(&world.a, &machine, &["device.a", "device.c"]).await;
     let pending = nodes.pair_list().await.unwrap().pending.remove(0);
     assert!(pending.is_repair);
     let view = nodes.describe(&admin, &machine.id()).await.unwrap().node;
-    assert_eq!(view.facts.commands, ["a"]);
-    let err = nodes.invoke(&admin, invoke(&machine.id(), "c")).await.unwrap_err();
+    assert_eq!(view.facts.commands, ["device.a"]);
+    let err = nodes.invoke(&admin, invoke(&machine.id(), "device.c")).await.unwrap_err();
     assert_eq!(
         (code(&err), detail(&err, "requestId")),
         ("PAIRING_REQUIRED", json!(pending.request_id))
     );
     // The same again is the same request; another is another.
-    let (_, again) = world.node(&world.a, &machine, &["a", "c"]).await;
+    let (_, again) = world.node(&world.a, &machine, &["device.a", "device.c"]).await;
     assert_eq!(request(&world, &world.a).await, pending.request_id);
     drop(again);
-    let (_, _third) = world.node(&world.a, &machine, &["a", "c", "d"]).await;
+    let (_, _third) = world.node(&world.a, &machine, &["device.a", "device.c", "device.d"]).await;
     assert_ne!(request(&world, &world.a).await, pending.request_id);
     let err = nodes.approve(&admin, &pending.request_id).await.unwrap_err();
     assert_eq!(err.message, "unknown requestId");

@@ -101,6 +101,16 @@ proptest! {
 }
 
 #[test]
+fn what_the_operator_forbids_stays_forbidden() {
+    let operator = json!({"nodes": {"commands": {"deny": ["a", "b"], "allow": ["c"]}}});
+    let tenant = json!({"nodes": {"commands": {"deny": ["b", "d"], "allow": ["e"]}}});
+    let merged = json!({"nodes": {"commands": {"deny": ["a", "b", "d"], "allow": ["e"]}}});
+    assert_eq!(merge(&operator, &tenant), merged);
+    let nothing = json!({"nodes": {"commands": {"deny": []}}});
+    assert_eq!(merge(&operator, &nothing), operator);
+}
+
+#[test]
 fn arrays_with_ids_are_merged_by_them() {
     let old = json!({"list": [{"id": "a", "x": 1}, {"id": "b"}]});
     let new = json!({"list": [{"id": "a", "y": 2}, {"id": "c", "z": null}]});

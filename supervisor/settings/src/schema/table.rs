@@ -179,8 +179,14 @@ const MAPPING: &[Field] = &[
 const GATEWAY: &[Field] = &[field("nodes", "Your nodes.", Kind::Object(NODES))];
 
 const NODES: &[Field] = &[
-    field("allowCommands", "Commands that nodes may be asked beside the harmless ones.", NAMES),
-    field("denyCommands", "Commands that no node may be asked.", NAMES),
+    field("commands", "Commands that your nodes may be asked.", Kind::Object(NODE_COMMANDS)),
+    field("allowCommands", "An older name of commands.allow.", NAMES),
+    field("denyCommands", "An older name of commands.deny.", NAMES),
+];
+
+const NODE_COMMANDS: &[Field] = &[
+    field("allow", "Commands that nodes may be asked beside the harmless ones.", NAMES),
+    field("deny", "Commands that no node may be asked, whatever else is said.", NAMES),
 ];
 
 const UI: &[Field] = &[
