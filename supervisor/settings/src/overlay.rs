@@ -2,10 +2,12 @@
 //! around the change. Pure.
 
 mod edit;
+mod read;
 
 use serde_json::{Map, Value};
 
-/// Brackets that may be open at once. The parser recurses, and a stack overflow ends the process.
+/// Brackets that may be open at once. The parser recurses, and a stack overflow ends the process: its
+/// depth is counted where it recurses, for whoever counts in the text can be misled about what is text.
 const MAX_DEPTH: usize = 32;
 
 /// Bytes of a text.
@@ -17,11 +19,8 @@ pub enum Malformed {
     /// It is too long.
     #[error("raw has more than {MAX_BYTES} bytes")]
     TooLong,
-    /// It is nested too deeply.
-    #[error("raw has more than {MAX_DEPTH} brackets open at once")]
-    TooDeep,
-    /// It is not JSON5.
-    #[error("raw is not JSON5: {0}")]
+    /// It is not JSON5, is nested too deeply, or has a key twice.
+    #[error("raw cannot be read as JSON5: {0}")]
     Syntax(#[source] json5::Error),
     /// It is something else than an object.
     #[error("raw must be an object")]
@@ -33,25 +32,8 @@ pub fn parse(text: &str) -> Result<Value, Malformed> {
     if text.len() > MAX_BYTES {
         return Err(Malformed::TooLong);
     }
-    if depth(text) > MAX_DEPTH {
-        return Err(Malformed::TooDeep);
-    }
-    let value: Value = json5::from_str(text).map_err(Malformed::Syntax)?;
+    let read::Root(value) = json5::from_str(text).map_err(Malformed::Syntax)?;
     if value.is_object() { Ok(value) } else { Err(Malformed::NoObject) }
-}
-
-/// How many brackets are open at once at most, strings and comments not excepted: an upper bound.
-fn depth(text: &str) -> usize {
-    let (mut depth, mut deepest) = (0_usize, 0);
-    for byte in text.bytes() {
-        match byte {
-            b'[' | b'{' => depth += 1,
-            b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        deepest = deepest.max(depth);
-    }
-    deepest
 }
 
 /// A text that says `new`, made from one that says `old`: what is not changed stays as it was

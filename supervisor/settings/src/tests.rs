@@ -158,7 +158,7 @@ async fn what_is_refused_changes_nothing() {
         ("{cron: {enabled: 1}}", "invalid config: cron.enabled: must be true or false"),
         ("{cron: null}", "invalid config: cron: must be an object"),
         ("[]", "raw must be an object"),
-        ("{a b}", "raw is not JSON5"),
+        ("{a b}", "raw cannot be read as JSON5"),
     ] {
         let err = house.set(&house.a, raw, None).await.unwrap_err();
         assert!(err.starts_with(wanted), "{err}");
