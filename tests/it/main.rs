@@ -14,6 +14,7 @@ mod exhaustion;
 mod flood;
 mod front;
 mod gateway_call;
+mod heartbeat;
 mod hooks;
 mod isolation;
 mod libraries;

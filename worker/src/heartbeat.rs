@@ -5,25 +5,35 @@
 //! turn is in `cron/heartbeat.json` until a turn has had it.
 
 mod beat;
+mod events;
+mod hidden;
 mod hours;
 mod say;
 mod settings;
 mod state;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use types::UnixMillis;
 
 pub(crate) use beat::ring;
+pub(crate) use events::{Waiting, take};
+pub(crate) use hidden::is_hidden;
 pub(crate) use say::says_nothing;
 pub(crate) use settings::HeartbeatSettings;
-pub(crate) use state::{Event, Queued, Stored};
+pub(crate) use state::{Queued, Stored};
+
+use state::Event;
 
 use crate::Error;
 use crate::agent::{self, RunOutcome, RunRequest, SessionKey, Source};
 use crate::cron::Wish;
 use crate::service::Core;
+use crate::settings::QueueMode;
 use crate::store::Dir;
+
+/// The end of the key of a session that heartbeats have for themselves.
+const OWN: &str = ":heartbeat";
 
 /// What changes of the file need: one after the other.
 #[derive(Debug, Default)]
@@ -31,36 +41,6 @@ pub(crate) struct Pulse {
     writing: tokio::sync::Mutex<()>,
     /// What turns that are under way tell: no second turn tells it too.
     taken: Mutex<Vec<Event>>,
-}
-
-/// Events that a turn tells. They are others' to tell again when this is dropped, unless they have
-/// been told.
-#[derive(Debug)]
-struct Taken<'a> {
-    pulse: &'a Pulse,
-    events: Vec<Event>,
-}
-
-impl Pulse {
-    fn take(&self, mut events: Vec<Event>) -> Taken<'_> {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        events.retain(|event| !taken.contains(event));
-        taken.extend(events.iter().cloned());
-        Taken { pulse: self, events }
-    }
-}
-
-impl Drop for Taken<'_> {
-    fn drop(&mut self) {
-        let mut taken = self.pulse.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        taken.retain(|event| !self.events.contains(event));
-    }
-}
-
-/// Whether there are heartbeats. Where that cannot be read there are none.
-pub(crate) async fn is_on(core: &Core) -> bool {
-    let every = core.live.now().settings.agents.defaults.heartbeat.every_ms();
-    every.is_some() && read(core).await.is_ok_and(|stored| stored.enabled)
 }
 
 /// What is stored.
@@ -96,50 +76,46 @@ pub(crate) async fn sync(core: &Core) {
     }
 }
 
-/// Puts something aside for the next turn of the session.
+/// Puts something aside for the next turn of the session, whoever starts it.
 pub(crate) async fn queue(core: &Core, key: &SessionKey, text: &str) -> Result<Queued, Error> {
-    let (key, text) = (key.as_str().to_owned(), text.to_owned());
-    change(core, move |stored, now| stored.push(key, text, now)).await
+    let id = uuid::Uuid::new_v4().to_string();
+    let (session_key, text) = (key.as_str().to_owned(), text.to_owned());
+    change(core, move |stored, ts| stored.push(Event { id, ts, session_key, text })).await
 }
 
-/// Tells the session something at once, and waits for what it says to it.
+/// Tells the session something at once, and waits for what it says to it. Where another turn has
+/// told it first, nothing is said.
 pub(crate) async fn tell_and_wait(
     core: &Core,
     key: &SessionKey,
     text: &str,
     run_id: &str,
 ) -> Result<Arc<RunOutcome>, String> {
-    let unwritten = |err: Error| {
+    queue(core, key, text).await.map_err(|err| {
         tracing::error!(error = %types::Chain(&err), "an event was not written");
         "the tenant's files could not be written".to_owned()
-    };
-    queue(core, key, text).await.map_err(unwritten)?;
-    let mut taken = core.pulse.take(read(core).await.map_err(unwritten)?.of(key.as_str()));
-    if taken.events.is_empty() {
-        // Another turn tells the same just now; who waits for this one still gets an answer.
-        let (ts, session_key) = (core.store.now(), key.as_str().to_owned());
-        taken.events.push(Event { ts, session_key, text: text.to_owned() });
-    }
-    let mut request = RunRequest::new(key.clone(), say::events(&taken.events), Source::Heartbeat);
+    })?;
+    wake(core, key, run_id).await
+}
+
+/// Starts a turn that tells what waits.
+async fn wake(core: &Core, key: &SessionKey, run_id: &str) -> Result<Arc<RunOutcome>, String> {
+    let mut request = RunRequest::new(key.clone(), say::WAKE, Source::Wake);
     run_id.clone_into(&mut request.run_id);
-    let handle = agent::run(core, request).map_err(|fault| fault.message)?;
-    let outcome = handle.done().await;
-    if outcome.session_id.is_some() {
-        // The turn has it in its transcript.
-        change(core, |stored, _now| stored.forget(&taken.events)).await.map_err(unwritten)?;
-    }
-    Ok(outcome)
+    // Taken together with messages of the user, it would hide them.
+    request.queue = Some(QueueMode::Followup);
+    let handle = agent::run(core, request).await.map_err(|fault| fault.message)?;
+    Ok(handle.done().await)
 }
 
 /// Tells the session something at once, and does not wait.
 pub(crate) async fn tell(core: &Core, key: &SessionKey, text: &str) -> Result<Queued, Error> {
     let queued = queue(core, key, text).await?;
     let (run, background) = (core.runs.begin(), core.events.background());
-    let (core, tasks) = (core.clone(), core.tasks.clone());
-    let (key, text) = (key.clone(), text.to_owned());
+    let (core, tasks, key) = (core.clone(), core.tasks.clone(), key.clone());
     drop(tasks.spawn(async move {
         let run_id = format!("wake:{}", uuid::Uuid::new_v4());
-        if let Err(why) = tell_and_wait(&core, &key, &text, &run_id).await {
+        if let Err(why) = wake(&core, &key, &run_id).await {
             tracing::warn!(why, "a session was not told; it is with its next turn");
         }
         drop((run, background));

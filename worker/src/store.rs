@@ -9,6 +9,7 @@ mod change;
 mod commit;
 mod dir;
 mod entry;
+mod provenance;
 mod retention;
 mod row;
 mod said;
@@ -29,6 +30,7 @@ pub(crate) use dir::{Dir, Kind};
 pub(crate) use entry::{
     Appended, Block, Compaction, Line, Stop, Stored, StoredMessage, Usage, raw_text,
 };
+pub(crate) use provenance::{Origin, Provenance};
 pub(crate) use retention::{MAX_ENTRIES, Retention};
 pub(crate) use row::{Meta, Row};
 pub(crate) use said::{MAX_PREVIEW, MAX_TITLE, start_of};

@@ -190,7 +190,7 @@ pub struct Patch {
     pub payload: Option<Map<String, Value>>,
     /// Fields of the delivery, over those that are there; `null` clears one.
     pub delivery: Option<Map<String, Value>>,
-    /// `false` or an object.
+    /// `false` or an object. Kept; no effect until there are channels.
     pub failure_alert: Option<FailureAlert>,
     /// No effect: the state is the gateway's own.
     pub state: Option<Map<String, Value>>,

@@ -1,4 +1,9 @@
 //! `hooks.status`: what `/hooks/*` takes. The hooks themselves are a route, not methods.
+//!
+//! Of what a hook may say, `wakeMode` of a hook that begins a run has no effect, as runs begin at
+//! once; neither have `channel`, `to` and `accountId`, as there are no channels yet. An idempotency
+//! key stands for its run for a day; one whose run was refused, or was lost with its process, is
+//! new again.
 
 use serde::{Deserialize, Serialize};
 use types::AgentId;

@@ -70,7 +70,7 @@ pub struct SendParams {
     pub attachments: Vec<Attachment>,
     /// How long the run may take; what the settings say if absent or 0.
     pub timeout_ms: Option<u64>,
-    /// The run's id, one of our own if absent: the same key again does not send again.
+    /// The run's id, one of our own if absent; see [`crate::chat::SendParams`].
     pub idempotency_key: Option<String>,
 }
 

@@ -10,7 +10,9 @@ use crate::service::Core;
 use crate::store::{Dir, Row};
 
 /// Models of one turn, the first included: each that fails costs time.
-const MAX_MODELS: usize = 5;
+pub(crate) const MAX_MODELS: usize = 5;
+/// The level at which a model is not told to think, whatever its session says.
+pub(super) const OFF: &str = "off";
 
 /// The model that somebody chose for a session, or else for its agent.
 pub(super) fn of_session(
@@ -24,20 +26,41 @@ pub(super) fn of_session(
     Ok(agents::get(root, agent)?.and_then(|agent| agent.settings.model))
 }
 
+/// What a request says of models.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Asked {
+    /// The model; `None` for what the session, the agent or the settings say.
+    pub(crate) model: Option<String>,
+    /// Those that take its place when it fails; `None` for those of the settings, where the model
+    /// comes from there.
+    pub(crate) fallbacks: Option<Vec<String>>,
+}
+
 /// The models of a turn, in the order in which they are asked.
 pub(super) fn models(
     core: &Core,
-    asked: Option<&str>,
+    asked: &Asked,
     chosen: Option<String>,
 ) -> Result<Vec<String>, Fault> {
     let known = core.models();
-    if let Some(asked) = asked {
-        return if known.has(asked) {
-            Ok(vec![asked.to_owned()])
-        } else {
-            Err(Fault::no_model(asked))
-        };
+    let mut names = match &asked.model {
+        Some(model) if known.has(model) => vec![model.clone()],
+        Some(model) => return Err(Fault::no_model(model)),
+        None => unasked(core, chosen),
+    };
+    if let Some(fallbacks) = &asked.fallbacks {
+        names.truncate(1);
+        names.extend(fallbacks.iter().filter(|name| known.has(name)).cloned());
     }
+    let mut seen = std::collections::HashSet::new();
+    names.retain(|name| seen.insert(name.clone()));
+    names.truncate(MAX_MODELS);
+    Ok(names)
+}
+
+/// The models of a turn whose request names none.
+fn unasked(core: &Core, chosen: Option<String>) -> Vec<String> {
+    let known = core.models();
     let settings = core.live.now().settings;
     let set = settings.agents.defaults.model.as_ref();
     // A model that the operator has taken away since is passed over.
@@ -47,10 +70,24 @@ pub(super) fn models(
         .filter(|name| known.has(name))
         .collect();
     names.push(known.of_agents().to_owned());
-    let mut seen = std::collections::HashSet::new();
-    names.retain(|name| seen.insert(name.clone()));
-    names.truncate(MAX_MODELS);
-    Ok(names)
+    names
+}
+
+/// How much a model is to think, as a request says it; `None` for what the session says.
+///
+/// # Errors
+/// When it is no such word.
+pub(crate) fn thinking(level: Option<&str>) -> Result<Option<String>, Fault> {
+    match level {
+        None | Some("" | "default") => Ok(None),
+        Some(level @ (OFF | "minimal" | "low" | "medium" | "high" | "xhigh")) => {
+            Ok(Some(level.to_owned()))
+        }
+        Some(_) => {
+            let message = "thinking must be off, minimal, low, medium, high or xhigh";
+            Err(Fault::invalid(Some("thinking"), message))
+        }
+    }
 }
 
 /// Whether another model may answer where one has failed with `fault`.

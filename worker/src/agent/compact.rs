@@ -76,7 +76,8 @@ pub(super) async fn in_lane(
     let keep = characters(settings.agents.defaults.keep_recent());
     let Some((at, first_kept)) = boundary(&past, keep) else { return Ok(None) };
     let (old, kept) = past.messages.split_at_checked(at).unwrap_or_default();
-    let model = choice::models(core, None, chosen)?.into_iter().next().unwrap_or_default();
+    let models = choice::models(core, &choice::Asked::default(), chosen)?;
+    let model = models.into_iter().next().unwrap_or_default();
     let room = characters(settings.agents.defaults.room());
     let summary = ask(core, model, written(old, room), focus).await?;
     let after = kept.iter().map(cost).sum::<usize>() + summary.len();
@@ -218,7 +219,7 @@ mod tests {
         let messages =
             said.iter().map(|(role, len)| text_message(*role, "x".repeat(*len))).collect();
         let ids = (0..said.len()).map(|at| Some(format!("e{at}"))).collect();
-        Past { messages, ids, is_cut: false }
+        Past { messages, ids, ..Past::default() }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use tokio::sync::{Notify, watch};
 use types::UnixMillis;
 
 use super::history::text_message;
-use super::run::{RunHandle, RunOutcome, RunRequest};
+use super::run::{RunHandle, RunOutcome, RunRequest, Source};
 use crate::openai::Fault;
 use crate::settings::{DropPolicy, QueueMode};
 
@@ -60,6 +60,8 @@ pub(crate) struct Waiting {
     pub(crate) run_id: String,
     pub(crate) message: String,
     pub(crate) accepted_at: UnixMillis,
+    /// Whether nobody wrote it.
+    pub(crate) is_hidden: bool,
     images: Vec<String>,
     mode: QueueMode,
 }
@@ -73,6 +75,7 @@ impl Waiting {
             run_id: request.run_id.clone(),
             message: request.message.clone(),
             accepted_at: now,
+            is_hidden: matches!(request.source, Source::Heartbeat | Source::Wake),
             images: request.images.clone(),
             mode,
         }

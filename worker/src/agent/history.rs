@@ -11,7 +11,7 @@ use crate::store::{Line, MAX_LINE, StoredMessage, Tail};
 /// Characters of what a client brings for a new session; the newest are kept.
 pub(super) const MAX_CHARS: usize = 200_000;
 /// Bytes of a transcript that are read for it, tool results and foreign entries included.
-const MAX_SCAN: usize = 16 << 20;
+pub(super) const MAX_SCAN: usize = 16 << 20;
 /// Characters of one token, roughly: every provider counts in its own way.
 pub(super) const CHARS_PER_TOKEN: usize = 4;
 /// Characters of earlier messages, however large a model's context is: a request must fit a
@@ -27,6 +27,8 @@ pub(super) struct Past {
     pub(super) ids: Vec<Option<String>>,
     /// Whether older messages were left out for want of room.
     pub(super) is_cut: bool,
+    /// The events that they tell.
+    pub(super) told: Vec<String>,
 }
 
 /// Characters for earlier messages, where `room` tokens are left for them and for a workspace of
@@ -74,6 +76,7 @@ struct Walk {
     last: Option<String>,
     summary: Option<String>,
     is_cut: bool,
+    told: Vec<String>,
 }
 
 impl Walk {
@@ -85,7 +88,9 @@ impl Walk {
         }
         match &*line.kind {
             "message" => {
-                let message = line.message().as_ref().and_then(from_stored);
+                let stored = line.message();
+                self.told.extend(stored.iter().flat_map(StoredMessage::events));
+                let message = stored.as_ref().and_then(from_stored);
                 if let Some(message) = message {
                     if !spend(&mut self.left, &message) {
                         self.is_cut = true;
@@ -119,7 +124,7 @@ impl Walk {
         }
         self.found.reverse();
         let (ids, messages) = self.found.into_iter().unzip();
-        Past { messages, ids, is_cut: self.is_cut }
+        Past { messages, ids, is_cut: self.is_cut, told: self.told }
     }
 }
 

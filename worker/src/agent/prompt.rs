@@ -4,7 +4,9 @@ use proto::host::{Message, Role, part};
 use types::{AgentId, UnixMillis};
 
 use super::history::text_message;
+use crate::heartbeat::Waiting;
 use crate::openai::Fault;
+use crate::service::Core;
 
 /// A request's messages, by what a turn does with them.
 #[derive(Debug)]
@@ -13,8 +15,11 @@ pub(super) struct Incoming {
     pub(super) system: Vec<String>,
     /// The conversation before the prompt, which counts where the session is new.
     pub(super) earlier: Vec<Message>,
-    /// The user's message, or answers to tool calls.
+    /// The user's message, or answers to tool calls; before it what the session is told.
     pub(super) prompt: Vec<Message>,
+    /// The ids of what the session is told.
+    pub(super) events: Vec<String>,
+    waiting: Option<Waiting>,
 }
 
 impl Incoming {
@@ -34,7 +39,28 @@ impl Incoming {
             earlier.truncate(last + 1);
             earlier.split_off(last)
         };
-        Ok(Self { system: system.iter().map(text_of).collect(), earlier, prompt })
+        let system = system.iter().map(text_of).collect();
+        Ok(Self { system, earlier, prompt, events: Vec::new(), waiting: None })
+    }
+
+    /// Puts what waits before the user's message, as a message of its own so that neither can pass
+    /// for the other. Answers to tools stay beside their calls, and it goes on waiting.
+    pub(super) fn tell(&mut self, waiting: Waiting, told: &[String]) {
+        if self.is_answer() {
+            return;
+        }
+        if let Some((text, ids)) = waiting.message(told) {
+            self.prompt.insert(0, text_message(Role::User, text));
+            self.events = ids;
+        }
+        self.waiting = Some(waiting);
+    }
+
+    /// Forgets what the session has been told: it is durable now.
+    pub(super) async fn forget(&self, core: &Core) {
+        if let Some(waiting) = &self.waiting {
+            waiting.forget(core).await;
+        }
     }
 
     /// Whether the turn goes on with the answers to tool calls.

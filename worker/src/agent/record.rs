@@ -9,7 +9,7 @@ use super::run::RunStatus;
 use super::turn::Failed;
 use crate::Error;
 use crate::openai::Fold;
-use crate::store::{Block, Fields, Stop, Stored, Totals, Usage, raw_text};
+use crate::store::{Block, Fields, Origin, Provenance, Stop, Stored, Totals, Usage, raw_text};
 
 /// A request's messages as they are stored. `before` is what they may answer.
 pub(super) fn incoming(
@@ -42,7 +42,13 @@ pub(super) fn incoming(
             }
             Role::User | Role::System | Role::Unspecified => {
                 let (idempotency_key, exclude_from_context) = (None, false);
-                Stored::User { content, timestamp: now, idempotency_key, exclude_from_context }
+                Stored::User {
+                    content,
+                    timestamp: now,
+                    idempotency_key,
+                    provenance: None,
+                    exclude_from_context,
+                }
             }
         });
     }
@@ -132,6 +138,7 @@ fn said(
         error_message,
         timestamp,
         run_id: None,
+        provenance: None,
         exclude_from_context: false,
     }
 }
@@ -143,6 +150,23 @@ pub(super) fn mark(messages: &mut [Stored], run_id: Option<&str>) {
             *id = run_id.map(str::to_owned);
         }
         Some(Stored::ToolResult { .. }) | None => {}
+    }
+}
+
+/// Marks what no person has written: the events, which come first, and what started the turn, which
+/// comes last.
+pub(super) fn attribute(messages: &mut [Stored], origin: Option<Origin>, events: &[String]) {
+    let set = |message: Option<&mut Stored>, by: Provenance| match message {
+        Some(Stored::User { provenance, .. } | Stored::Assistant { provenance, .. }) => {
+            *provenance = Some(by);
+        }
+        Some(Stored::ToolResult { .. }) | None => {}
+    };
+    if !events.is_empty() {
+        set(messages.first_mut(), Provenance::new(Origin::Event, events.to_vec()));
+    }
+    if let Some(origin) = origin {
+        set(messages.last_mut(), Provenance::new(origin, Vec::new()));
     }
 }
 
@@ -165,7 +189,13 @@ pub(super) fn injected(text: &str, excluded: bool, now: UnixMillis) -> Result<St
 pub(super) fn command(text: &str, run_id: &str, now: UnixMillis) -> Result<Stored, Error> {
     let content = vec![Block::Text { text: raw_text(text)? }];
     let idempotency_key = Some(run_id.to_owned());
-    Ok(Stored::User { content, timestamp: now, idempotency_key, exclude_from_context: true })
+    Ok(Stored::User {
+        content,
+        timestamp: now,
+        idempotency_key,
+        provenance: None,
+        exclude_from_context: true,
+    })
 }
 
 fn tool_call(id: &str, name: &str, arguments: &str) -> Result<Block, Error> {

@@ -9,6 +9,7 @@ use tokio::sync::{OwnedMutexGuard, watch};
 use types::UnixMillis;
 
 use super::announce;
+use super::choice::Asked;
 use super::command::{self, Command, Done};
 use super::desk::{Taken, Waiting};
 use super::key::SessionKey;
@@ -20,6 +21,7 @@ use crate::openai::{Fault, Fold};
 use crate::runs::{Place, Run};
 use crate::service::Core;
 use crate::settings::QueueMode;
+use crate::store;
 
 /// A message that starts a run.
 #[derive(Debug, Clone)]
@@ -31,6 +33,8 @@ pub(crate) struct RunRequest {
     pub(crate) source: Source,
     /// The model that the caller wants; `None` for what the session, the agent or the settings say.
     pub(crate) model: Option<String>,
+    /// The models that take its place when it fails; `None` for those of the settings.
+    pub(crate) fallbacks: Option<Vec<String>>,
     /// More for the system prompt.
     pub(crate) extra_system: Vec<String>,
     pub(crate) params: Params,
@@ -60,6 +64,7 @@ impl RunRequest {
             images: Vec::new(),
             source,
             model: None,
+            fallbacks: None,
             extra_system: Vec::new(),
             params: Params::default(),
             deliver: false,
@@ -84,6 +89,8 @@ pub(crate) enum Source {
     Cron,
     /// A heartbeat.
     Heartbeat,
+    /// Something that the session is told at once.
+    Wake,
     /// A webhook.
     Hook,
 }
@@ -153,7 +160,8 @@ impl RunHandle {
 }
 
 impl RunOutcome {
-    fn lost() -> Self {
+    /// A run whose process has gone.
+    pub(super) fn lost() -> Self {
         Self {
             status: RunStatus::Error,
             text: String::new(),
@@ -172,8 +180,26 @@ impl RunOutcome {
 /// Begins a run, or gives the one that has the same id already. It goes on whoever listens.
 ///
 /// # Errors
-/// When too many runs are under way or too many messages wait.
-pub(crate) fn run(core: &Core, request: RunRequest) -> Result<RunHandle, Fault> {
+/// When too many runs are under way or too many messages wait, or the session cannot be read.
+pub(crate) async fn run(core: &Core, request: RunRequest) -> Result<RunHandle, Fault> {
+    let mode = match request.queue {
+        Some(mode) => mode,
+        None => mode_of(core, &request.key).await?,
+    };
+    begin(core, request, mode)
+}
+
+/// How messages of the session wait, whoever they come from.
+async fn mode_of(core: &Core, key: &SessionKey) -> Result<QueueMode, Fault> {
+    let key = key.clone();
+    let row = core.store.job(move |root| store::session(root, key.agent(), key.as_str())).await;
+    let row = row.map_err(|err| Fault::storage(&err))?;
+    let of_session = row.as_ref().and_then(|row| row.meta.queue_mode.as_deref());
+    Ok(core.live.now().settings.messages.queue.mode_of(of_session))
+}
+
+/// Nothing is waited for here: messages keep the order in which they come.
+fn begin(core: &Core, request: RunRequest, mode: QueueMode) -> Result<RunHandle, Fault> {
     let (key, now) = (request.key.as_str().to_owned(), core.store.now());
     let outcome = match core.desk.begin(&request.run_id, &key, now) {
         Ok(outcome) => outcome,
@@ -184,7 +210,7 @@ pub(crate) fn run(core: &Core, request: RunRequest) -> Result<RunHandle, Fault> 
         }
     };
     let handle = RunHandle::new(Arc::from(request.run_id.as_str()), outcome.subscribe());
-    let begun = line_up(core, &request);
+    let begun = line_up(core, &request, mode);
     let begun = begun.inspect_err(|_full| core.desk.forget(&request.run_id));
     let (run, place, waits) = begun?;
     let told = Told::new(core, &request, outcome);
@@ -202,10 +228,13 @@ pub(crate) fn run(core: &Core, request: RunRequest) -> Result<RunHandle, Fault> 
 }
 
 /// Takes a place in the session's lane, and in its queue where the message may wait there.
-fn line_up(core: &Core, request: &RunRequest) -> Result<(Run, Place, bool), Fault> {
+fn line_up(
+    core: &Core,
+    request: &RunRequest,
+    mode: QueueMode,
+) -> Result<(Run, Place, bool), Fault> {
     let key = request.key.as_str();
     let settings = core.live.now().settings;
-    let mode = request.queue.unwrap_or(settings.messages.queue.mode);
     if mode == QueueMode::Interrupt || is_stop(request) {
         drop(core.runs.stop_turns(key, None));
     }
@@ -330,10 +359,11 @@ async fn in_lane(
         key: request.key,
         messages: Vec::new(),
         params: request.params,
-        model: request.model,
+        model: Asked { model: request.model, fallbacks: request.fallbacks },
         request_id: request.request_id,
         mark: Some(request.run_id),
         timeout: request.timeout,
+        source: Some(request.source),
     };
     let incoming = Incoming::new(messages)?;
     turn::answer(core, turn, incoming, output).await.map(Answered::Model)

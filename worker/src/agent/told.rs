@@ -256,7 +256,7 @@ impl Told {
     }
 
     fn chat(&mut self, state: &'static str, chat: Chat<'_>) {
-        if matches!(self.source, Source::Heartbeat) {
+        if matches!(self.source, Source::Heartbeat | Source::Wake) {
             // A heartbeat is told by its own event; what it says to somebody is a message.
             return;
         }
@@ -278,7 +278,7 @@ impl Told {
             session_key: self.key.as_str(),
             session_id: self.session.as_ref().map(SessionId::as_str),
             agent_id: self.key.agent(),
-            is_heartbeat: matches!(self.source, Source::Heartbeat).then_some(true),
+            is_heartbeat: matches!(self.source, Source::Heartbeat | Source::Wake).then_some(true),
         };
         self.core.events.emit("agent", self.key.as_str(), &event);
     }

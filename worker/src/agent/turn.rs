@@ -6,24 +6,23 @@
 
 use std::time::Duration;
 
-use proto::host::{LlmBatch, LlmRequest, Message, Params, Role};
+use proto::host::{LlmRequest, Message, Params, Role};
 use tokio::sync::mpsc;
-use tonic::{Status, Streaming};
 use types::UnixMillis;
 
-use super::announce::{self, About};
 use super::history::{self, Past};
 use super::key::SessionKey;
 use super::output::{Output, Writer};
 use super::prompt::{self, Incoming};
-use super::run::RunStatus;
-use super::{anew, choice, compact, journal, record, workspace};
+use super::relay::{beside, relay};
+use super::run::{RunStatus, Source};
+use super::{anew, choice, compact, journal, keep, workspace};
 use crate::Error;
 use crate::openai::{Fault, Fold, Reply};
 use crate::runs::Place;
 use crate::service::Core;
-use crate::skills;
-use crate::store::{self, Change, MAX_LINE, SessionId, Stop};
+use crate::store::{self, MAX_LINE, SessionId};
+use crate::{heartbeat, skills};
 
 /// Parts on their way to a client that reads slowly; then the model's stream is read no further.
 const PARTS: usize = 4;
@@ -37,13 +36,15 @@ pub(crate) struct Turn {
     /// What the client says; system messages are more for the system prompt.
     pub(crate) messages: Vec<Message>,
     pub(crate) params: Params,
-    /// The model that is asked; `None` for what the session, the agent or the settings say.
-    pub(crate) model: Option<String>,
+    /// The model that is asked, and those that take its place.
+    pub(crate) model: choice::Asked,
     pub(crate) request_id: String,
     /// The id of the run, to be stored with the prompt.
     pub(crate) mark: Option<String>,
     /// How long it may take; `None` for what the settings say.
     pub(crate) timeout: Option<Duration>,
+    /// Who started it; `None` for a request over HTTP.
+    pub(crate) source: Option<Source>,
 }
 
 /// Starts a turn whose answer is an HTTP reply, as a task of its own: it outlives its reply, to
@@ -106,18 +107,18 @@ async fn perform(core: &Core, turn: Turn, incoming: Incoming, mut output: Output
 }
 
 /// What is known before the model is asked.
-struct Prepared {
-    session: SessionId,
-    is_new: bool,
+pub(super) struct Prepared {
+    pub(super) session: SessionId,
+    pub(super) is_new: bool,
     workspace: String,
     /// What the model is told of its skills.
     skills: String,
-    past: Past,
+    pub(super) past: Past,
     /// The models that are asked, one after the other where one fails.
     models: Vec<String>,
     /// How much the model is to think, where the session says.
     thinking: Option<String>,
-    started_at: UnixMillis,
+    pub(super) started_at: UnixMillis,
 }
 
 /// A turn, in the lane of its session.
@@ -136,14 +137,22 @@ pub(super) async fn answer(
 async fn ask(
     core: &Core,
     turn: &Turn,
-    incoming: Incoming,
+    mut incoming: Incoming,
     output: &mut Output,
 ) -> Result<Fold, Failed> {
     let timeout =
         turn.timeout.unwrap_or_else(|| core.live.now().settings.agents.defaults.timeout());
     output.limit(timeout);
     output.phase("preparing_context");
-    let mut prepared = prepare(core, turn).await?;
+    let waiting = heartbeat::take(core, &turn.key, turn.source);
+    let (prepared, waiting) = futures_util::future::join(prepare(core, turn), waiting).await;
+    let mut prepared = prepared?;
+    incoming.tell(waiting, &prepared.past.told);
+    if turn.source == Some(Source::Wake) && incoming.events.is_empty() {
+        // Another turn has told it meanwhile.
+        incoming.forget(core).await;
+        return Ok(Fold::new(MAX_REPLY));
+    }
     if prepared.past.is_cut && shorten(core, turn, output).await? {
         prepared = prepare(core, turn).await?;
     }
@@ -163,7 +172,7 @@ async fn ask(
         cut = relay(opened, &mut fold, output).await;
     }
     let cut = cut.map(|cut| output.ending(cut));
-    store_reply(core, turn, &asking.prepared, fold, cut).await
+    keep::reply(core, turn, &asking.prepared, fold, cut).await
 }
 
 /// Compacts the conversation. True where it is shorter now.
@@ -191,7 +200,7 @@ impl Asking<'_> {
     async fn first(&self, fold: &mut Fold, output: &mut Output) -> Result<Option<Cut>, Failed> {
         let request = self.request()?;
         let call = Box::pin(self.core.llm.stream(request));
-        let stored = store_prompt(self.core, self.turn, &self.prepared, self.incoming);
+        let stored = keep::prompt(self.core, self.turn, &self.prepared, self.incoming);
         let opened = beside(stored, output.unless_cut(call)).await;
         let opened = opened.map_err(|err| Fault::storage(&err))?;
         Ok(relay(opened, fold, output).await)
@@ -236,35 +245,14 @@ impl Asking<'_> {
         let files = [prepared.workspace.as_str(), prepared.skills.as_str()];
         let system = prompt::system(agent, files, &incoming.system, core.store.now());
         let mut params = turn.params.clone();
-        if params.reasoning_effort.is_none() {
-            params.reasoning_effort = prepared.thinking.clone().filter(|level| level != "off");
-        }
+        params.reasoning_effort = params.reasoning_effort.or_else(|| prepared.thinking.clone());
+        params.reasoning_effort.take_if(|level| level == choice::OFF);
         Ok(LlmRequest {
             model: prepared.models.first().cloned().unwrap_or_default(),
             messages: std::iter::once(system).chain(said).collect(),
             params: Some(params),
             request_id: turn.request_id.clone(),
         })
-    }
-}
-
-/// Asks the model while the prompt is being stored. Gives the call once the prompt is durable;
-/// where it cannot be stored the call is cancelled at once.
-async fn beside<T>(
-    stored: impl Future<Output = Result<(), Error>>,
-    opened: impl Future<Output = T>,
-) -> Result<T, Error> {
-    tokio::pin!(stored, opened);
-    tokio::select! {
-        biased;
-        stored = &mut stored => {
-            stored?;
-            Ok(opened.await)
-        }
-        opened = &mut opened => {
-            stored.await?;
-            Ok(opened)
-        }
     }
 }
 
@@ -292,109 +280,17 @@ async fn prepare(core: &Core, turn: &Turn) -> Result<Prepared, Fault> {
     let mut session = row.as_ref().map_or_else(SessionId::new, |row| row.session_id.clone());
     let mut is_new = row.is_none();
     let thinking = row.as_ref().and_then(|row| row.meta.thinking_level.clone());
-    if let Some(row) = &row {
+    // What nobody has asked for begins nothing anew: the next message of the user does.
+    if let Some(row) = &row
+        && keep::origin(turn).is_none()
+    {
         let fresh = anew::if_stale(core, &turn.key, row).await;
         if let Some(fresh) = fresh.map_err(|err| Fault::storage(&err))? {
-            (session, past, is_new) = (fresh, Past::default(), true);
+            past = Past { told: past.told, ..Past::default() };
+            (session, is_new) = (fresh, true);
         }
     }
-    let models = choice::models(core, turn.model.as_deref(), chosen)?;
+    let models = choice::models(core, &turn.model, chosen)?;
     let started_at = core.store.now();
     Ok(Prepared { session, is_new, workspace, skills, past, models, thinking, started_at })
-}
-
-/// Makes the prompt durable, and the session where it is new.
-async fn store_prompt(
-    core: &Core,
-    turn: &Turn,
-    prepared: &Prepared,
-    incoming: &Incoming,
-) -> Result<(), Error> {
-    let (agent, now) = (turn.key.agent(), core.store.now());
-    let before = &prepared.past.messages;
-    let mut messages = Vec::new();
-    // A session that nobody can name again needs no copy of what its only client keeps.
-    if prepared.is_new && turn.key.is_addressable() {
-        messages = record::incoming(before, &[], now)?;
-    }
-    let mut prompt = record::incoming(&incoming.prompt, before, now)?;
-    record::mark(&mut prompt, turn.mark.as_deref());
-    messages.extend(prompt);
-    let appended = core.store.append(agent, &prepared.session, messages).await?;
-    if prepared.is_new {
-        let begin = Change::Begin { session: prepared.session.clone() };
-        core.store.commit(agent, turn.key.as_str(), begin).await?;
-    }
-    let about = About { run_id: turn.mark.as_deref(), row: turn.mark.is_some() };
-    announce::messages(core, &turn.key, appended, about).await;
-    Ok(())
-}
-
-/// Passes the model's events on until they end; gives why that was too early.
-async fn relay(
-    opened: Result<Result<Streaming<LlmBatch>, Status>, Cut>,
-    fold: &mut Fold,
-    output: &mut Output,
-) -> Option<Cut> {
-    match opened {
-        Ok(Ok(llm)) => pass_on(llm, fold, output).await.err(),
-        Ok(Err(status)) => Some(Cut::Failed(Fault::from(&status))),
-        Err(cut) => Some(cut),
-    }
-}
-
-async fn pass_on(
-    mut llm: Streaming<LlmBatch>,
-    fold: &mut Fold,
-    output: &mut Output,
-) -> Result<(), Cut> {
-    loop {
-        let batch = match output.next(llm.message()).await? {
-            Ok(Some(batch)) => batch,
-            _ if fold.is_finished() => return Ok(()),
-            Ok(None) => return Err(Cut::Failed(Fault::cut_short())),
-            Err(status) => return Err(Cut::Failed(Fault::from(&status))),
-        };
-        for event in batch.events.iter().filter_map(|event| event.event.as_ref()) {
-            fold.push(event).map_err(|_too_long| Cut::TooLong)?;
-            output.event(event);
-        }
-        output.flush().await?;
-    }
-}
-
-/// Stores the reply, or as much of it as there is; what was cut short is a failure after that.
-async fn store_reply(
-    core: &Core,
-    turn: &Turn,
-    prepared: &Prepared,
-    mut fold: Fold,
-    cut: Option<(Stop, Option<Failed>)>,
-) -> Result<Fold, Failed> {
-    let (stop, failed) = match cut {
-        Some((Stop::Length, _)) => {
-            fold.cut();
-            (Stop::Length, None)
-        }
-        Some(cut) => cut,
-        None => (record::stop_of(&fold), None),
-    };
-    let error = failed.as_ref().filter(|failed| failed.status != RunStatus::Aborted);
-    let error = error.map(|failed| failed.fault.message.clone());
-    let (agent, now) = (turn.key.agent(), core.store.now());
-    let mut totals = record::totals(&fold, stop == Stop::Aborted);
-    totals.fields = record::noted(turn.mark.as_deref(), prepared.started_at, now, failed.as_ref());
-    let session = &prepared.session;
-    let reply = record::reply(&fold, totals.clone(), stop, error, now);
-    let mut reply = [reply.map_err(|err| Fault::storage(&err))?];
-    record::mark(&mut reply, turn.mark.as_deref());
-    let end = Change::End { session: session.clone(), totals };
-    let stored = futures_util::future::try_join(
-        core.store.append(agent, session, reply.into()),
-        core.store.commit(agent, turn.key.as_str(), end),
-    );
-    let (appended, ()) = stored.await.map_err(|err| Fault::storage(&err))?;
-    let about = About { run_id: turn.mark.as_deref(), row: turn.mark.is_some() };
-    announce::messages(core, &turn.key, appended, about).await;
-    failed.map_or(Ok(fold), Err)
 }

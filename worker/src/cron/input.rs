@@ -8,7 +8,7 @@ use types::{AgentId, UnixMillis};
 
 use super::schedule::Times;
 use super::state;
-use crate::agent::SessionKey;
+use crate::agent::{self, SessionKey};
 
 /// Characters of a name.
 const MAX_NAME: usize = 200;
@@ -217,7 +217,10 @@ fn names(job: &Job) -> Result<(), ApiError> {
 fn payload(payload: &Payload) -> Result<(), ApiError> {
     let (name, text) = match payload {
         Payload::SystemEvent { text, .. } => ("payload.text", text),
-        Payload::AgentTurn { message, timeout_seconds, .. } => {
+        Payload::AgentTurn { message, model, fallbacks, thinking, timeout_seconds, .. } => {
+            models(model.as_deref(), fallbacks.as_deref().unwrap_or_default())?;
+            let known = agent::thinking(thinking.as_deref());
+            known.map_err(|fault| ApiError::invalid(format!("payload.{}", fault.message)))?;
             let sound = timeout_seconds.is_none_or(|s| (0.0..=MAX_TIMEOUT_S).contains(&s));
             check(sound, "payload.timeoutSeconds must be from 0 to 172800")?;
             ("payload.message", message)
@@ -229,6 +232,14 @@ fn payload(payload: &Payload) -> Result<(), ApiError> {
     };
     let sound = !text.trim().is_empty() && text.len() <= MAX_TEXT;
     check(sound, &format!("{name} must have 1 to {MAX_TEXT} bytes"))
+}
+
+/// Whether a model can be asked is seen when it is: what a tenant may use changes.
+fn models(model: Option<&str>, fallbacks: &[String]) -> Result<(), ApiError> {
+    let sound = |name: &str| name.chars().count() <= MAX_NAME;
+    check(model.is_none_or(sound), "payload.model must have at most 200 characters")?;
+    let few = fallbacks.len() < agent::MAX_MODELS && fallbacks.iter().all(|name| sound(name));
+    check(few, "payload.fallbacks must be at most 4 names of at most 200 characters")
 }
 
 fn target(job: &Job) -> Result<(), ApiError> {
@@ -310,6 +321,15 @@ mod tests {
             (json!({"payload": {"kind": "command", "argv": ["ls"]}}), "payload.kind"),
             (json!({"payload": {"kind": "script", "script": "1"}}), "payload.kind"),
             (json!({"payload": {"kind": "agentTurn", "message": long}}), "payload.message"),
+            (
+                json!({"payload": {"kind": "agentTurn", "message": "m", "thinking": "odd"}}),
+                "payload.thinking must be off",
+            ),
+            (
+                json!({"payload": {"kind": "agentTurn", "message": "m",
+                    "fallbacks": ["a", "b", "c", "d", "e"]}}),
+                "payload.fallbacks must be at most 4",
+            ),
             (
                 json!({"payload": {"kind": "systemEvent", "text": "t"}}),
                 "needs payload.kind agentTurn",

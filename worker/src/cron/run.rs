@@ -93,15 +93,15 @@ pub(crate) fn agent_of(job: &Job) -> AgentId {
     named.unwrap_or_else(AgentId::main)
 }
 
-/// The session in which the job takes its turns.
-fn session(claim: &Claim) -> Result<SessionKey, String> {
-    let (job, agent) = (&claim.job, agent_of(&claim.job));
+/// The session in which the job takes a turn that `began` then.
+pub(super) fn session(job: &Job, began: UnixMillis) -> Result<SessionKey, String> {
+    let agent = agent_of(job);
     let named = |name: &str| {
         if name.starts_with("agent:") { name.to_owned() } else { format!("agent:{agent}:{name}") }
     };
     let own = job.session_key.as_deref().unwrap_or("main");
     let key = match job.session_target.as_str() {
-        "isolated" => format!("agent:{agent}:cron:{}:run:{}", job.id, claim.began),
+        "isolated" => format!("agent:{agent}:cron:{}:run:{began}", job.id),
         "main" | "current" => named(own),
         other => named(other.strip_prefix("session:").unwrap_or(other)),
     };
@@ -110,7 +110,7 @@ fn session(claim: &Claim) -> Result<SessionKey, String> {
 
 async fn perform(core: &Core, claim: &Claim) -> Ended {
     let failed = |why: String| Ended::new(RunStatus::Error, claim.run_id.clone(), Some(why));
-    let key = match session(claim) {
+    let key = match session(&claim.job, claim.began) {
         Ok(key) => key,
         Err(why) => return failed(why),
     };
@@ -125,10 +125,15 @@ async fn perform(core: &Core, claim: &Claim) -> Ended {
     }
     match &claim.job.payload {
         Payload::SystemEvent { text, .. } => event(core, claim, &key, text).await,
-        Payload::AgentTurn { message, model, timeout_seconds, .. } => {
+        Payload::AgentTurn { message, model, fallbacks, thinking, timeout_seconds, .. } => {
             let mut request = RunRequest::new(key.clone(), message.as_str(), Source::Cron);
             request.run_id.clone_from(&claim.run_id);
             request.model.clone_from(model);
+            request.fallbacks.clone_from(fallbacks);
+            request.params.reasoning_effort = match agent::thinking(thinking.as_deref()) {
+                Ok(level) => level,
+                Err(fault) => return failed(format!("payload.{}", fault.message)),
+            };
             request.timeout = timeout_seconds
                 .filter(|seconds| *seconds > 0.0)
                 .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
@@ -143,7 +148,7 @@ async fn perform(core: &Core, claim: &Claim) -> Ended {
 }
 
 async fn turn(core: &Core, claim: &Claim, key: &SessionKey, request: RunRequest) -> Ended {
-    let outcome = match agent::run(core, request) {
+    let outcome = match agent::run(core, request).await {
         Ok(handle) => handle.done().await,
         Err(fault) => {
             return Ended::new(RunStatus::Error, claim.run_id.clone(), Some(fault.message));
@@ -157,10 +162,9 @@ async fn turn(core: &Core, claim: &Claim, key: &SessionKey, request: RunRequest)
     ended
 }
 
-/// Tells the session something: with a turn of its own, or with the next heartbeat's.
+/// Tells the session something: with a turn of its own, or with the next one that there is.
 async fn event(core: &Core, claim: &Claim, key: &SessionKey, text: &str) -> Ended {
-    let now = claim.job.wake_mode == WakeMode::Now || !heartbeat::is_on(core).await;
-    if now {
+    if claim.job.wake_mode == WakeMode::Now {
         return match heartbeat::tell_and_wait(core, key, text, &claim.run_id).await {
             Ok(outcome) => of_outcome(claim, key, &outcome),
             Err(why) => Ended::new(RunStatus::Error, claim.run_id.clone(), Some(why)),

@@ -73,6 +73,28 @@ async fn a_job_runs_once_at_its_time_and_tells_the_main_session() {
 }
 
 #[tokio::test]
+async fn a_job_says_how_much_is_thought_and_which_models_are_tried() {
+    let mut harness = Harness::new().await;
+    let mut events = harness.events().await;
+    let mut job = once();
+    job["payload"]["thinking"] = json!("low");
+    job["payload"]["fallbacks"] = json!(["mock/gone", "mock/gpt-x"]);
+    let id = add(&harness, &job).await;
+    harness.wake(2000).await;
+    let first = harness.calls.recv().await.unwrap();
+    assert_eq!(first.request.model, "mock/demo");
+    first.refuse(tonic::Status::unavailable("down"));
+    let second = harness.calls.recv().await.unwrap();
+    assert_eq!(second.request.model, "mock/gpt-x");
+    let params = second.request.params.clone().unwrap();
+    assert_eq!(params.reasoning_effort.as_deref(), Some("low"));
+    let reply = second.open();
+    reply.send(Ok(batch(vec![started(), text("so"), finished("stop")]))).await.unwrap();
+    drop(reply);
+    assert_eq!(end_of(&mut events, &id).await["summary"], "so");
+}
+
+#[tokio::test]
 async fn what_a_crash_broke_off_is_marked_and_not_begun_again() {
     let mut first = Harness::new().await;
     let at = add(&first, &once()).await;
@@ -232,7 +254,7 @@ async fn an_event_of_a_job_is_a_turn_of_the_main_session() {
     let mut events = harness.events().await;
     let job = json!({
         "name": "tea", "schedule": {"kind": "at", "at": SOON}, "sessionTarget": "main",
-        "wakeMode": "next-heartbeat", "payload": {"kind": "systemEvent", "text": "tea is ready"},
+        "wakeMode": "now", "payload": {"kind": "systemEvent", "text": "tea is ready"},
     });
     let id = add(&harness, &job).await;
     harness.wake(2000).await;

@@ -3,9 +3,10 @@
 use api::heartbeat::{Beat, BeatStatus};
 use types::{AgentId, UnixMillis};
 
-use super::{Stored, change, read, say};
+use super::{OWN, Stored, change, read, say};
 use crate::agent::{self, RunRequest, RunStatus, SessionKey, Source};
 use crate::service::Core;
+use crate::settings::QueueMode;
 use crate::store::Dir;
 use crate::{Error, agents, cron};
 
@@ -66,7 +67,8 @@ async fn take_place(core: &Core, began: UnixMillis) -> Result<Beat, Error> {
         return Ok(skipped("quiet-hours"));
     }
     let agent = AgentId::main();
-    let name = if settings.is_isolated() { "main:heartbeat" } else { "main" };
+    let own = format!("main{OWN}");
+    let name = if settings.is_isolated() { own.as_str() } else { "main" };
     let Ok(main) = SessionKey::parse(&format!("agent:{agent}:main")) else {
         return Ok(skipped("no-route"));
     };
@@ -81,25 +83,22 @@ async fn take_place(core: &Core, began: UnixMillis) -> Result<Beat, Error> {
         .await?;
         return Ok(skipped("requests-in-flight"));
     }
-    let taken = core.pulse.take(read(core).await?.of(main.as_str()));
-    let waiting = &taken.events;
+    let nothing_waits = read(core).await?.of(main.as_str()).is_empty();
     let file = core.store.job(move |root| file(root, &agent)).await?;
-    if waiting.is_empty() && file.as_deref().is_some_and(say::asks_nothing) {
+    if nothing_waits && file.as_deref().is_some_and(say::asks_nothing) {
         return Ok(skipped("empty-heartbeat-file"));
     }
-    let message = say::prompt(settings.prompt(), file.as_deref(), waiting);
+    let message = say::prompt(settings.prompt(), file.as_deref());
     let mut request = RunRequest::new(key.clone(), message, Source::Heartbeat);
     request.model = settings.model().map(str::to_owned);
-    let handle = match agent::run(core, request) {
+    request.queue = Some(QueueMode::Followup);
+    let handle = match agent::run(core, request).await {
         Ok(handle) => handle,
         Err(fault) => {
             return Ok(ended(core, began, BeatStatus::Failed, Some(fault.message), None));
         }
     };
     let outcome = handle.done().await;
-    if outcome.session_id.is_some() {
-        change(core, |stored, _now| stored.forget(waiting)).await?;
-    }
     if outcome.status != RunStatus::Ok {
         let why = outcome.error.as_ref().map_or("stopped", |fault| fault.message.as_str());
         return Ok(ended(core, began, BeatStatus::Failed, Some(why.to_owned()), None));

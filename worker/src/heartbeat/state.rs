@@ -49,9 +49,19 @@ impl Default for Stored {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Event {
+    /// Empty where an older version wrote it.
+    #[serde(default)]
+    pub(crate) id: String,
     pub(crate) ts: UnixMillis,
     pub(crate) session_key: String,
     pub(crate) text: String,
+}
+
+impl Event {
+    /// By what a transcript knows that it has been told.
+    pub(super) fn name(&self) -> String {
+        if self.id.is_empty() { self.ts.to_string() } else { self.id.clone() }
+    }
 }
 
 /// What became of an event.
@@ -110,15 +120,15 @@ impl Stored {
     }
 
     /// Puts an event aside.
-    pub(super) fn push(&mut self, session_key: String, text: String, ts: UnixMillis) -> Queued {
-        let same = |event: &Event| event.session_key == session_key && event.text == text;
+    pub(super) fn push(&mut self, new: Event) -> Queued {
+        let same = |event: &Event| event.session_key == new.session_key && event.text == new.text;
         if self.events.iter().any(same) {
             return Queued::Coalesced;
         }
         if self.events.len() >= MAX_EVENTS {
             self.events.remove(0);
         }
-        self.events.push(Event { ts, session_key, text });
+        self.events.push(new);
         Queued::New
     }
 
@@ -159,13 +169,19 @@ mod tests {
     #[test]
     fn events_wait_once_each_and_the_oldest_goes() {
         let mut stored = Stored::default();
+        let event = |key: &str, text: &str| Event {
+            id: String::new(),
+            ts: 0,
+            session_key: key.to_owned(),
+            text: text.to_owned(),
+        };
         for n in 0..=MAX_EVENTS {
-            assert_eq!(stored.push("k".to_owned(), n.to_string(), 0), Queued::New);
+            assert_eq!(stored.push(event("k", &n.to_string())), Queued::New);
         }
-        assert_eq!(stored.push("k".to_owned(), "5".to_owned(), 9), Queued::Coalesced);
+        assert_eq!(stored.push(event("k", "5")), Queued::Coalesced);
         let had = stored.of("k");
         assert_eq!((had.len(), had[0].text.as_str()), (MAX_EVENTS, "1"));
-        stored.push("other".to_owned(), "5".to_owned(), 9);
+        stored.push(event("other", "5"));
         stored.forget(&had);
         assert_eq!(stored.events.len(), 1);
     }

@@ -1,5 +1,7 @@
 //! Heartbeats and wakes through the worker's own interface.
 
+mod waiting;
+
 use serde_json::{Value, json};
 
 use crate::testing::{Harness, NOW, batch, finished, started, text};

@@ -47,6 +47,10 @@ async fn agent_takes_a_turn_once_for_each_key() {
     let (status, reply) = post(&harness, "agent", "k1", &body).await;
     assert_eq!(status, 200);
     assert!(answers(&mut harness, "noted").await.contains("mail came"));
+    let keys = harness.root.join("cron/hook-keys.json");
+    while !std::fs::read_to_string(&keys).unwrap().contains("\"taken\":true") {
+        harness.call("health", &json!({})).await.unwrap();
+    }
     // Over the worker's sleep too.
     let again = Harness::on(harness.root.clone()).await;
     assert_eq!(post(&again, "agent", "k1", &body).await, (200, reply));
@@ -63,6 +67,54 @@ async fn agent_takes_a_turn_once_for_each_key() {
         tokio::join!(async { read(request.await.unwrap()).await }, answers(&mut harness, "noted"));
     let completion = &answer.json()["completion"];
     assert_eq!((&completion["status"], &completion["text"]), (&json!("ok"), &json!("noted")));
+}
+
+#[tokio::test]
+async fn a_key_whose_run_was_refused_or_lost_begins_one() {
+    let mut harness = Harness::new().await;
+    harness.configure(&json!({"messages": {"queue": {"cap": 1, "drop": "new"}}})).await;
+    let body = |text: &str| json!({"message": text, "sessionMode": "persistent"});
+    assert_eq!(post(&harness, "agent", "k1", &body("one")).await.0, 200);
+    let first = harness.calls.recv().await.unwrap();
+    let (status, again) = post(&harness, "agent", "k1", &body("one")).await;
+    assert_eq!(status, 200, "a run that goes on is not begun again");
+    let (_, second) = post(&harness, "agent", "k2", &body("two")).await;
+    assert_ne!(second["runId"], again["runId"]);
+    let (status, refused) = post(&harness, "agent", "k3", &body("three")).await;
+    assert_eq!((status, &refused["ok"]), (503, &json!(false)));
+    let reply = first.open();
+    reply.send(Ok(batch(vec![started(), text("1"), finished("stop")]))).await.unwrap();
+    drop(reply);
+    assert!(answers(&mut harness, "2").await.contains("two"));
+    assert_eq!(post(&harness, "agent", "k3", &body("three")).await.0, 200);
+    assert!(answers(&mut harness, "3").await.contains("three"));
+
+    assert_eq!(post(&harness, "agent", "k4", &body("four")).await.0, 200);
+    let _under_way = harness.calls.recv().await.unwrap();
+    // What is on disk at this moment is all that a killed process leaves.
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::create_dir(directory.path().join("cron")).unwrap();
+    let file = "cron/hook-keys.json";
+    std::fs::copy(harness.root.join(file), directory.path().join(file)).unwrap();
+    let mut next = Harness::on(directory.path().to_owned()).await;
+    assert_eq!(post(&next, "agent", "k4", &body("four")).await.0, 200);
+    assert!(answers(&mut next, "4").await.contains("four"));
+}
+
+#[tokio::test]
+async fn a_hook_says_how_much_the_model_thinks() {
+    let mut harness = Harness::new().await;
+    let mappings = json!([{"match": {"path": "deep"}, "messageTemplate": "x", "thinking": "high"},
+        {"match": {"path": "odd"}, "messageTemplate": "x", "thinking": "odd"}]);
+    harness.configure(&json!({"hooks": {"mappings": mappings}})).await;
+    let low = json!({"message": "m", "thinking": "low"});
+    for (name, body, wanted) in [("deep", json!({}), "high"), ("agent", low, "low")] {
+        assert_eq!(post(&harness, name, "", &body).await.0, 200);
+        let call = harness.calls.recv().await.unwrap();
+        assert_eq!(call.request.params.unwrap().reasoning_effort.as_deref(), Some(wanted));
+    }
+    let (status, refused) = post(&harness, "odd", "", &json!({})).await;
+    assert!(status == 400 && refused["error"].as_str().unwrap().contains("thinking must be"));
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use api::agent::{
 use serde_json::json;
 use types::AgentId;
 
-use super::chat::{check_message, check_run_id, expect_id, images, known_state, thinking};
+use super::chat::{check_message, check_run_id, expect_id, images, known_state};
 use super::sessions::{keyed, known};
 use super::{Call, failed, known_model, session_key, storage};
 use crate::agent::{self, RunHandle, RunOutcome, RunRequest, RunStatus, SessionKey, Source};
@@ -124,9 +124,8 @@ async fn begin(
     }
     check_message(&params.message)?;
     let known = known_state(call, &key, &run_id).await?;
-    if known.earlier.is_some() {
-        let message = "a run with this idempotencyKey has ended before the last restart";
-        return Err(ApiError::invalid(message).with_details(json!({"runId": run_id})));
+    if let Some(run) = known.earlier.run {
+        return Ok(run);
     }
     expect_id(known.row.as_ref(), params.expected_existing_session_id.as_deref())?;
     let model = match (params.provider.as_deref(), params.model) {
@@ -148,12 +147,13 @@ async fn begin(
     request.images = images(params.attachments)?;
     request.model = model;
     request.extra_system = system.into_iter().collect();
-    request.params.reasoning_effort = thinking(params.thinking.as_deref())?;
+    request.params.reasoning_effort =
+        agent::thinking(params.thinking.as_deref()).map_err(failed)?;
     request.deliver = params.deliver;
     request.timeout = params.timeout.filter(|s| *s > 0).map(Duration::from_secs);
     request.request_id.clone_from(&call.request_id);
     request.client.clone_from(&call.caller.client);
-    agent::run(call.core, request).map_err(failed)
+    agent::run(call.core, request).await.map_err(failed)
 }
 
 fn reply(run: &RunHandle, ended: &RunOutcome) -> Result<AgentReply, ApiError> {

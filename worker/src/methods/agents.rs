@@ -16,6 +16,7 @@ use types::AgentId;
 
 use super::{Call, known_model, storage, unknown_agent};
 use crate::agents::{self, Agent, AgentSettings, MAX_AGENTS, Making, Removal};
+use crate::cron;
 use crate::sessions::View;
 
 /// Characters of a name.
@@ -116,7 +117,11 @@ impl Agents for Call<'_> {
         let (of, now) = (id.clone(), self.core.store.now());
         let removed =
             self.core.store.job(move |root| agents::remove(root, &of, removal, now)).await;
-        if !removed.map_err(|err| storage(&err))? {
+        let removed = removed.map_err(|err| storage(&err))?;
+        // Asked again after a failure here, this is done although the agent is gone.
+        let jobs = cron::remove(self.core, |job| cron::is_of(job, &id)).await;
+        jobs.map_err(super::cron::failed)?;
+        if !removed {
             return Err(unknown_agent(id.as_str()));
         }
         // What still runs can store nothing: the store does not bring an agent back.

@@ -17,7 +17,7 @@ use super::sessions::{keyed, known};
 use super::{Call, failed};
 use crate::agent;
 
-pub(super) use send::{check_message, check_run_id, expect_id, images, known_state, thinking};
+pub(super) use send::{check_message, check_run_id, expect_id, images, known_state};
 
 /// Characters of a label.
 const MAX_LABEL: usize = 100;

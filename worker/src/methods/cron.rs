@@ -101,18 +101,7 @@ impl Cron for Call<'_> {
 
     async fn remove(&self, params: IdParams) -> Result<Removed, ApiError> {
         let job_id = id_of("cron.remove", params.id, params.job_id)?;
-        let id = job_id.clone();
-        let remove = move |table: &mut Table, _now| {
-            let removed = table.take(&id).is_some();
-            Ok(Edit { value: removed, changed: removed, log: Vec::new() })
-        };
-        let removed = cron::change(self.core, Keep::Backup, remove).await.map_err(failed)?;
-        if removed {
-            let id = job_id.clone();
-            let forgotten = self.core.store.job(move |root| log::remove(root, &id)).await;
-            forgotten.map_err(|err| storage(&err))?;
-            cron::tell(self.core, "removed", &job_id, None);
-        }
+        let removed = cron::remove(self.core, |job| job.id == job_id).await.map_err(failed)? > 0;
         Ok(Removed { ok: true, removed, job_id })
     }
 
@@ -194,7 +183,7 @@ fn id_of(method: &str, id: Option<String>, job_id: Option<String>) -> Result<Str
 }
 
 /// What a caller is told of a change that did not take place.
-fn failed(failed: Failed) -> ApiError {
+pub(super) fn failed(failed: Failed) -> ApiError {
     match failed {
         Failed::Refused(error) => error,
         Failed::Storage(crate::Error::TooLong { .. }) => ApiError::new(

@@ -44,10 +44,14 @@ pub(super) async fn serve(
                 key,
                 messages: chat.messages,
                 params: chat.params,
-                model: backend(models, &served.backend_model)?,
+                model: agent::Asked {
+                    model: backend(models, &served.backend_model)?,
+                    fallbacks: None,
+                },
                 request_id: served.request_id,
                 mark: None,
                 timeout: None,
+                source: None,
             };
             let writer: Box<dyn Writer> = if chat.stream {
                 Box::new(Chunks::new(&shape))

@@ -100,6 +100,11 @@ impl Fault {
         Self { code: Some("unavailable"), retry_after_s: 1, ..Self::new(503, SERVER, message) }
     }
 
+    /// Why a run of an earlier process has failed.
+    pub(crate) fn earlier(why: impl Into<String>) -> Self {
+        Self { code: Some("run_failed"), ..Self::new(502, SERVER, why) }
+    }
+
     /// The reply grew beyond what is kept of one.
     pub(crate) fn too_long(max: usize) -> Self {
         let message = format!("The reply is longer than {max} bytes; ask for a stream.");

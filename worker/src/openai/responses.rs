@@ -54,10 +54,14 @@ pub(super) async fn serve(
                 key,
                 messages: asked.messages,
                 params: asked.params,
-                model: backend(models, &served.backend_model)?,
+                model: agent::Asked {
+                    model: backend(models, &served.backend_model)?,
+                    fallbacks: None,
+                },
                 request_id: served.request_id,
                 mark: None,
                 timeout: None,
+                source: None,
             };
             let (id, echo) = (echo.id.clone(), Arc::new(echo));
             let writer: Box<dyn Writer> =

@@ -118,7 +118,7 @@ impl View {
             send_policy: meta.send_policy,
             group_activation: meta.group_activation,
             response_usage: meta.response_usage,
-            effective_queue_mode: Some(self.queue_mode(meta.queue_mode)),
+            effective_queue_mode: Some(self.queue_mode(meta.queue_mode.as_deref())),
             spawned_by: meta.spawned_by,
             parent_session_key: meta.parent_session_key,
             model_provider,
@@ -137,8 +137,8 @@ impl View {
         }
     }
 
-    fn queue_mode(&self, of_session: Option<String>) -> String {
-        of_session.unwrap_or_else(|| self.settings.messages.queue.mode.name().to_owned())
+    fn queue_mode(&self, of_session: Option<&str>) -> String {
+        self.settings.messages.queue.mode_of(of_session).name().to_owned()
     }
 }
 

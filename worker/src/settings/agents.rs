@@ -102,13 +102,19 @@ pub(crate) struct Messages {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Queue {
-    pub(crate) mode: QueueMode,
+    mode: QueueMode,
     debounce_ms: Option<u64>,
     cap: Option<usize>,
     pub(crate) drop: DropPolicy,
 }
 
 impl Queue {
+    /// How messages of a session wait, whose entry may say so itself; a word that is no mode says
+    /// nothing.
+    pub(crate) fn mode_of(&self, of_session: Option<&str>) -> QueueMode {
+        of_session.and_then(QueueMode::from_name).unwrap_or(self.mode)
+    }
+
     /// How long there must be no further message before those that wait are taken together.
     pub(crate) fn debounce(&self) -> Duration {
         // A minute is longer than anybody types between two messages.

@@ -93,23 +93,23 @@ pub(super) fn after(
             set_all(&mut fields, new)?;
         }
         Change::Set { session, fields: new } => {
-            if begin(&mut fields, session)? {
+            if begin(&mut fields, session, now)? {
                 set(&mut fields, "updatedAt", &now)?;
             }
             set_all(&mut fields, new)?;
         }
         Change::Begin { session } => {
-            begin(&mut fields, session)?;
+            begin(&mut fields, session, now)?;
             set(&mut fields, "updatedAt", &now)?;
         }
         Change::Reset { session } => {
             fields.retain(|name, _| !OF_TRANSCRIPT.contains(&name.as_str()));
             fields.remove("sessionId");
-            begin(&mut fields, session)?;
+            begin(&mut fields, session, now)?;
             set(&mut fields, "updatedAt", &now)?;
         }
         Change::End { session, totals } => {
-            begin(&mut fields, session)?;
+            begin(&mut fields, session, now)?;
             set(&mut fields, "updatedAt", &now)?;
             add_totals(&mut fields, totals)?;
         }
@@ -119,11 +119,12 @@ pub(super) fn after(
 }
 
 /// Gives an entry that is new its id. True where it is new.
-fn begin(fields: &mut Stored, session: &SessionId) -> Result<bool, Error> {
+fn begin(fields: &mut Stored, session: &SessionId, now: UnixMillis) -> Result<bool, Error> {
     if fields.contains_key("sessionId") {
         return Ok(false);
     }
     set(fields, "sessionId", session.as_str())?;
+    set(fields, "sessionStartedAt", &now)?;
     // Empty: what is said first will be the title, and no transcript has to be read for it.
     set(fields, "derivedTitle", "")?;
     if !fields.contains_key("chatType") {

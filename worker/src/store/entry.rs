@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use types::UnixMillis;
 
+use super::provenance::{Origin, Provenance, Read};
 use super::transcript::EntryId;
 
 /// A message to be stored.
@@ -22,6 +23,9 @@ pub(crate) enum Stored {
         /// The id of the run that this started, so that a repetition is known after a restart.
         #[serde(skip_serializing_if = "Option::is_none")]
         idempotency_key: Option<String>,
+        /// Where no person wrote it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        provenance: Option<Provenance>,
         /// Whether no model gets it.
         #[serde(skip_serializing_if = "is_false")]
         exclude_from_context: bool,
@@ -40,6 +44,9 @@ pub(crate) enum Stored {
         /// The run that it ended, by which a page knows that it has shown it as it was made.
         #[serde(skip_serializing_if = "Option::is_none")]
         run_id: Option<String>,
+        /// Where no person made it say that.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        provenance: Option<Provenance>,
         /// Whether no model gets it.
         #[serde(skip_serializing_if = "is_false")]
         exclude_from_context: bool,
@@ -202,6 +209,9 @@ pub(crate) struct StoredMessage<'a> {
     /// How the model's turn ended.
     #[serde(borrow)]
     pub(crate) stop_reason: Option<Cow<'a, str>>,
+    /// As it stands there: other programs' marks may have any form.
+    #[serde(borrow)]
+    provenance: Option<&'a RawValue>,
     /// Whether no model gets it.
     #[serde(default)]
     pub(crate) exclude_from_context: bool,
@@ -232,11 +242,26 @@ impl<'a> Line<'a> {
 
     /// The message of a `message` entry.
     pub(crate) fn message(&self) -> Option<StoredMessage<'a>> {
-        serde_json::from_str(self.message?.get()).ok()
+        StoredMessage::parse(self.message?)
     }
 }
 
-impl StoredMessage<'_> {
+impl<'a> StoredMessage<'a> {
+    /// Reads a message; `None` for what is none.
+    pub(crate) fn parse(raw: &'a RawValue) -> Option<Self> {
+        serde_json::from_str(raw.get()).ok()
+    }
+
+    /// What wrote it or made a model write it, where that was no person.
+    pub(crate) fn origin(&self) -> Option<Origin> {
+        self.provenance.and_then(Read::parse).map(|read| read.origin())
+    }
+
+    /// The events that it tells.
+    pub(crate) fn events(&self) -> Vec<String> {
+        self.provenance.and_then(Read::parse).map(Read::into_events).unwrap_or_default()
+    }
+
     /// The text blocks, joined by empty lines; an image leaves a mark.
     pub(crate) fn text(&self) -> String {
         match &self.content {

@@ -79,6 +79,8 @@ lenient! {
         last_read_at: UnixMillis,
         /// When somebody wrote in the session last.
         last_interaction_at: UnixMillis,
+        /// When its transcript was begun.
+        session_started_at: UnixMillis,
         started_at: UnixMillis,
         ended_at: UnixMillis,
         last_run_id: String,
@@ -124,9 +126,10 @@ impl Row {
         })
     }
 
-    /// When somebody wrote in it last, as well as that is known.
+    /// When somebody wrote in it last, or it was begun if that was later, as well as that is known.
     pub(crate) fn last_interaction_at(&self) -> UnixMillis {
-        self.meta.last_interaction_at.unwrap_or(self.updated_at)
+        let (wrote, began) = (self.meta.last_interaction_at, self.meta.session_started_at);
+        wrote.max(began).unwrap_or(self.updated_at)
     }
 }
 

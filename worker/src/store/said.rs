@@ -54,9 +54,12 @@ impl Waiting {
 impl Said {
     fn add(&mut self, message: &Stored) {
         let (content, is_user) = match message {
-            // Commands and their answers are no part of the conversation.
+            // Commands and their answers are no part of the conversation, and what no person
+            // wrote says nothing of what it is about.
             Stored::User { exclude_from_context: true, .. }
+            | Stored::User { provenance: Some(_), .. }
             | Stored::Assistant { exclude_from_context: true, .. }
+            | Stored::Assistant { provenance: Some(_), .. }
             | Stored::ToolResult { .. } => return,
             Stored::User { content, .. } => (content, true),
             Stored::Assistant { content, .. } => (content, false),

@@ -20,6 +20,7 @@ fn said(text: &str) -> Vec<Stored> {
         content,
         timestamp: NOW,
         idempotency_key: None,
+        provenance: None,
         exclude_from_context: false,
     }]
 }

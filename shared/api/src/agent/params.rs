@@ -106,7 +106,9 @@ pub struct AgentParams {
     pub force_code_mode_tools: Option<bool>,
     /// No effect.
     pub voice_wake_trigger: Option<String>,
-    /// The run's id: the same key again does not send again.
+    /// The run's id: the same key again does not send again. It is known for ten minutes after the
+    /// run's end, and beyond that as long as its message is in the last 16 MiB of the session's
+    /// transcript.
     pub idempotency_key: String,
     /// No effect: `sessions.patch` gives labels.
     pub label: Option<String>,

@@ -65,7 +65,9 @@ pub struct SendParams {
     pub expected_permission_mode: Option<PermissionMode>,
     /// No effect: sessions have no tool overrides.
     pub expected_tool_overrides: Option<ToolOverrides>,
-    /// The run's id: the same key again does not send again.
+    /// The run's id: the same key again does not send again. It is known for ten minutes after the
+    /// run's end, and beyond that as long as its message is in the last 16 MiB of the session's
+    /// transcript.
     pub idempotency_key: String,
 }
 

@@ -56,7 +56,7 @@ pub struct Job {
     /// Where its result goes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivery: Option<Delivery>,
-    /// `false` or an object.
+    /// `false` or an object. Kept; no effect until there are channels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure_alert: Option<FailureAlert>,
     /// What has become of it.
@@ -248,10 +248,12 @@ pub enum Payload {
         /// `PROVIDER/MODEL`; the agent's own if absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         model: Option<String>,
-        /// No effect yet.
+        /// Models that are tried next, at most 4; those of the settings if absent and `model` is
+        /// too. One that the tenant may not use is passed over.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         fallbacks: Option<Vec<String>>,
-        /// How much the model is to think.
+        /// How much the model is to think: `off`, `minimal`, `low`, `medium`, `high` or `xhigh`;
+        /// what the session says if absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         thinking: Option<String>,
         /// How long the turn may take; 0 for as long as turns may.

@@ -156,7 +156,11 @@ async fn models(core: &Core, request: &RunRequest) -> Result<Vec<String>, Fault>
         let row = store::session(root, key.agent(), key.as_str())?;
         choice::of_session(root, key.agent(), row.as_ref())
     });
-    choice::models(core, None, chosen.await.map_err(|err| Fault::storage(&err))?)
+    choice::models(
+        core,
+        &choice::Asked::default(),
+        chosen.await.map_err(|err| Fault::storage(&err))?,
+    )
 }
 
 async fn model(core: &Core, request: &RunRequest, name: &str) -> Result<String, Fault> {
@@ -206,12 +210,16 @@ async fn queue(core: &Core, request: &RunRequest, mode: &str) -> Result<String, 
         None => return Ok(format!("`{}` is no queue mode.", start(mode))),
     };
     set(core, request, Fields::from([("queueMode", value)])).await?;
-    Ok(format!("Messages that come during a run: {mode} from now on."))
+    let as_yet = match QueueMode::from_name(mode) {
+        Some(QueueMode::Steer) => " As yet that is the same as followup: a run has one step only.",
+        Some(QueueMode::Followup | QueueMode::Collect | QueueMode::Interrupt) | None => "",
+    };
+    Ok(format!("Messages that come during a run: {mode} from now on.{as_yet}"))
 }
 
-fn queue_mode(core: &Core, row: Option<&Row>) -> String {
-    let of_session = row.and_then(|row| row.meta.queue_mode.clone());
-    of_session.unwrap_or_else(|| core.live.now().settings.messages.queue.mode.name().to_owned())
+fn queue_mode(core: &Core, row: Option<&Row>) -> &'static str {
+    let of_session = row.and_then(|row| row.meta.queue_mode.as_deref());
+    core.live.now().settings.messages.queue.mode_of(of_session).name()
 }
 
 async fn set(core: &Core, request: &RunRequest, fields: Fields) -> Result<(), Fault> {

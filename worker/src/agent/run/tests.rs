@@ -153,14 +153,34 @@ async fn a_key_is_known_after_a_restart() {
     watched.send("r2", "two").await;
     watched.harness.calls.recv().await.unwrap().refuse(Status::unavailable("down"));
     assert_eq!(watched.ended("r2").await["errorMessage"], "down");
+    watched.send("c1", "/whoami").await;
+    let is_end = |name: &str, told: &Value| {
+        name == "sessions.changed"
+            && told["runId"] == "c1"
+            && told["reason"] == "agent.input.settled"
+    };
+    watched.until(is_end).await;
+    // However many entries come after it.
+    for _ in 0..60 {
+        let note = json!({"sessionKey": "main", "message": "note"});
+        watched.harness.call("chat.inject", &note).await.unwrap();
+    }
     drop(watched);
     let watched = on().await;
     assert_eq!(watched.send("r1", "one").await["status"], "ok");
     assert_eq!(watched.send("r2", "two").await["status"], "error");
     assert_eq!(watched.send("r3", "three").await["status"], "started");
-    let params = json!({"message": "one", "idempotencyKey": "r1"});
-    let refused = watched.harness.call("agent", &params).await.unwrap_err();
-    assert!(refused.contains("before the last restart"), "{refused}");
+    assert_eq!(watched.send("c1", "/whoami").await["status"], "ok");
+    let agent = async |run: &str| {
+        let params = json!({"message": "one", "idempotencyKey": run});
+        watched.harness.call("agent", &params).await
+    };
+    let done = agent("r1").await.unwrap();
+    assert_eq!((&done["status"], &done["runId"]), (&json!("ok"), &json!("r1")));
+    assert_eq!(done["result"]["payloads"][0]["text"], "first");
+    assert_eq!(done["result"]["meta"]["agentMeta"]["usage"]["total"], 10);
+    assert!(agent("c1").await.unwrap()["result"].to_string().contains("agent:main:main"));
+    assert_eq!(agent("r2").await.unwrap_err(), "UNAVAILABLE: down");
 }
 
 #[tokio::test]

@@ -57,6 +57,29 @@ async fn agents_are_updated_and_deleted() {
 }
 
 #[tokio::test]
+async fn the_jobs_of_a_deleted_agent_go_with_it() {
+    let harness = Harness::new().await;
+    let mut events = harness.events().await;
+    harness.call("agents.create", &json!({"name": "Ops"})).await.unwrap();
+    let add = async |more: Value| {
+        let mut job = json!({"name": "n", "schedule": {"kind": "every", "everyMs": 60_000},
+            "sessionTarget": "isolated", "wakeMode": "now",
+            "payload": {"kind": "agentTurn", "message": "m"}});
+        job.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        harness.call("cron.add", &job).await.unwrap()["id"].take()
+    };
+    let own = add(json!({"agentId": "ops"})).await;
+    let its_session = add(json!({"sessionTarget": "session:agent:ops:x"})).await;
+    let other = add(json!({"agentId": "main"})).await;
+    harness.call("agents.delete", &json!({"agentId": "ops"})).await.unwrap();
+    for id in [&own, &its_session] {
+        events.next("cron", |it| it["action"] == "removed" && it["jobId"] == *id).await;
+    }
+    let list = harness.call("cron.list", &json!({"includeDisabled": true})).await.unwrap();
+    assert_eq!((&list["total"], &list["jobs"][0]["id"]), (&json!(1), &other));
+}
+
+#[tokio::test]
 async fn what_cannot_be_is_refused_by_name() {
     let harness = Harness::new().await;
     let check = async |method, params, wanted| fails(&harness, method, params, wanted).await;

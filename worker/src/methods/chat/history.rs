@@ -12,10 +12,10 @@ use serde_json::value::RawValue;
 use super::super::sessions::{defaults, keyed};
 use super::super::{Call, bounded, storage};
 use super::clip;
-use crate::Error;
 use crate::agent::{Mark, SessionKey, marked};
 use crate::sessions::View;
 use crate::store::{self, Dir, Line, MAX_LINE, Row, Tail};
+use crate::{Error, heartbeat};
 
 /// Bytes of a history. A method's reply is held whole, here and in the supervisor.
 const MAX_BYTES: u32 = 4 << 20;
@@ -39,6 +39,8 @@ struct Wanted {
     offset: usize,
     max_chars: usize,
     max_bytes: usize,
+    /// Characters of an acknowledgement, which is not shown.
+    ack_chars: usize,
     /// The newest entry of the page.
     newest: Option<String>,
     /// The place of the first entry that is not wanted any more, and its id.
@@ -46,13 +48,15 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn new(params: &HistoryParams) -> Result<Self, ApiError> {
+    fn new(call: &Call<'_>, params: &HistoryParams) -> Result<Self, ApiError> {
+        let settings = call.core.live.now().settings;
         let max_bytes = params.max_bytes.map(|max| max.min(MAX_BYTES));
         Ok(Self {
             limit: bounded("limit", params.limit, [1, 1000], 200)?,
             offset: bounded("offset", params.offset, [0, 1_000_000], 0)?,
             max_chars: bounded("maxChars", params.max_chars, [1, 500_000], 12_000)?,
             max_bytes: bounded("maxBytes", max_bytes, [1024, MAX_BYTES], MAX_BYTES)?,
+            ack_chars: settings.agents.defaults.heartbeat.ack_chars(),
             newest: params.message_id.clone(),
             until: None,
         })
@@ -74,7 +78,7 @@ struct Read {
 
 pub(super) async fn page(call: &Call<'_>, params: HistoryParams) -> Result<HistoryPage, ApiError> {
     let key = keyed(&params.session_key, params.agent_id.as_ref())?;
-    let wanted = Wanted::new(&params)?;
+    let wanted = Wanted::new(call, &params)?;
     let offset = wanted.offset;
     let known = params.session_id;
     let (row, read) = read_both(call, &key, wanted).await?;
@@ -102,7 +106,7 @@ pub(super) async fn page(call: &Call<'_>, params: HistoryParams) -> Result<Histo
 
 async fn since(call: &Call<'_>, params: HistoryParams) -> Result<Delta, ApiError> {
     let key = keyed(&params.session_key, params.agent_id.as_ref())?;
-    let mut wanted = Wanted::new(&params)?;
+    let mut wanted = Wanted::new(call, &params)?;
     let cursor_in = params.cursor.unwrap_or_default();
     let mut parts = cursor_in.splitn(3, ':');
     let (session, seq, id) = (parts.next(), parts.next(), parts.next());
@@ -202,7 +206,7 @@ fn read(file: &File, wanted: &Wanted) -> std::io::Result<Read> {
         }
         read.newest.get_or_insert_with(|| (seq, id.to_owned()));
         begun |= wanted.newest.as_deref() == Some(id);
-        let Some(message) = shown(&line, seq, wanted.max_chars).filter(|_| begun) else { continue };
+        let Some(message) = shown(&line, seq, wanted).filter(|_| begun) else { continue };
         if skip > 0 {
             skip -= 1;
             continue;
@@ -224,12 +228,16 @@ fn read(file: &File, wanted: &Wanted) -> std::io::Result<Read> {
 }
 
 /// An entry as a client shows it.
-fn shown(line: &Line<'_>, seq: u64, max_chars: usize) -> Option<Box<RawValue>> {
+fn shown(line: &Line<'_>, seq: u64, wanted: &Wanted) -> Option<Box<RawValue>> {
     match &*line.kind {
         "message" => {
-            let message = clip::clipped(line, max_chars, false)?;
+            let stored = line.message();
+            if stored.as_ref().is_some_and(|it| heartbeat::is_hidden(it, wanted.ack_chars)) {
+                return None;
+            }
+            let message = clip::clipped(line, wanted.max_chars, false)?;
             let id = line.id.as_deref().unwrap_or_default();
-            let run_id = line.message().and_then(|it| it.run_id);
+            let run_id = stored.and_then(|it| it.run_id);
             Some(marked(&message, Mark { id, seq, run_id: run_id.as_deref() }))
         }
         "compaction" => clip::compaction(line),
@@ -244,7 +252,8 @@ fn cursor(row: &Row, newest: Option<&(u64, String)>) -> String {
 
 /// The messages that wait in a session.
 fn pending(call: &Call<'_>, key: &SessionKey) -> PendingInputs {
-    let waiting = call.core.desk.waiting(key.as_str());
+    let mut waiting = call.core.desk.waiting(key.as_str());
+    waiting.retain(|one| !one.is_hidden);
     let total = waiting.len();
     let item = |one: crate::agent::Waiting| Pending {
         id: one.run_id.clone(),

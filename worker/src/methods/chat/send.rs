@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use super::super::sessions::{keyed, known};
 use super::super::{Call, failed, storage};
 use crate::Error;
-use crate::agent::{self, RunHandle, RunRequest, RunStatus, SessionKey, Source};
+use crate::agent::{self, Earlier, RunHandle, RunRequest, RunStatus, SessionKey, Source};
 use crate::settings;
-use crate::store::{self, Dir, Line, MAX_LINE, Row, Tail};
+use crate::store::{self, Dir, Row};
 
 /// Bytes of a message, so that with everything else of its entry it fits a line of the transcript.
 const MAX_MESSAGE: usize = 900 << 10;
@@ -20,11 +20,6 @@ const MAX_MESSAGE: usize = 900 << 10;
 const MAX_ID: usize = 256;
 /// Pictures of one message.
 const MAX_IMAGES: usize = 32;
-/// Entries at a transcript's end among which an earlier run with the same key is looked for after
-/// a restart, and bytes of them: a client repeats within seconds.
-const MAX_LOOK: usize = 50;
-const MAX_LOOK_BYTES: usize = 512 << 10;
-
 pub(super) async fn send(call: &Call<'_>, params: SendParams) -> Result<Sent, ApiError> {
     let key = keyed(&params.session_key, params.agent_id.as_ref())?;
     known(call, key.agent()).await?;
@@ -37,14 +32,14 @@ pub(super) async fn send(call: &Call<'_>, params: SendParams) -> Result<Sent, Ap
         return Ok(sent(&run));
     }
     let known = known_state(call, &key, run_id).await?;
-    if let Some(status) = known.earlier {
-        return Ok(earlier(run_id, status));
+    if let Some(run) = &known.earlier.run {
+        return Ok(sent(run));
     }
     expect_id(known.row.as_ref(), params.session_id.as_deref())?;
     let is_expected = match &params.expected_leaf_entry_id {
         Set::Keep => true,
-        Set::Clear => known.leaf.is_none(),
-        Set::To(expected) => known.leaf.as_deref() == Some(expected),
+        Set::Clear => known.earlier.leaf.is_none(),
+        Set::To(expected) => known.earlier.leaf.as_deref() == Some(expected),
     };
     // What a run adds meanwhile is no surprise.
     if !is_expected && !call.core.runs.has_turns(key.as_str()) {
@@ -55,14 +50,15 @@ pub(super) async fn send(call: &Call<'_>, params: SendParams) -> Result<Sent, Ap
     let mut request = RunRequest::new(key, params.message, Source::Chat);
     run_id.clone_into(&mut request.run_id);
     request.images = images(params.attachments)?;
-    request.params.reasoning_effort = thinking(params.thinking.as_deref())?;
-    request.queue = params.queue_mode.map(mode).or_else(|| mode_of(known.row.as_ref()));
+    request.params.reasoning_effort =
+        agent::thinking(params.thinking.as_deref()).map_err(failed)?;
+    request.queue = params.queue_mode.map(mode);
     request.deliver = params.deliver;
     request.timeout = params.timeout_ms.filter(|ms| *ms > 0).map(Duration::from_millis);
     request.commands = !params.suppress_command_interpretation;
     request.request_id.clone_from(&call.request_id);
     request.client.clone_from(&call.caller.client);
-    let run = agent::run(call.core, request).map_err(failed)?;
+    let run = agent::run(call.core, request).await.map_err(failed)?;
     Ok(Sent {
         run_id: run.id().to_owned(),
         status: SentStatus::Started,
@@ -89,27 +85,12 @@ fn sent(run: &RunHandle) -> Sent {
     Sent { run_id, status, run_started: None, summary, ended_at: Some(ended.ended_at) }
 }
 
-/// How a run stands that began in an earlier process.
-fn earlier(run_id: &str, status: SentStatus) -> Sent {
-    let summary = match status {
-        SentStatus::Ok => "completed",
-        SentStatus::Timeout => "aborted",
-        SentStatus::Error | SentStatus::Started | SentStatus::InFlight => {
-            "the run was cut short by a restart or failed"
-        }
-    };
-    let (run_id, summary) = (run_id.to_owned(), Some(summary.to_owned()));
-    Sent { run_id, status, run_started: None, summary, ended_at: None }
-}
-
 /// What is known of a session before a message is taken.
 #[derive(Debug, Default)]
 pub(in super::super) struct Known {
     pub(in super::super) row: Option<Row>,
-    /// The last entry that clients see.
-    leaf: Option<String>,
-    /// How the run stands that has this id, where an earlier process has begun it.
-    pub(in super::super) earlier: Option<SentStatus>,
+    /// What its transcript says of the run.
+    pub(in super::super) earlier: Earlier,
 }
 
 pub(in super::super) async fn known_state(
@@ -122,50 +103,16 @@ pub(in super::super) async fn known_state(
         let row = store::session(root, key.agent(), key.as_str())?;
         let Some(row) = row else { return Ok(Known::default()) };
         let file = store::transcript(root, key.agent(), &row.session_id)?;
-        let (leaf, earlier) = match file {
-            Some(file) => look(&file, &run_id).map_err(Error::io("read a transcript"))?,
-            None => (None, None),
+        let earlier = match file {
+            Some(file) => {
+                let found = agent::look(&file, row.session_id.as_str(), &run_id);
+                found.map_err(Error::io("read a transcript"))?
+            }
+            None => Earlier::default(),
         };
-        Ok(Known { row: Some(row), leaf, earlier })
+        Ok(Known { row: Some(row), earlier })
     };
     call.core.store.job(read).await.map_err(|err| storage(&err))
-}
-
-/// The last entry that clients see, and how the run `run_id` ended, where it is there.
-fn look(
-    file: &std::fs::File,
-    run_id: &str,
-) -> std::io::Result<(Option<String>, Option<SentStatus>)> {
-    let mut tail = Tail::of(file, MAX_LINE)?;
-    let mut leaf = None;
-    // Of the first answer after the message, which comes last here.
-    let mut answer = SentStatus::Error;
-    let mut bytes = 0;
-    for _ in 0..MAX_LOOK {
-        let Some(line) = tail.next_line()? else { break };
-        bytes += line.len();
-        let Some(line) = Line::parse(&line) else { continue };
-        if leaf.is_none() && matches!(&*line.kind, "message" | "compaction") {
-            leaf = line.id.as_deref().map(str::to_owned);
-        }
-        let Some(message) = line.message() else { continue };
-        match (&*message.role, message.idempotency_key.as_deref()) {
-            ("user", Some(key)) if key == run_id => return Ok((leaf, Some(answer))),
-            ("user", _) => answer = SentStatus::Error,
-            ("assistant", _) => {
-                answer = match message.stop_reason.as_deref() {
-                    Some("error") => SentStatus::Error,
-                    Some("aborted") => SentStatus::Timeout,
-                    Some(_) | None => SentStatus::Ok,
-                };
-            }
-            _ => {}
-        }
-        if bytes > MAX_LOOK_BYTES {
-            break;
-        }
-    }
-    Ok((leaf, None))
 }
 
 /// Refuses a session that has begun anew since the caller has looked.
@@ -225,19 +172,6 @@ pub(in super::super) fn images(attachments: Vec<Attachment>) -> Result<Vec<Strin
     Ok(urls)
 }
 
-/// How much a model is to think, in the words of providers.
-pub(in super::super) fn thinking(level: Option<&str>) -> Result<Option<String>, ApiError> {
-    match level {
-        None | Some("" | "off" | "default") => Ok(None),
-        Some(level @ ("minimal" | "low" | "medium" | "high" | "xhigh")) => {
-            Ok(Some(level.to_owned()))
-        }
-        Some(_) => {
-            Err(ApiError::invalid("thinking must be off, minimal, low, medium, high or xhigh"))
-        }
-    }
-}
-
 const fn mode(mode: QueueMode) -> settings::QueueMode {
     match mode {
         QueueMode::Steer => settings::QueueMode::Steer,
@@ -245,8 +179,4 @@ const fn mode(mode: QueueMode) -> settings::QueueMode {
         QueueMode::Collect => settings::QueueMode::Collect,
         QueueMode::Interrupt => settings::QueueMode::Interrupt,
     }
-}
-
-fn mode_of(row: Option<&Row>) -> Option<settings::QueueMode> {
-    settings::QueueMode::from_name(row?.meta.queue_mode.as_deref()?)
 }

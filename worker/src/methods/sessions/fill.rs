@@ -63,7 +63,7 @@ fn first_of_user(file: &File) -> std::io::Result<String> {
     for line in BufReader::new(file.take(max)).split(b'\n') {
         let line = line?;
         let message = Line::parse(&line).and_then(|line| line.message());
-        if let Some(message) = message.filter(|message| message.role == "user") {
+        if let Some(message) = message.filter(|it| it.role == "user" && it.origin().is_none()) {
             let start = start_of(&message.text(), MAX_TITLE);
             if !start.is_empty() {
                 return Ok(start);
@@ -83,6 +83,7 @@ fn last_of_all(file: &File) -> std::io::Result<String> {
         scanned += line.len();
         let message = Line::parse(&line).and_then(|line| line.message());
         let message = message.filter(|message| matches!(&*message.role, "user" | "assistant"));
+        let message = message.filter(|message| message.origin().is_none());
         let start = message.map(|message| start_of(&message.text(), MAX_PREVIEW));
         if let Some(start) = start.filter(|start| !start.is_empty()) {
             return Ok(start);

@@ -116,7 +116,7 @@ fn items(file: &File, limit: usize, max_chars: usize) -> std::io::Result<Vec<Pre
 
 fn item(message: &StoredMessage<'_>, max_chars: usize) -> Option<PreviewItem> {
     let text = message.text();
-    if text.is_empty() {
+    if text.is_empty() || message.origin().is_some() {
         return None;
     }
     let role = match &*message.role {

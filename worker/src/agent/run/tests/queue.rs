@@ -50,3 +50,31 @@ async fn a_queue_is_bounded() {
     check("old", "r3", "three").await;
     check("summarize", "r3", "- two\n").await;
 }
+
+#[tokio::test]
+async fn the_mode_of_a_session_holds_whoever_starts_a_run() {
+    let mut watched = Watched::new(json!({"messages": {"queue": {"mode": "followup"}}})).await;
+    let mut set = async |run: &str, message: &str| {
+        watched.send(run, message).await;
+        watched.ended(run).await["message"]["content"][0]["text"].as_str().unwrap().to_owned()
+    };
+    assert!(set("c1", "/queue steer").await.contains("same as followup"));
+    assert!(!set("c2", "/queue interrupt").await.contains("followup"));
+    let described = json!({"key": "main"});
+    let row = watched.harness.call("sessions.describe", &described).await.unwrap();
+    assert_eq!(row["session"]["effectiveQueueMode"], "interrupt");
+    watched.send("r1", "one").await;
+    let (first, _) = watched.model().await;
+    let params = json!({"message": "two", "idempotencyKey": "r2"});
+    let _replies = watched.harness.replies("agent", &params).await;
+    let patience = Duration::from_secs(20);
+    tokio::time::timeout(patience, first.closed()).await.expect("`agent` interrupts");
+    let (second, _) = watched.model().await;
+    let job = json!({"name": "n", "schedule": {"kind": "every", "everyMs": 600_000},
+        "sessionTarget": "session:agent:main:main", "wakeMode": "now",
+        "payload": {"kind": "agentTurn", "message": "three"}});
+    let job = watched.harness.call("cron.add", &job).await.unwrap();
+    watched.harness.call("cron.run", &json!({"id": job["id"]})).await.unwrap();
+    tokio::time::timeout(patience, second.closed()).await.expect("a job interrupts");
+    assert!(said(&watched.answer("3").await).last().unwrap().1.contains("three"));
+}
