@@ -164,19 +164,12 @@ fn without_device(
     if connect.is_control_ui() {
         return Err(Refusal::no_device(true));
     }
-    let (principal, scopes) = match connect.role {
-        Role::Operator => {
-            let (principal, given) = operator(principal, &connect.scopes)?;
-            (principal, names(&connect.scopes, given))
-        }
-        Role::Node if connect.client.instance_id.is_none() => {
-            return Err(Refusal::no_device(false));
-        }
-        Role::Node => {
-            operator(principal, &[])?;
-            (principal.as_node(), Vec::new())
-        }
-    };
+    // A node is asked for things by its id, which nobody else may claim.
+    if connect.role == Role::Node {
+        return Err(Refusal::no_device(false));
+    }
+    let (principal, given) = operator(principal, &connect.scopes)?;
+    let scopes = names(&connect.scopes, given);
     Ok(Known { principal, scopes, device_id: None, device_token: None, method })
 }
 

@@ -19,6 +19,9 @@ pub const MAX_METHOD: usize = 128;
 /// The longest trace parent, in bytes.
 const MAX_TRACE: usize = 128;
 
+/// Characters of what is said of a frame that is none.
+const MAX_WHY: usize = 200;
+
 /// The id of an answer to what has none.
 const NO_ID: &str = "invalid";
 
@@ -105,7 +108,13 @@ fn malformed(frame: &str, err: &serde_json::Error) -> Malformed {
     let no_json = named.is_err() && serde_json::from_str::<&RawValue>(frame).is_err();
     let id = named.ok().and_then(|it| it.id);
     let id = id.and_then(|id| serde_json::from_str::<Cow<'_, str>>(id.get()).ok());
-    Malformed { id: usable(&id.unwrap_or_default()), why: err.to_string(), no_json }
+    Malformed { id: usable(&id.unwrap_or_default()), why: short(&err.to_string()), no_json }
+}
+
+/// The beginning of what is said of a frame: it may repeat text of the client's.
+fn short(why: &str) -> String {
+    let end = why.char_indices().nth(MAX_WHY).map(|(at, _)| at);
+    end.and_then(|end| why.get(..end)).map_or_else(|| why.to_owned(), |start| format!("{start}..."))
 }
 
 /// The id, if an answer can carry it.
@@ -270,5 +279,12 @@ mod tests {
             r#"{"type":"event","event":"health","payload":{"ok":true},"seq":3,
                 "stateVersion":{"presence":2,"health":1}}"#,
         );
+    }
+
+    #[test]
+    fn what_is_said_of_a_frame_is_short() {
+        let frame = format!("{{\"{}\":1}}", "é".repeat(100_000));
+        let said = parse(&frame).unwrap_err().to_string();
+        assert!(said.contains("unknown field") && said.chars().count() < 2 * MAX_WHY, "{said}");
     }
 }

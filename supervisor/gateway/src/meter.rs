@@ -87,6 +87,9 @@ pub(crate) struct Room {
     _permits: Vec<Permit>,
 }
 
+/// Bytes of a client's ping or pong before its payload: two, and the mask.
+const CONTROL_HEAD: usize = 6;
+
 /// A stream that is read no faster than there is room.
 pub(crate) struct Metered<S> {
     stream: S,
@@ -154,6 +157,13 @@ impl Meter {
         let mut count = self.count();
         (count.read, count.since) = (0, None);
         Room { _permits: std::mem::take(&mut count.room) }
+    }
+
+    /// A ping or pong of so many bytes was read. It may have come between the parts of a message, of
+    /// which everything still counts.
+    pub(crate) fn control(&self, payload: usize) {
+        let mut count = self.count();
+        count.read = count.read.saturating_sub(payload + CONTROL_HEAD);
     }
 
     fn count(&self) -> MutexGuard<'_, Count> {
@@ -295,6 +305,28 @@ mod tests {
         waits.read_exact(&mut rest).await.unwrap();
         drop(other.message());
         assert_eq!((pool.own.all.available_permits(), pool.total.available_permits()), (2, 3));
+    }
+
+    #[tokio::test]
+    async fn a_ping_between_the_parts_of_a_message_takes_back_itself_alone() {
+        let pool = Pool { own: Arc::new(Own::new(2, 2)), total: Arc::new(Semaphore::new(2)) };
+        let (near, mut far) = tokio::io::duplex(1 << 20);
+        let meter = Meter::strict(1);
+        meter.open(pool.clone());
+        let mut near = Metered::new(near, meter.clone());
+        let mut part = vec![0; STEP / 2];
+        for left in [1, 1, 0] {
+            far.write_all(&part).await.unwrap();
+            near.read_exact(&mut part).await.unwrap();
+            let mut ping = [0; CONTROL_HEAD + 4];
+            far.write_all(&ping).await.unwrap();
+            near.read_exact(&mut ping).await.unwrap();
+            meter.control(4);
+            assert_eq!(pool.own.all.available_permits(), left);
+        }
+        assert_eq!(meter.count().read, 3 * part.len());
+        drop(meter.message());
+        assert_eq!(pool.own.all.available_permits(), 2);
     }
 
     #[tokio::test]

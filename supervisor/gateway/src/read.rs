@@ -73,7 +73,7 @@ where
             }
             message = next(session, stream, heard), if !full => {
                 heard = Instant::now();
-                match take(session, message, meter.message(), &calls) {
+                match take(session, message, meter, &calls) {
                     Ok(()) => {}
                     Err(close) => return close,
                 }
@@ -101,18 +101,22 @@ where
 fn take<'a>(
     session: &'a Session<'_>,
     message: Option<Result<Message, WsError>>,
-    room: Room,
+    meter: &Meter,
     calls: &Under<'a>,
 ) -> Result<(), Close> {
     match message {
         Some(Ok(Message::Text(text))) => {
-            match request(session, &text, room) {
+            match request(session, &text, meter.message()) {
                 Ok(call) => calls.push(Box::pin(carry_out(session, call))),
                 Err(answer) => calls.push(Box::pin(session.connection.answer(answer))),
             }
             Ok(())
         }
-        Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => Ok(()),
+        Some(Ok(Message::Ping(payload) | Message::Pong(payload))) => {
+            meter.control(payload.len());
+            Ok(())
+        }
+        Some(Ok(Message::Frame(_))) => Ok(()),
         Some(Ok(Message::Binary(_))) => Err(Close::now(code::UNSUPPORTED, "text frames only")),
         Some(Ok(Message::Close(_))) | None => Err(Close::now(code::NORMAL, "")),
         Some(Err(err)) => Err(fault(&err)),

@@ -130,14 +130,9 @@ impl Connection {
         &self.spec.client
     }
 
-    /// The device that proved itself.
+    /// The device that proved itself; it is also what names a node.
     pub fn device_id(&self) -> Option<&str> {
         self.spec.device_id.as_deref()
-    }
-
-    /// What names it as a node: its device, else its installation.
-    pub fn node_id(&self) -> Option<&str> {
-        self.device_id().or(self.spec.client.instance_id.as_deref())
     }
 
     /// What it may do.

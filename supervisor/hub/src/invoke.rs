@@ -21,7 +21,7 @@ const KEPT_FOR: Duration = Duration::from_mins(5);
 const MAX_KEPT: usize = 1000;
 
 /// Bytes of them.
-const MAX_KEPT_BYTES: usize = 8 << 20;
+pub(crate) const MAX_KEPT_BYTES: usize = 8 << 20;
 
 /// What a node is asked to do.
 #[derive(Debug, Clone)]
@@ -45,6 +45,14 @@ pub struct Outcome {
     pub payload_json: Option<String>,
     /// Why not.
     pub error: Option<NodeError>,
+}
+
+impl Outcome {
+    fn size(&self) -> usize {
+        let error =
+            self.error.as_ref().map_or([None, None], |it| [it.code.as_ref(), it.message.as_ref()]);
+        error.into_iter().flatten().chain(&self.payload_json).map(String::len).sum()
+    }
 }
 
 /// Why a node did not do it, in its own words.
@@ -134,6 +142,11 @@ impl Invocations {
         result
     }
 
+    #[cfg(test)]
+    pub(crate) fn bytes(&self) -> usize {
+        self.kept().bytes
+    }
+
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -160,20 +173,20 @@ impl Kept {
         Ok(None)
     }
 
-    /// Forgets what is old, and the oldest where there is too much.
+    /// Forgets what is old, and the oldest outcomes where there is too much. What has not ended yet
+    /// stays, and keeps nothing else.
     fn shrink(&mut self) {
-        while let Some(key) = self.order.front() {
-            let full = self.entries.len() >= MAX_KEPT || self.bytes > MAX_KEPT_BYTES;
-            let over = self.entries.get(key).is_none_or(|entry| {
-                (full && entry.ended.borrow().is_some()) || entry.at.elapsed() > KEPT_FOR
+        let Self { entries, order, bytes } = self;
+        order.retain(|key| {
+            let full = entries.len() >= MAX_KEPT || *bytes > MAX_KEPT_BYTES;
+            let over = entries.get(key).is_none_or(|entry| {
+                entry.ended.borrow().is_some() && (full || entry.at.elapsed() > KEPT_FOR)
             });
-            if !over {
-                return;
+            if over && let Some(entry) = entries.remove(key) {
+                *bytes = bytes.saturating_sub(entry.bytes);
             }
-            if let Some(entry) = self.order.pop_front().and_then(|key| self.entries.remove(&key)) {
-                self.bytes = self.bytes.saturating_sub(entry.bytes);
-            }
-        }
+            !over
+        });
     }
 
     fn forget(&mut self, key: &Key) {
@@ -195,12 +208,13 @@ impl Forget<'_> {
     fn keep(mut self, result: &Ended) {
         let Ok(outcome) = result else { return };
         let Some(key) = self.key.take() else { return };
-        let bytes = outcome.payload_json.as_ref().map_or(0, String::len);
+        let bytes = outcome.size();
         let mut kept = self.invocations.kept();
         kept.bytes += bytes;
         if let Some(entry) = kept.entries.get_mut(&key) {
             entry.bytes += bytes;
         }
+        kept.shrink();
     }
 }
 

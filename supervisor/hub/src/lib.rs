@@ -122,7 +122,7 @@ impl Hub {
 
     /// The latest connection of a node.
     pub fn node(&self, tenant: &TenantId, node_id: &str) -> Option<Arc<Connection>> {
-        self.find(tenant, |it| it.role() == Role::Node && it.node_id() == Some(node_id))
+        self.find(tenant, |it| it.role() == Role::Node && it.device_id() == Some(node_id))
     }
 
     /// How often presence and health of the tenant have changed.
@@ -144,7 +144,7 @@ impl Hub {
     }
 
     /// Has a node do something, and waits for its result. The same key for the same node has the
-    /// same result for five minutes, and the command runs once.
+    /// same result for five minutes, as long as there is room for it, and the command runs once.
     ///
     /// # Errors
     /// When the node is not there, has too much to do, goes away, or takes too long.

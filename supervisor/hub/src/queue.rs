@@ -15,7 +15,7 @@ const PER_ITEM: usize = 128;
 
 /// What may always wait for one connection, however much waits for its tenant's others: those who
 /// read are not to pay for one who does not.
-const FAIR: usize = 64 << 10;
+pub(crate) const FAIR: usize = 64 << 10;
 
 /// With more than this waiting, a connection begins no new work.
 const LOADED: usize = 1 << 20;
@@ -89,11 +89,17 @@ impl Budget {
         Self { used: AtomicUsize::new(0), max, within }
     }
 
-    /// Whether `more` bytes still fit. What came in between two looks at it may exceed the bound by
-    /// an item per thread.
-    fn fits(&self, more: usize) -> bool {
-        self.used.load(Ordering::Relaxed).saturating_add(more) <= self.max
-            && self.within.as_ref().is_none_or(|it| it.fits(more))
+    /// Takes `more` bytes where they fit, here and in the larger budget.
+    fn take(&self, more: usize) -> bool {
+        let fits = |used: usize| used.checked_add(more).filter(|it| *it <= self.max);
+        if self.used.try_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_err() {
+            return false;
+        }
+        let taken = self.within.as_ref().is_none_or(|it| it.take(more));
+        if !taken {
+            self.used.fetch_sub(more, Ordering::Relaxed);
+        }
+        taken
     }
 
     #[cfg(test)]
@@ -153,20 +159,25 @@ impl Queue {
             state.seq += 1;
             state.seq
         });
-        if !self.has_room(&state, cost) {
+        let small = state.is_small(cost);
+        let fits = small || state.has_room(cost);
+        let Some(counted) = fits.then(|| Taken::new(&self.budget, cost, small)).flatten() else {
             if !message.event.droppable {
                 self.end(&mut state, Close::SLOW);
             }
             return;
-        }
+        };
+        counted.keep();
         let (event, payload) = (message.event, message.payload.clone());
         self.add(&mut state, Item::Event { event, payload, seq, state_version: version }, cost);
     }
 
-    /// Adds a frame when there is room. While it waits, it counts as the tenant's.
+    /// Adds a frame when there is room. While it waits, it counts as the tenant's; where the tenant
+    /// has no room for it, or all have none, the connection ends.
     pub(crate) async fn answer(&self, frame: Bytes) {
         let cost = frame.len() + PER_ITEM;
         let mut item = Some(Item::Frame(frame));
+        let mut taken: Option<Taken<'_>> = None;
         loop {
             let room = self.room.notified();
             tokio::pin!(room);
@@ -176,17 +187,22 @@ impl Queue {
                 if state.closing.is_some() {
                     return;
                 }
-                let fits = state.bytes == 0 || state.bytes.saturating_add(cost) <= MAX_BUFFERED;
-                if fits && let Some(item) = item.take() {
+                if taken.is_none() {
+                    taken = Taken::new(&self.budget, cost, state.is_small(cost));
+                }
+                let Some(counted) = taken.take() else {
+                    self.end(&mut state, Close::SLOW);
+                    return;
+                };
+                if state.has_room(cost)
+                    && let Some(item) = item.take()
+                {
+                    counted.keep();
                     self.add(&mut state, item, cost);
                     return;
                 }
-                if !self.budget.fits(cost) {
-                    self.end(&mut state, Close::SLOW);
-                    return;
-                }
+                taken = Some(counted);
             }
-            let _waiting = Waiting::new(&self.budget, cost);
             room.await;
         }
     }
@@ -251,14 +267,9 @@ impl Queue {
         self.room.notify_waiters();
     }
 
-    fn has_room(&self, state: &State, cost: usize) -> bool {
-        let would = state.bytes.saturating_add(cost);
-        state.bytes == 0 || would <= FAIR || (would <= MAX_BUFFERED && self.budget.fits(cost))
-    }
-
+    /// Adds what the budget has counted already.
     fn add(&self, state: &mut State, item: Item, cost: usize) {
         state.bytes += cost;
-        self.budget.add(cost);
         state.items.push_back((item, cost));
         self.ready.notify_one();
     }
@@ -283,6 +294,18 @@ impl Queue {
     }
 }
 
+impl State {
+    /// Whether that much more may wait, whatever waits for others.
+    fn is_small(&self, cost: usize) -> bool {
+        self.bytes.saturating_add(cost) <= FAIR
+    }
+
+    /// Whether the connection's own bound has room. One item alone may be larger than it.
+    fn has_room(&self, cost: usize) -> bool {
+        self.bytes == 0 || self.bytes.saturating_add(cost) <= MAX_BUFFERED
+    }
+}
+
 impl Drop for Queue {
     fn drop(&mut self) {
         let left = self.state().bytes;
@@ -290,17 +313,24 @@ impl Drop for Queue {
     }
 }
 
-/// Bytes that wait outside of the queue.
-struct Waiting<'a>(&'a Budget, usize);
+/// Bytes that are counted before they are in the queue.
+struct Taken<'a>(&'a Budget, usize);
 
-impl<'a> Waiting<'a> {
-    fn new(budget: &'a Budget, bytes: usize) -> Self {
-        budget.add(bytes);
-        Self(budget, bytes)
+impl<'a> Taken<'a> {
+    fn new(budget: &'a Budget, bytes: usize, always: bool) -> Option<Self> {
+        if always {
+            budget.add(bytes);
+        }
+        (always || budget.take(bytes)).then(|| Self(budget, bytes))
+    }
+
+    /// From now on the queue counts them.
+    fn keep(mut self) {
+        self.1 = 0;
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for Taken<'_> {
     fn drop(&mut self) {
         self.0.release(self.1);
     }

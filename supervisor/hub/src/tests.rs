@@ -14,8 +14,8 @@ fn tenant(name: &str) -> TenantId {
 fn spec(role: Role, scopes: &[Scope], caps: &[&str]) -> Spec {
     Spec {
         role,
-        client: Client { instance_id: Some("i".to_owned()), ..Client::default() },
-        device_id: None,
+        client: Client { instance_id: Some("claimed".to_owned()), ..Client::default() },
+        device_id: Some("i".to_owned()),
         scopes: scopes.iter().copied().collect::<Scopes>(),
         caps: caps.iter().map(|&it| it.to_owned()).collect(),
         commands: Vec::new(),
@@ -216,6 +216,29 @@ async fn an_answer_waits_for_room() {
 }
 
 #[tokio::test]
+async fn answers_that_nobody_reads_are_bounded_for_a_tenant() {
+    let hub = Hub::default();
+    let (a, b) = (tenant("a"), tenant("b"));
+    let large = Bytes::from("x".repeat(MAX_BUFFERED + queue::FAIR));
+    let mut slow: Vec<_> = (0..20).map(|_| hub.join(&a, reader()).unwrap()).collect();
+    for (connection, _) in &slow {
+        connection.answer(large.clone()).await;
+    }
+    assert!(hub.0.budget.used() <= TENANT_BUFFERED, "{}", hub.0.budget.used());
+    let (_, last) = slow.last_mut().unwrap();
+    assert_eq!(waiting(last), [("1008 slow consumer".to_owned(), None)]);
+    // Small answers are taken all the same, and another tenant's are not held up.
+    let (small, mut outbox) = hub.join(&a, reader()).unwrap();
+    small.answer(Bytes::from_static(b"{}")).await;
+    assert!(matches!(outbox.next().await, Next::Send(Item::Frame(_))));
+    let (other, mut outbox_of_b) = hub.join(&b, reader()).unwrap();
+    other.answer(large).await;
+    assert!(matches!(outbox_of_b.next().await, Next::Send(Item::Frame(_))));
+    drop((slow, outbox, outbox_of_b));
+    assert_eq!(hub.0.budget.used(), 0);
+}
+
+#[tokio::test]
 async fn an_end_sends_what_waits_or_does_not() {
     let hub = Hub::default();
     let (connection, mut outbox) = hub.join(&tenant("a"), reader()).unwrap();
@@ -273,7 +296,41 @@ async fn a_node_answers_once_and_nobody_else_does() {
     assert!(outbox.next().now_or_never().is_none(), "the same key runs once");
     let absent = Err(InvokeError::NotConnected);
     assert_eq!(hub.invoke(&a, "x", invocation("k")).await, absent);
+    // What a client says of itself names no node.
+    assert_eq!(hub.invoke(&a, "claimed", invocation("k")).await, absent);
     assert_eq!(hub.invoke(&tenant("c"), "i", invocation("k")).await, absent);
+}
+
+#[tokio::test(start_paused = true)]
+async fn outcomes_are_kept_while_there_is_room() {
+    let (hub, a) = (Hub::default(), tenant("a"));
+    let (node, mut outbox) = hub.join(&a, spec(Role::Node, &[Scope::Node], &[])).unwrap();
+    let kept = || hub.room(&a).unwrap().invocations.bytes();
+    // The oldest never ends, and must not keep the others.
+    let waits = hub.invoke(
+        &a,
+        "i",
+        Invocation { timeout: Duration::from_mins(10), ..invocation("oldest") },
+    );
+    tokio::pin!(waits);
+    assert!(waits.as_mut().now_or_never().is_none());
+    asked(&mut outbox).await;
+    let large = "x".repeat(1 << 20);
+    for key in 0..20 {
+        let error = NodeError { code: None, message: Some(large.clone()) };
+        let refusal = Outcome { ok: false, payload_json: None, error: Some(error) };
+        let said = if key % 2 == 0 { outcome(&large) } else { refusal };
+        let answering = async {
+            let id = asked(&mut outbox).await;
+            assert!(hub.complete(&node, &id, said.clone()));
+        };
+        let (done, ()) = tokio::join!(hub.invoke(&a, "i", invocation(&key.to_string())), answering);
+        assert_eq!(done, Ok(said));
+        assert!(kept() <= invoke::MAX_KEPT_BYTES, "{}", kept());
+    }
+    assert!(kept() > invoke::MAX_KEPT_BYTES / 2);
+    assert!(hub.invoke(&a, "i", invocation("19")).await.is_ok(), "the latest is kept");
+    assert!(waits.as_mut().now_or_never().is_none());
 }
 
 #[tokio::test(start_paused = true)]
