@@ -3,7 +3,8 @@
 //!
 //! Whether a device may be let in is not decided here, and no signature is looked at.
 
-use std::collections::{BTreeSet, HashMap};
+mod end;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,12 +13,18 @@ use records::{DeviceBinding, DeviceRole, TokenRow};
 use subtle::ConstantTimeEq as _;
 use types::{Scopes, Secret, TenantId, UnixMillis};
 
+pub(crate) use end::alive;
+
 use crate::entry::{TokenEntry, expanded};
 use crate::tokens::{Issued, view};
 use crate::{Auth, Denied, Error, MAX_PRESENTED, Principal, Unauthenticated, secret};
 
 /// Tokens of one tenant's devices: each device may have two roles.
 const MAX_DEVICE_TOKENS: usize = 2 * records::MAX_DEVICES;
+
+/// How long a token that was given to a device counts as being with it before it is used, in
+/// milliseconds.
+const GIVEN: u64 = 60_000;
 
 /// A device's token as lists show it. It holds no secret and no digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,8 +62,8 @@ impl Auth {
     }
 
     /// Sees to it that the device has a token in this role that may do `scopes`, made with the
-    /// maker's authority. A token that the device has used is known to be with it: it is widened
-    /// where need be, and nothing is given.
+    /// maker's authority. A token that the device has used, or was given a moment ago, is taken to be
+    /// with it: it is widened where need be, and nothing is given.
     ///
     /// # Errors
     /// When the maker is itself a device, does not have the scopes, or is over.
@@ -67,19 +74,12 @@ impl Auth {
         role: DeviceRole,
         scopes: Scopes,
     ) -> Result<Option<Issued>, Error> {
-        let changing = self.0.changing.lock().await;
-        check(maker, scopes)?;
         let tenant = maker.tenant();
-        let binding = DeviceBinding {
-            device: device.to_owned(),
-            role,
-            maker: maker.token_id().to_owned(),
-            maker_generation: maker.generation(),
-        };
+        let turn = self.0.turns.of(tenant).await;
+        check(maker, scopes)?;
+        let binding = binding(maker, device, role);
         let old = self.device_entry(tenant, device, role);
-        if let Some(old) = old.as_ref().filter(|old| old.row.device.as_ref() == Some(&binding))
-            && old.last_used.load(Ordering::Relaxed) > 0
-        {
+        if let Some(old) = old.as_ref().filter(|old| self.is_with_device(old, &binding)) {
             self.rescope(old, union(old.row.scopes, scopes)).await?;
             return Ok(None);
         }
@@ -100,9 +100,35 @@ impl Auth {
             device: Some(binding),
         };
         let entry = self.write(row).await?;
-        drop(changing);
+        drop(turn);
         tracing::info!(%tenant, token = entry.row.id, ?scopes, "device token issued");
         Ok(Some(Issued { row: view(&entry), token }))
+    }
+
+    /// Whether [`Auth::issue_device_token`] would write anything.
+    pub fn lacks_device_token(
+        &self,
+        maker: &Principal,
+        device: &str,
+        role: DeviceRole,
+        scopes: Scopes,
+    ) -> bool {
+        let old = self.device_entry(maker.tenant(), device, role);
+        let binding = binding(maker, device, role);
+        let suffices = |old: &Arc<TokenEntry>| {
+            self.is_with_device(old, &binding) && scopes.is_subset(old.row.scopes)
+        };
+        !old.as_ref().is_some_and(suffices)
+    }
+
+    /// Whether the token is what `binding` says and need not be made anew. A client that never
+    /// presents it would otherwise be given another at every handshake.
+    fn is_with_device(&self, entry: &TokenEntry, binding: &DeviceBinding) -> bool {
+        let age = self.0.clock.now().saturating_sub(entry.row.created_at);
+        // A rotated one may have been withheld from the device.
+        let given = entry.row.generation == 1 && age < GIVEN;
+        entry.row.device.as_ref() == Some(binding)
+            && (given || entry.last_used.load(Ordering::Relaxed) > 0)
     }
 
     /// Lets the device's own token do `scopes` too, if the token that introduced it may.
@@ -114,16 +140,17 @@ impl Auth {
         principal: &Principal,
         scopes: Scopes,
     ) -> Result<Principal, Error> {
-        let changing = self.0.changing.lock().await;
+        let tenant = principal.tenant();
+        let turn = self.0.turns.of(tenant).await;
         let maker = self.maker_scopes(principal).ok_or(Error::NotFound)?;
         if !scopes.is_subset(expanded(maker)) {
             return Err(Denied::Wider.into());
         }
-        let id = principal.token_id();
-        let entry = self.entries_bound(principal.tenant()).into_iter();
-        let entry = entry.into_iter().find(|it| it.row.id == id).ok_or(Error::NotFound)?;
-        let entry = self.rescope(&entry, union(entry.row.scopes, scopes)).await?;
-        drop(changing);
+        // By its secret: one that was rotated meanwhile is not the token that came.
+        let entry = self.0.tokens.of(tenant, |it| principal.presented(&it.row.digest));
+        let entry = entry.first().ok_or(Error::NotFound)?;
+        let entry = self.rescope(entry, union(entry.row.scopes, scopes)).await?;
+        drop(turn);
         Ok(Principal::new(entry, Arc::clone(&self.0.clock)))
     }
 
@@ -132,12 +159,24 @@ impl Auth {
     pub fn maker_scopes(&self, principal: &Principal) -> Option<Scopes> {
         let binding = principal.device()?;
         let tenant = principal.tenant();
-        let is_maker = |row: &TokenRow| {
-            row.tenant == *tenant
-                && row.id == binding.maker
-                && row.generation == binding.maker_generation
+        let is_maker = |entry: &TokenEntry| {
+            entry.row.id == binding.maker && entry.row.generation == binding.maker_generation
         };
-        self.entries(is_maker).first().map(|maker| maker.row.scopes)
+        self.0.tokens.of(tenant, is_maker).first().map(|maker| maker.row.scopes)
+    }
+
+    /// Whether [`Auth::rotate_device_token`] would do it: for what must come before it.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn may_rotate_device_token(
+        &self,
+        by: &Principal,
+        device: &str,
+        role: DeviceRole,
+        scopes: Option<Scopes>,
+    ) -> Result<(), Error> {
+        self.rotatable(by, device, role, scopes).map(drop)
     }
 
     /// Gives the device's token a new secret and, where `scopes` says, fewer scopes. The old secret
@@ -153,42 +192,34 @@ impl Auth {
         role: DeviceRole,
         scopes: Option<Scopes>,
     ) -> Result<Issued, Error> {
-        let changing = self.0.changing.lock().await;
         let tenant = by.tenant();
-        let old = self.device_entry(tenant, device, role).ok_or(Error::NotFound)?;
-        let scopes = scopes.unwrap_or(old.row.scopes);
-        if !scopes.is_subset(old.row.scopes) || !old.row.scopes.is_subset(expanded(by.scopes())) {
-            return Err(Denied::Wider.into());
-        }
+        let turn = self.0.turns.of(tenant).await;
+        let old = self.rotatable(by, device, role, scopes)?;
         let token = secret::token(tenant)?;
         let mut row = old.row.clone();
         row.digest = secret::digest(token.expose());
         row.generation = row.generation.saturating_add(1);
-        (row.scopes, row.last_used_at) = (scopes, None);
+        (row.scopes, row.last_used_at) = (scopes.unwrap_or(row.scopes), None);
         let entry = self.write(row).await?;
-        drop(changing);
+        drop(turn);
         tracing::info!(%tenant, token = entry.row.id, "device token rotated");
         Ok(Issued { row: view(&entry), token })
     }
 
-    /// Ends the device's tokens at once, in one role or in all, with every connection that uses
-    /// one; gives how many there were.
-    pub async fn revoke_device_tokens(
+    fn rotatable(
         &self,
-        tenant: &TenantId,
+        by: &Principal,
         device: &str,
-        role: Option<DeviceRole>,
-    ) -> Result<usize, Error> {
-        let changing = self.0.changing.lock().await;
-        let of_device = |row: &TokenRow| {
-            row.tenant == *tenant
-                && row.device.as_ref().is_some_and(|it| {
-                    it.device == device && role.is_none_or(|role| role == it.role)
-                })
-        };
-        let count = self.end_bound(of_device, Vec::new()).await;
-        drop(changing);
-        count
+        role: DeviceRole,
+        scopes: Option<Scopes>,
+    ) -> Result<Arc<TokenEntry>, Error> {
+        let old = self.device_entry(by.tenant(), device, role).ok_or(Error::NotFound)?;
+        let narrower = scopes.is_none_or(|scopes| scopes.is_subset(old.row.scopes));
+        if narrower && old.row.scopes.is_subset(expanded(by.scopes())) {
+            Ok(old)
+        } else {
+            Err(Denied::Wider.into())
+        }
     }
 
     /// The tokens of the tenant's devices.
@@ -197,43 +228,6 @@ impl Auth {
         let mut views: Vec<_> = entries.iter().filter_map(|it| device_view(it)).collect();
         views.sort_by(|a, b| (&a.device, a.role.name()).cmp(&(&b.device, b.role.name())));
         views
-    }
-
-    /// Ends the tokens of devices that were introduced with the token `maker`, in memory alone; gives
-    /// them, for [`Auth::end_made_by`].
-    pub(crate) fn shut_out_made_by(&self, tenant: &TenantId, maker: &str) -> Vec<Arc<TokenEntry>> {
-        self.shut_out(|row| is_made_by(row, tenant, maker))
-    }
-
-    /// Ends the tokens of devices that were introduced with the token `maker`, and removes them and
-    /// those that are `over` already.
-    pub(crate) async fn end_made_by(
-        &self,
-        tenant: &TenantId,
-        maker: &str,
-        over: Vec<Arc<TokenEntry>>,
-    ) -> Result<(), Error> {
-        self.end_bound(|row| is_made_by(row, tenant, maker), over).await.map(drop)
-    }
-
-    /// Ends tokens of devices in memory, then removes them. One whose removal fails is over all the
-    /// same; after a restart it is still over where its maker is.
-    async fn end_bound(
-        &self,
-        which: impl Fn(&TokenRow) -> bool,
-        mut over: Vec<Arc<TokenEntry>>,
-    ) -> Result<usize, Error> {
-        over.extend(self.shut_out(|row| row.device.is_some() && which(row)));
-        // One that was changed meanwhile is there twice.
-        let ids: BTreeSet<_> = over.iter().map(|it| (&it.row.tenant, it.row.id.as_str())).collect();
-        for (tenant, id) in &ids {
-            match self.0.records.delete_token(tenant, id).await {
-                Ok(()) | Err(records::Error::NotFound) => {}
-                Err(err) => return Err(Error::Records(err)),
-            }
-            tracing::info!(%tenant, token = id, "device token ended");
-        }
-        Ok(ids.len())
     }
 
     async fn rescope(
@@ -247,7 +241,7 @@ impl Auth {
         let row = TokenRow { scopes, ..entry.row.clone() };
         self.0.records.put_token(&row).await.map_err(Error::Records)?;
         // Inside the change, so that a suspension meanwhile is not undone.
-        let held = self.0.tokens.change(|map| {
+        let held = self.0.tokens.change(&entry.row.tenant, |map| {
             let held = map.get_mut(&row.digest)?;
             *held = Arc::new(held.rescoped(row));
             Some(Arc::clone(held))
@@ -268,7 +262,7 @@ impl Auth {
     }
 
     fn entries_bound(&self, tenant: &TenantId) -> Vec<Arc<TokenEntry>> {
-        self.entries(|row| row.tenant == *tenant && row.device.is_some())
+        self.0.tokens.of(tenant, |entry| entry.row.device.is_some())
     }
 }
 
@@ -287,16 +281,14 @@ pub fn is_secret(presented: &str, digest: &[u8; 32]) -> bool {
     presented.len() <= MAX_PRESENTED && bool::from(secret::digest(presented).ct_eq(digest))
 }
 
-/// The devices' tokens whose maker is still what it was.
-pub(crate) fn alive(of_devices: Vec<TokenRow>, makers: &[TokenRow]) -> Vec<TokenRow> {
-    let makers: HashMap<_, _> =
-        makers.iter().map(|row| ((&row.tenant, row.id.as_str()), row.generation)).collect();
-    let is_alive = |row: &TokenRow| {
-        row.device.as_ref().is_some_and(|it| {
-            makers.get(&(&row.tenant, it.maker.as_str())) == Some(&it.maker_generation)
-        })
-    };
-    of_devices.into_iter().filter(is_alive).collect()
+/// What binds a token to the device that the maker introduces.
+fn binding(maker: &Principal, device: &str, role: DeviceRole) -> DeviceBinding {
+    DeviceBinding {
+        device: device.to_owned(),
+        role,
+        maker: maker.token_id().to_owned(),
+        maker_generation: maker.generation(),
+    }
 }
 
 /// Whether the maker may introduce a device that may do `scopes`.
@@ -328,9 +320,4 @@ fn device_view(entry: &TokenEntry) -> Option<DeviceTokenView> {
         rotated: entry.row.generation > 1,
         last_used_at: (last_used > 0).then_some(last_used),
     })
-}
-
-/// Whether it is a device's, introduced with the token `maker`.
-fn is_made_by(row: &TokenRow, tenant: &TenantId, maker: &str) -> bool {
-    row.tenant == *tenant && row.device.as_ref().is_some_and(|it| it.maker == maker)
 }

@@ -67,6 +67,12 @@ impl TokenEntry {
 }
 
 impl Entry for TokenEntry {
+    type Owner = TenantId;
+
+    fn owner(&self) -> &TenantId {
+        &self.row.tenant
+    }
+
     fn digest(&self) -> &Digest {
         &self.row.digest
     }
@@ -85,6 +91,13 @@ pub(crate) struct KeyEntry {
 }
 
 impl Entry for KeyEntry {
+    /// The operators have them together.
+    type Owner = ();
+
+    fn owner(&self) -> &() {
+        &()
+    }
+
     fn digest(&self) -> &Digest {
         &self.row.digest
     }
@@ -158,6 +171,11 @@ impl Principal {
     /// When the token ends.
     pub fn expires_at(&self) -> Option<UnixMillis> {
         self.entry.row.expires_at
+    }
+
+    /// Whether this caller presented the secret of which `digest` is stored.
+    pub(crate) fn presented(&self, digest: &Digest) -> bool {
+        self.entry.row.digest == *digest
     }
 
     /// Whether the tenant was suspended when the token was presented or since.

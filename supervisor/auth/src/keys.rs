@@ -60,13 +60,13 @@ impl Auth {
         if spec.expires_at.is_some_and(|end| end <= now) {
             return Err(Error::Expiry);
         }
-        let changing = self.0.changing.lock().await;
+        let changing = self.0.changing_keys.lock().await;
         permit::operator(permit.operator(), Role::Owner, "key.grant")?;
         let ends = permit.operator().expires_at();
         if ends.is_some_and(|ends| spec.expires_at.is_none_or(|at| at > ends)) {
             return Err(Denied::LivesLonger.into());
         }
-        if self.0.keys.all().len() >= MAX_KEYS {
+        if self.0.keys.of(&(), |_| true).len() >= MAX_KEYS {
             return Err(Error::TooMany { max: MAX_KEYS });
         }
         let key = secret::key()?;
@@ -80,7 +80,7 @@ impl Auth {
         };
         self.0.records.put_key(&row).await.map_err(Error::Records)?;
         let shown = view(&row);
-        self.0.keys.change(|map| map.insert(row.digest, entry(row)));
+        self.0.keys.change(&(), |map| map.insert(row.digest, entry(row)));
         drop(changing);
         tracing::info!(
             by = permit.operator().id(),
@@ -93,17 +93,17 @@ impl Auth {
 
     /// Every operator's key, oldest first.
     pub fn keys(&self) -> Vec<KeyView> {
-        let all = self.0.keys.all();
-        let mut views: Vec<_> = all.values().map(|entry| view(&entry.row)).collect();
+        let all = self.0.keys.of(&(), |_| true);
+        let mut views: Vec<_> = all.iter().map(|entry| view(&entry.row)).collect();
         views.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
         views
     }
 
     /// Ends a key at once. Only an owner may.
     pub async fn revoke_key(&self, permit: &OperatorPermit, id: &str) -> Result<(), Error> {
-        let changing = self.0.changing.lock().await;
+        let changing = self.0.changing_keys.lock().await;
         permit::operator(permit.operator(), Role::Owner, "key.revoke")?;
-        let ended: Vec<_> = self.0.keys.change(|map| {
+        let ended: Vec<_> = self.0.keys.change(&(), |map| {
             map.extract_if(|_, entry| entry.row.id == id).map(|(_, entry)| entry).collect()
         });
         for entry in &ended {
@@ -123,9 +123,7 @@ impl Auth {
 
     pub(crate) async fn load_keys(&self) -> Result<(), Error> {
         let rows = self.0.records.keys().await.map_err(Error::Records)?;
-        self.0.keys.change(|map| {
-            map.extend(rows.into_iter().map(|row| (row.digest, entry(row))));
-        });
+        self.0.keys.load(rows.into_iter().map(entry));
         Ok(())
     }
 }

@@ -14,6 +14,7 @@ mod secret;
 mod table;
 mod tenants;
 mod tokens;
+mod turns;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -33,6 +34,7 @@ use attempts::Attempts;
 use entry::{KeyEntry, TokenEntry};
 use table::Table;
 use tenants::Suspended;
+use turns::Turns;
 
 /// A presented token longer than this is wrong without being hashed.
 const MAX_PRESENTED: usize = 512;
@@ -49,8 +51,10 @@ struct Inner {
     keys: Table<KeyEntry>,
     suspended: Suspended,
     attempts: Attempts,
-    /// Held while records and table change together, so that they change in the same order.
-    changing: Mutex<()>,
+    /// Held while records and table of a tenant's tokens change together.
+    turns: Turns,
+    /// Held while records and table of the operators' keys change together.
+    changing_keys: Mutex<()>,
 }
 
 /// Why a caller is not known.
@@ -119,7 +123,8 @@ impl Auth {
             keys: Table::default(),
             suspended: Suspended::default(),
             attempts: Attempts::default(),
-            changing: Mutex::default(),
+            turns: Turns::default(),
+            changing_keys: Mutex::default(),
             records,
             clock,
         };

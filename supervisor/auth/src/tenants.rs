@@ -38,21 +38,20 @@ impl Auth {
     /// It must come after the deletion: a token issued meanwhile is then ended too, and could not
     /// have come later. For an effect before that, [`Auth::suspend`] first.
     pub async fn forget(&self, tenant: &TenantId) {
-        let changing = self.0.changing.lock().await;
-        let count = self.end(|row| row.tenant == *tenant);
+        let turn = self.0.turns.of(tenant).await;
+        let count = self.end(tenant, |_| true);
         self.0.suspended.change(|tenants| tenants.remove(tenant));
-        drop(changing);
+        drop(turn);
         tracing::info!(%tenant, count, "tokens of a deleted tenant ended");
     }
 
     fn set_suspended(&self, tenant: &TenantId, suspended: bool) {
-        let replaced = self.0.tokens.change(|map| {
+        let replaced = self.0.tokens.change(tenant, |map| {
             // Inside the change, so that a token that is being written sees one or the other.
             self.0.suspended.change(|tenants| {
                 if suspended { tenants.insert(tenant.clone()) } else { tenants.remove(tenant) }
             });
-            let of_tenant = map.values_mut().filter(|entry| entry.row.tenant == *tenant);
-            of_tenant
+            map.values_mut()
                 .filter(|entry| entry.suspended != suspended)
                 .map(|entry| {
                     let renewed = Arc::new(entry.renewed(suspended));

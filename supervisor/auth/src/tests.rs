@@ -1,6 +1,7 @@
 //! What a token is good for, from its first use to its last, over records in memory.
 
 mod authority;
+mod devices;
 
 use std::time::Duration;
 
@@ -161,8 +162,8 @@ async fn revoking_does_not_wait_for_whoever_is_changing_tokens() {
     let world = world().await;
     let one = world.issue("a", spec(&[Scope::Read])).await;
     let user = world.enter(&one.token).unwrap();
-    let changing = world.auth.0.changing.lock().await;
     let tenant = id("a");
+    let changing = world.auth.0.turns.of(&tenant).await;
     let mut revoke = Box::pin(world.auth.revoke(&tenant, &one.row.id));
     assert!(revoke.as_mut().now_or_never().is_none());
     assert!(is_woken(&user));

@@ -1,5 +1,5 @@
-//! Tenants' tokens: make, list, rotate, revoke. Records and memory change under one lock; revoking
-//! takes effect in memory first, so that a failing disk cannot keep a token alive.
+//! Tenants' tokens: make, list, rotate, revoke. Records and memory change under one lock a tenant;
+//! revoking takes effect in memory first, so that a failing disk cannot keep a token alive.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -80,7 +80,7 @@ impl Auth {
         if spec.expires_at.is_some_and(|end| end <= now) {
             return Err(Error::Expiry);
         }
-        let changing = self.0.changing.lock().await;
+        let turn = self.0.turns.of(tenant).await;
         grant.check(tenant, spec.scopes, spec.expires_at)?;
         if self.entries_of(tenant).len() >= MAX_TOKENS {
             return Err(Error::TooMany { max: MAX_TOKENS });
@@ -99,7 +99,7 @@ impl Auth {
             device: None,
         };
         let entry = self.write(row).await?;
-        drop(changing);
+        drop(turn);
         tracing::info!(%tenant, token = entry.row.id, scopes = ?entry.row.scopes, "token issued");
         Ok(Issued { row: view(&entry), token })
     }
@@ -120,7 +120,7 @@ impl Auth {
         tenant: &TenantId,
         id: &str,
     ) -> Result<Issued, Error> {
-        let changing = self.0.changing.lock().await;
+        let turn = self.0.turns.of(tenant).await;
         let old = self.entry(tenant, id).ok_or(Error::NotFound)?;
         grant.check(tenant, old.row.scopes, old.row.expires_at)?;
         let token = secret::token(tenant)?;
@@ -136,23 +136,23 @@ impl Auth {
         // own token still hears of the new one.
         self.end_made_by(tenant, id, Vec::new()).await?;
         let entry = self.write(row).await?;
-        drop(changing);
+        drop(turn);
         tracing::info!(%tenant, token = id, generation = entry.row.generation, "token rotated");
         Ok(Issued { row: view(&entry), token })
     }
 
     /// Ends one token at once, with every connection that uses it.
     pub async fn revoke(&self, tenant: &TenantId, id: &str) -> Result<(), Error> {
-        let named = |row: &TokenRow| row.tenant == *tenant && row.id == id && row.device.is_none();
+        let named = |row: &TokenRow| row.id == id && row.device.is_none();
         // At once, whoever is changing tokens, and however slow the disk is.
-        let ended = self.end(named);
+        let ended = self.end(tenant, named);
         let orphans = self.shut_out_made_by(tenant, id);
-        let changing = self.0.changing.lock().await;
+        let turn = self.0.turns.of(tenant).await;
         // Again: a change that was under way may have let it in anew.
-        let known = ended + self.end(named) > 0;
+        let known = ended + self.end(tenant, named) > 0;
         let deleted = self.0.records.delete_token(tenant, id).await;
         let orphans = self.end_made_by(tenant, id, orphans).await;
-        drop(changing);
+        drop(turn);
         match deleted {
             Ok(()) => orphans?,
             Err(records::Error::NotFound) if known => orphans?,
@@ -165,11 +165,11 @@ impl Auth {
 
     /// Ends every token of the tenant at once.
     pub async fn revoke_all(&self, tenant: &TenantId) -> Result<(), Error> {
-        let ended = self.end(|row| row.tenant == *tenant);
-        let changing = self.0.changing.lock().await;
-        let count = ended + self.end(|row| row.tenant == *tenant);
+        let ended = self.end(tenant, |_| true);
+        let turn = self.0.turns.of(tenant).await;
+        let count = ended + self.end(tenant, |_| true);
         let deleted = self.0.records.delete_tokens_of(tenant).await;
-        drop(changing);
+        drop(turn);
         deleted.map_err(Error::Records)?;
         tracing::info!(%tenant, count, "every token revoked");
         Ok(())
@@ -177,13 +177,15 @@ impl Auth {
 
     /// Writes down when tokens were last used. A failure leaves the rest for the next time.
     pub async fn flush_last_used(&self) -> Result<(), Error> {
+        let is_used = |entry: &TokenEntry| {
+            entry.last_used.load(Ordering::Relaxed) > entry.written.load(Ordering::Relaxed)
+        };
         let used: Vec<_> = self
             .0
             .tokens
-            .all()
-            .values()
-            .map(|entry| (Arc::clone(entry), entry.last_used.load(Ordering::Relaxed)))
-            .filter(|(entry, at)| *at > entry.written.load(Ordering::Relaxed))
+            .all(is_used)
+            .into_iter()
+            .map(|entry| (Arc::clone(&entry), entry.last_used.load(Ordering::Relaxed)))
             .collect();
         for batch in used.chunks(BATCH) {
             let rows: Vec<_> = batch
@@ -210,13 +212,11 @@ impl Auth {
         }
         let mut rows = self.0.records.tokens().await.map_err(Error::Records)?;
         let of_devices = self.0.records.device_tokens().await.map_err(Error::Records)?;
-        rows.extend(devices::alive(of_devices, &rows));
-        self.0.tokens.change(|map| {
-            map.extend(rows.into_iter().map(|row| {
-                let suspended = suspended.contains(&row.tenant);
-                (row.digest, Arc::new(TokenEntry::new(row, suspended)))
-            }));
-        });
+        rows.extend(self.paired(devices::alive(of_devices, &rows)).await?);
+        self.0.tokens.load(rows.into_iter().map(|row| {
+            let suspended = suspended.contains(&row.tenant);
+            Arc::new(TokenEntry::new(row, suspended))
+        }));
         self.0.suspended.change(|tenants| tenants.extend(suspended));
         Ok(())
     }
@@ -227,23 +227,32 @@ impl Auth {
             let gone = matches!(err, records::Error::NotFound);
             if gone { Error::NoTenant } else { Error::Records(err) }
         })?;
-        self.end(|old| old.tenant == row.tenant && old.id == row.id);
-        Ok(self.0.tokens.change(|map| {
+        let tenant = row.tenant.clone();
+        let (entry, ended) = self.0.tokens.change(&tenant, |map| {
+            let ended: Vec<_> = map.extract_if(|_, old| old.row.id == row.id).collect();
             let suspended = self.0.suspended.contains(&row.tenant);
             let entry = Arc::new(TokenEntry::new(row, suspended));
             map.insert(entry.row.digest, Arc::clone(&entry));
-            entry
-        }))
+            (entry, ended)
+        });
+        for (_, old) in &ended {
+            old.ended.cancel();
+        }
+        Ok(entry)
     }
 
-    /// Forgets the tokens that `which` chooses and wakes whoever uses one.
-    pub(crate) fn end(&self, which: impl Fn(&TokenRow) -> bool) -> usize {
-        self.shut_out(which).len()
+    /// Forgets the tenant's tokens that `which` chooses and wakes whoever uses one.
+    pub(crate) fn end(&self, tenant: &TenantId, which: impl Fn(&TokenRow) -> bool) -> usize {
+        self.shut_out(tenant, which).len()
     }
 
     /// Like [`Auth::end`]; gives what it forgot.
-    pub(crate) fn shut_out(&self, which: impl Fn(&TokenRow) -> bool) -> Vec<Arc<TokenEntry>> {
-        let ended: Vec<_> = self.0.tokens.change(|map| {
+    pub(crate) fn shut_out(
+        &self,
+        tenant: &TenantId,
+        which: impl Fn(&TokenRow) -> bool,
+    ) -> Vec<Arc<TokenEntry>> {
+        let ended: Vec<_> = self.0.tokens.change(tenant, |map| {
             map.extract_if(|_, entry| which(&entry.row)).map(|(_, entry)| entry).collect()
         });
         for entry in &ended {
@@ -254,12 +263,7 @@ impl Auth {
 
     /// The tenant's own tokens, without those of its devices.
     fn entries_of(&self, tenant: &TenantId) -> Vec<Arc<TokenEntry>> {
-        self.entries(|row| row.tenant == *tenant && row.device.is_none())
-    }
-
-    pub(crate) fn entries(&self, which: impl Fn(&TokenRow) -> bool) -> Vec<Arc<TokenEntry>> {
-        let all = self.0.tokens.all();
-        all.values().filter(|entry| which(&entry.row)).map(Arc::clone).collect()
+        self.0.tokens.of(tenant, |entry| entry.row.device.is_none())
     }
 
     fn entry(&self, tenant: &TenantId, id: &str) -> Option<Arc<TokenEntry>> {

@@ -10,8 +10,8 @@ use api::config::{
 };
 use serde_json::json;
 use serde_json::value::to_raw_value;
-use settings::Changed;
-use types::{Chain, TenantId};
+use settings::{Changed, Settings};
+use types::{Chain, TenantId, UnixMillis};
 
 use crate::devices::publish;
 use crate::{Call, Parts};
@@ -140,7 +140,16 @@ impl Call<'_> {
 
 /// Counts one change of the tenant's.
 pub(crate) fn pace(parts: &Parts, tenant: &TenantId) -> Result<(), ApiError> {
-    parts.settings.pace(tenant, parts.clock.now()).map_err(|err| ApiError {
+    paced(&parts.settings, tenant, parts.clock.now())
+}
+
+/// Counts one change of the tenant's, whatever it changes.
+pub(crate) fn paced(
+    settings: &Settings,
+    tenant: &TenantId,
+    now: UnixMillis,
+) -> Result<(), ApiError> {
+    settings.pace(tenant, now).map_err(|err| ApiError {
         retry_after_ms: Some(u32::try_from(err.retry_after_ms).unwrap_or(u32::MAX)),
         ..ApiError::unavailable(err.to_string())
     })

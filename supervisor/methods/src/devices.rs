@@ -16,8 +16,10 @@ use hub::{Hub, Message};
 use records::{DeviceRole, DeviceRow, DeviceSelf, Records, RoleGrant};
 use serde::Serialize;
 use serde_json::json;
+use settings::Settings;
 use types::{Chain, Clock, Scope, Scopes, TenantId, UnixMillis};
 
+use crate::config::paced;
 use crate::{Methods, Parts};
 
 pub use auth::expanded;
@@ -34,12 +36,17 @@ pub(crate) const REQUEST_KEPT: u64 = 5 * 60 * 1000;
 /// The longest name, platform or other word that is kept of a client, in characters.
 pub(crate) const MAX_WORD: usize = 128;
 
+/// How often a change of a device or node is made anew because another writer was faster: changes are
+/// paced, so that few come at once.
+pub(crate) const TRIES: usize = 8;
+
 /// What is done with devices.
 #[derive(Debug, Clone, Copy)]
 pub struct Devices<'a> {
     pub(crate) auth: &'a Auth,
     pub(crate) hub: &'a Hub,
     pub(crate) records: &'a Records,
+    pub(crate) settings: &'a Settings,
     pub(crate) clock: &'a dyn Clock,
 }
 
@@ -98,8 +105,8 @@ impl Methods {
 
 impl Parts {
     pub(crate) fn devices(&self) -> Devices<'_> {
-        let Self { auth, hub, records, clock, .. } = self;
-        Devices { auth, hub, records, clock: &**clock }
+        let Self { auth, hub, records, settings, clock, .. } = self;
+        Devices { auth, hub, records, settings, clock: &**clock }
     }
 }
 
@@ -113,19 +120,43 @@ impl Devices<'_> {
         verify_proof(it, now)?;
         let authority = self.authority(it)?;
         let scopes = wanted(it, authority);
-        let tenant = it.principal.tenant();
-        let row = self.records.device(tenant, &it.proof.id).await.map_err(|err| failed(&err))?;
-        // A token that may pair could approve its own request: nobody is asked.
-        let held = expanded(it.principal.scopes());
-        let itself = held.contains(Scope::Pairing) && scopes.is_subset(held);
-        let silent = it.role == DeviceRole::Node || itself;
-        let granted = row.as_ref().and_then(|row| grant_of(row, it.role));
-        let covered = granted.is_some_and(|grant| scopes.is_subset(grant.scopes));
-        if !covered && !silent {
-            return Err(self.ask(it, row.as_ref(), scopes, now).await?);
+        for _ in 0..TRIES {
+            let row = self.row(it).await?;
+            // A token that may pair could approve its own request: nobody is asked.
+            let held = expanded(it.principal.scopes());
+            let itself = held.contains(Scope::Pairing) && scopes.is_subset(held);
+            let silent = it.role == DeviceRole::Node || itself;
+            if !silent && !covers(row.as_ref(), it.role, scopes) {
+                return Err(self.ask(it, row.as_ref(), scopes, now).await?);
+            }
+            let paid = match self.write_down(it, row, scopes, now).await? {
+                Kept::AsItWas => false,
+                Kept::Written => true,
+                Kept::Contended => continue,
+            };
+            let admitted = self.let_in(it, scopes, paid).await?;
+            self.confirm(it, scopes).await?;
+            return Ok(admitted);
         }
-        self.write_down(it, row, scopes, now).await?;
-        self.let_in(it, scopes).await
+        Err(contended())
+    }
+
+    async fn row(&self, it: &Introduction<'_>) -> Result<Option<DeviceRow>, ConnectError> {
+        let row = self.records.device(it.principal.tenant(), &it.proof.id).await;
+        row.map_err(|err| failed(&err))
+    }
+
+    /// That what was decided still holds: the device may have been removed while its token was made.
+    async fn confirm(&self, it: &Introduction<'_>, scopes: Scopes) -> Result<(), ConnectError> {
+        let row = self.row(it).await?;
+        if covers(row.as_ref(), it.role, scopes) {
+            return Ok(());
+        }
+        if row.is_none() {
+            let ended = self.auth.end_device(it.principal, &it.proof.id, None).await;
+            ended.map_err(|err| not_issued(&err))?;
+        }
+        Err(refused("the device was changed meanwhile", "AUTH_DEVICE_TOKEN_MISMATCH"))
     }
 
     /// The most that this client may ask for: what the tenant's token may do that it presents, or
@@ -151,16 +182,17 @@ impl Devices<'_> {
         }
     }
 
-    /// Keeps what the device now is and has, where that differs from what is known.
+    /// Keeps what the device now is and has, where that differs from what was `read`.
     async fn write_down(
         &self,
         it: &Introduction<'_>,
-        known: Option<DeviceRow>,
+        read: Option<DeviceRow>,
         scopes: Scopes,
         now: UnixMillis,
-    ) -> Result<(), ConnectError> {
+    ) -> Result<Kept, ConnectError> {
         let tenant = it.principal.tenant();
-        let mut row = known.clone().unwrap_or_else(|| DeviceRow {
+        let covered = covers(read.as_ref(), it.role, scopes);
+        let mut row = read.clone().unwrap_or_else(|| DeviceRow {
             id: it.proof.id.clone(),
             public_key: it.proof.public_key.clone(),
             label: None,
@@ -169,34 +201,51 @@ impl Devices<'_> {
             created_at: now,
         });
         row.about = about(it);
-        let covered = grant_of(&row, it.role).is_some_and(|it| scopes.is_subset(it.scopes));
         if !covered {
             give(&mut row, it.role, scopes, Approval { at: now, silent: true });
         }
-        if known.as_ref() == Some(&row) {
-            return Ok(());
+        if read.as_ref() == Some(&row) {
+            return Ok(Kept::AsItWas);
         }
-        self.records.put_device(tenant, &row, None).await.map_err(|err| failed(&err))?;
+        match self.pace(tenant) {
+            Ok(()) => {}
+            // What it calls itself may be out of date for a while: it is no reason to refuse it.
+            Err(_) if covered => return Ok(Kept::AsItWas),
+            Err(err) => return Err(err),
+        }
+        let put = self.records.put_device(tenant, read.as_ref(), &row, None).await;
+        if !put.map_err(|err| failed(&err))? {
+            return Ok(Kept::Contended);
+        }
         if !covered {
             tracing::info!(%tenant, device = row.id, role = it.role.name(), "device paired silently");
             self.changed(tenant, &row.id, "approved");
         }
-        Ok(())
+        Ok(Kept::Written)
     }
 
+    /// Lets the device in; `paid` where this handshake was counted as a change already.
     async fn let_in(
         &self,
         it: &Introduction<'_>,
         scopes: Scopes,
+        paid: bool,
     ) -> Result<Admitted, ConnectError> {
         let node = it.role == DeviceRole::Node;
         let (mut principal, mut device_token) = (it.principal.clone(), None);
         if principal.device().is_some() {
             if !scopes.is_subset(expanded(principal.scopes())) && !node {
+                if !paid {
+                    self.pace(principal.tenant())?;
+                }
                 let widened = self.auth.widen_device_token(&principal, scopes).await;
                 principal = widened.map_err(|err| not_issued(&err))?;
             }
-        } else if node || !scopes.is_empty() {
+        } else if (node || !scopes.is_empty())
+            && self.auth.lacks_device_token(&principal, &it.proof.id, it.role, scopes)
+            // Without a token of its own, it comes again with the one that it has.
+            && (paid || self.pace(principal.tenant()).is_ok())
+        {
             let issued = self.auth.issue_device_token(&principal, &it.proof.id, it.role, scopes);
             device_token = issued.await.map_err(|err| not_issued(&err))?;
         }
@@ -205,11 +254,26 @@ impl Devices<'_> {
         Ok(Admitted { principal, scopes, device_token })
     }
 
+    /// Counts one change of the tenant's devices: each is a durable write.
+    fn pace(&self, tenant: &TenantId) -> Result<(), ApiError> {
+        paced(self.settings, tenant, self.clock.now())
+    }
+
     /// Tells those who may pair that a device is another than it was.
     pub(crate) fn changed(&self, tenant: &TenantId, device: &str, reason: &str) {
         let payload = json!({ "deviceId": device, "reason": reason, "ts": self.clock.now() });
         publish(self.hub, tenant, "device.pair.changed", &payload);
     }
+}
+
+/// What came of keeping what a device is.
+enum Kept {
+    /// There was nothing to write, or nothing that had to be.
+    AsItWas,
+    /// It is written.
+    Written,
+    /// Somebody else has written it since it was read.
+    Contended,
 }
 
 /// Who approved something, and when.
@@ -225,6 +289,12 @@ pub(crate) fn give(row: &mut DeviceRow, role: DeviceRole, scopes: Scopes, by: Ap
     let scopes = before.iter().chain(scopes.iter()).collect();
     row.grants.retain(|grant| grant.role != role);
     row.grants.push(RoleGrant { role, scopes, approved_at: by.at, silent: by.silent });
+}
+
+/// Whether the device was approved for `scopes` in this role.
+fn covers(row: Option<&DeviceRow>, role: DeviceRole, scopes: Scopes) -> bool {
+    let grant = row.and_then(|row| grant_of(row, role));
+    grant.is_some_and(|grant| scopes.is_subset(grant.scopes))
 }
 
 fn grant_of(row: &DeviceRow, role: DeviceRole) -> Option<&RoleGrant> {
@@ -276,6 +346,11 @@ fn not_issued(err: &auth::Error) -> ConnectError {
             ApiError::unavailable("the device's token could not be made")
         }
     }
+}
+
+/// What a caller is told when others were faster again and again.
+pub(crate) fn contended() -> ApiError {
+    ApiError::unavailable("the record is being changed by others; try again")
 }
 
 /// What a caller is told when the records of devices or nodes fail.

@@ -1,6 +1,8 @@
 //! Two tenants, a clock, and devices with keys, for the tests of devices and nodes. There are no
 //! workers: nothing here needs one.
 
+mod gate;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -15,6 +17,8 @@ use serde_json::Value;
 use settings::Settings;
 use types::{Limits, ManualClock, Role, Scope, Scopes, TenantId};
 
+pub(crate) use gate::Gate;
+
 use crate::devices::{Admitted, ConnectError, DeviceProof, Devices, Introduction};
 use crate::nodes::Nodes;
 
@@ -23,6 +27,7 @@ pub(crate) const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const NONCE: &str = "5d7c2f0e";
 
 pub(crate) struct World {
+    pub(crate) gate: Arc<Gate>,
     pub(crate) records: Records,
     pub(crate) auth: Auth,
     pub(crate) hub: Hub,
@@ -49,7 +54,8 @@ pub(crate) struct Said<'a> {
 }
 
 pub(crate) async fn world() -> World {
-    let records = Records::in_memory();
+    let gate = Arc::new(Gate::default());
+    let records = Records::over(Arc::<Gate>::clone(&gate)).await.unwrap();
     let [a, b] = ["a", "b"].map(|it| it.parse::<TenantId>().unwrap());
     for tenant in [&a, &b] {
         records.insert_tenant(tenant, 1, Limits::default()).await.unwrap();
@@ -64,12 +70,18 @@ pub(crate) async fn world() -> World {
             settings::SealKey::random().unwrap(),
         ),
     );
-    World { records, auth, hub, settings, clock, a, b }
+    World { gate, records, auth, hub, settings, clock, a, b }
 }
 
 impl World {
     pub(crate) fn devices(&self) -> Devices<'_> {
-        Devices { auth: &self.auth, hub: &self.hub, records: &self.records, clock: &*self.clock }
+        Devices {
+            auth: &self.auth,
+            hub: &self.hub,
+            records: &self.records,
+            settings: &self.settings,
+            clock: &*self.clock,
+        }
     }
 
     pub(crate) fn nodes<'a>(&'a self, tenant: &'a TenantId) -> Nodes<'a> {
@@ -102,11 +114,22 @@ impl World {
         machine: &Machine,
         said: &Said<'_>,
     ) -> Result<Admitted, ConnectError> {
+        self.connect_as(machine, said, "laptop").await
+    }
+
+    /// The same of a machine that calls itself something else.
+    pub(crate) async fn connect_as(
+        &self,
+        machine: &Machine,
+        said: &Said<'_>,
+        name: &str,
+    ) -> Result<Admitted, ConnectError> {
         let principal = self.enter(said.token);
         let asked: Vec<_> = said.asked.iter().map(|it| (*it).to_owned()).collect();
         let mut proof = machine.proof(types::Clock::now(&*self.clock));
         proof.signature = machine.sign(&introduction(&principal, &proof, said, &asked), 3);
-        self.devices().connect(&introduction(&principal, &proof, said, &asked)).await
+        let introduction = introduction(&principal, &proof, said, &asked);
+        self.devices().connect(&Introduction { display_name: Some(name), ..introduction }).await
     }
 
     /// A node's connection after the handshake.

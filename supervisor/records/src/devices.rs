@@ -4,10 +4,14 @@
 //! A device's token lies in a table of its own, away from the tenant's: a version of this program
 //! that knows no bindings must not take one for a tenant's token.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use types::{Scopes, TenantId, UnixMillis};
 
-use crate::{Error, Records, pairing};
+use crate::pairing::{Over, Put};
+use crate::store::{MAX_KEY, Op};
+use crate::{Error, Records, TokenRow, pairing, tokens};
 
 /// Devices of one tenant: people have few, and each is listed at once.
 pub const MAX_DEVICES: usize = 256;
@@ -149,27 +153,51 @@ impl Records {
         self.row_of(DEVICES, tenant, id).await
     }
 
-    /// Writes a device; a request that it answers goes with it.
+    /// Writes a device over `read`, as it was read; a request that it answers goes with it. False,
+    /// and nothing is done, where the device is another by now or the request is gone.
     ///
     /// # Errors
     /// [`Error::TooLarge`] when there are as many devices as there may be.
     pub async fn put_device(
         &self,
         tenant: &TenantId,
+        read: Option<&DeviceRow>,
         row: &DeviceRow,
         answers: Option<&str>,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let table = pairing::Table { name: DEVICES, what: "the list of devices", max: MAX_DEVICES };
         let answered = answers.map(|request| (REQUESTS, request));
-        self.put_of(tenant, &table, &row.id, row, answered).await
+        let put = Put { id: &row.id, row, over: Over::Read(read), answered };
+        self.put_over(tenant, &table, put).await
     }
 
-    /// Removes a device.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`] when there is none.
-    pub async fn delete_device(&self, tenant: &TenantId, id: &str) -> Result<(), Error> {
-        self.delete_of(DEVICES, tenant, id).await
+    /// The tokens of one tenant's devices.
+    pub async fn device_tokens_of(&self, tenant: &TenantId) -> Result<Vec<TokenRow>, Error> {
+        self.every(&tokens::device_prefix(tenant)).await
+    }
+
+    /// Removes tokens of a tenant's devices, by id, and with them, in the same commit, a device.
+    /// Those that are gone already are no error. True where the device was there.
+    pub async fn delete_device_tokens(
+        &self,
+        tenant: &TenantId,
+        tokens: &BTreeSet<String>,
+        device: Option<&str>,
+    ) -> Result<bool, Error> {
+        let prefix = tokens::device_prefix(tenant);
+        let keys = tokens.iter().map(|id| format!("{prefix}{id}"));
+        let row = device.map(|id| format!("{}{id}", pairing::prefix(DEVICES, tenant)));
+        // A longer one is nobody's.
+        let row = row.filter(|key| key.len() <= MAX_KEY);
+        let found = match &row {
+            Some(key) => self.item(key).await?.is_some(),
+            None => false,
+        };
+        let ops: Vec<_> = keys.chain(row).map(|key| Op::Delete(key.into())).collect();
+        if !ops.is_empty() {
+            self.store.commit(Vec::new(), ops).await?;
+        }
+        Ok(found)
     }
 
     /// The requests that wait, also those that have expired.
@@ -188,7 +216,7 @@ impl Records {
     ) -> Result<(), Error> {
         let table =
             pairing::Table { name: REQUESTS, what: "the list of requests", max: MAX_REQUESTS };
-        self.put_of(tenant, &table, &row.id, row, None).await
+        self.put_of(tenant, &table, &row.id, row).await
     }
 
     /// Removes a request.

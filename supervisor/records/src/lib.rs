@@ -73,7 +73,7 @@ impl Records {
     }
 
     /// Records over a store, which is migrated first.
-    pub(crate) async fn over(store: Arc<dyn Store>) -> Result<Self, Error> {
+    pub async fn over(store: Arc<dyn Store>) -> Result<Self, Error> {
         schema::migrate(&*store).await?;
         Ok(Self { store })
     }

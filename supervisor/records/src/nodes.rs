@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 use types::{TenantId, UnixMillis};
 
+use crate::pairing::{Over, Put};
 use crate::{Error, Records, pairing};
 
 /// Nodes of one tenant: people have few, and each is listed at once.
@@ -143,19 +144,22 @@ impl Records {
         self.row_of(NODES, tenant, id).await
     }
 
-    /// Writes a node; a request that it answers goes with it.
+    /// Writes a node over `read`, as it was read; a request that it answers goes with it. False, and
+    /// nothing is done, where the node is another by now or the request is gone.
     ///
     /// # Errors
     /// [`Error::TooLarge`] when there are as many nodes as there may be.
     pub async fn put_node(
         &self,
         tenant: &TenantId,
+        read: Option<&NodeRow>,
         row: &NodeRow,
         answers: Option<&str>,
-    ) -> Result<(), Error> {
+    ) -> Result<bool, Error> {
         let table = pairing::Table { name: NODES, what: "the list of nodes", max: MAX_NODES };
         let answered = answers.map(|request| (REQUESTS, request));
-        self.put_of(tenant, &table, &row.id, row, answered).await
+        let put = Put { id: &row.id, row, over: Over::Read(read), answered };
+        self.put_over(tenant, &table, put).await
     }
 
     /// Removes a node.
@@ -182,7 +186,7 @@ impl Records {
     ) -> Result<(), Error> {
         let table =
             pairing::Table { name: REQUESTS, what: "the list of requests", max: MAX_REQUESTS };
-        self.put_of(tenant, &table, &row.id, row, None).await
+        self.put_of(tenant, &table, &row.id, row).await
     }
 
     /// Removes a request.
@@ -209,7 +213,7 @@ impl Records {
         row: &NodeQueueRow,
     ) -> Result<(), Error> {
         let table = pairing::Table { name: QUEUES, what: "the list of queues", max: MAX_NODES };
-        self.put_of(tenant, &table, id, row, None).await
+        self.put_of(tenant, &table, id, row).await
     }
 
     /// Removes what waits for a node that is gone.
@@ -228,6 +232,6 @@ impl Records {
     /// Sets the tenant's triggers.
     pub async fn put_triggers(&self, tenant: &TenantId, row: &TriggersRow) -> Result<(), Error> {
         let table = pairing::Table { name: TRIGGERS, what: "the list of triggers", max: 1 };
-        self.put_of(tenant, &table, TRIGGERS_ID, row, None).await
+        self.put_of(tenant, &table, TRIGGERS_ID, row).await
     }
 }

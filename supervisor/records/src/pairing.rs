@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use types::TenantId;
 
-use crate::store::{Guard, MAX_KEY, Op};
+use crate::store::{Guard, Item, MAX_KEY, Op};
 use crate::{Error, Records, TRIES, contended, json, tenants, unchanged};
 
 /// One table.
@@ -15,6 +15,36 @@ pub(crate) struct Table {
     pub(crate) what: &'static str,
     /// Rows that one tenant may have.
     pub(crate) max: usize,
+}
+
+/// What can be a row.
+pub(crate) trait Row: Serialize + DeserializeOwned + PartialEq + Sync {}
+impl<T: Serialize + DeserializeOwned + PartialEq + Sync> Row for T {}
+
+/// What a row replaces.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Over<'a, T> {
+    /// Whatever is there.
+    Anything,
+    /// The row that was read; none where there was none.
+    Read(Option<&'a T>),
+}
+
+/// A row that is to be written.
+pub(crate) struct Put<'a, T> {
+    pub(crate) id: &'a str,
+    pub(crate) row: &'a T,
+    pub(crate) over: Over<'a, T>,
+    /// The table and id of the request that it answers, which goes with it.
+    pub(crate) answered: Option<(&'a str, &'a str)>,
+}
+
+impl<T: Row> Over<'_, T> {
+    fn is(&self, found: Option<&Item>) -> Result<bool, Error> {
+        let Self::Read(read) = self else { return Ok(true) };
+        let found = found.map(|item| json::decode::<T>(&item.key, &item.value)).transpose()?;
+        Ok(found.as_ref() == *read)
+    }
 }
 
 /// Where a tenant's part of a table is.
@@ -48,20 +78,34 @@ impl Records {
         item.map(|item| json::decode(&item.key, &item.value)).transpose()
     }
 
-    /// Writes a row of a tenant that must exist until it is written, and removes `answered`.
-    pub(crate) async fn put_of<T: Serialize + Sync>(
+    /// Writes a row of a tenant that must exist until it is written, over whatever is there.
+    pub(crate) async fn put_of<T: Row>(
         &self,
         tenant: &TenantId,
         table: &Table,
         id: &str,
         row: &T,
-        answered: Option<(&str, &str)>,
     ) -> Result<(), Error> {
+        let put = Put { id, row, over: Over::Anything, answered: None };
+        self.put_over(tenant, table, put).await.map(drop)
+    }
+
+    /// Writes a row of a tenant that must exist until it is written. False, and nothing is done,
+    /// where another row is there than the one it is to replace, or what it answers is gone.
+    pub(crate) async fn put_over<T: Row>(
+        &self,
+        tenant: &TenantId,
+        table: &Table,
+        put: Put<'_, T>,
+    ) -> Result<bool, Error> {
         let prefix = prefix(table.name, tenant);
-        let (key, counter) = (format!("{prefix}{id}"), counter(table.name, tenant));
+        let (key, counter) = (format!("{prefix}{}", put.id), counter(table.name, tenant));
         for _ in 0..TRIES {
             let owner = self.item(&tenants::key(tenant)).await?.ok_or(Error::NotFound)?;
             let before = self.item(&key).await?;
+            if !put.over.is(before.as_ref())? {
+                return Ok(false);
+            }
             let mut guards =
                 vec![Guard::Created(owner.key, owner.created), unchanged(&key, before.as_ref())];
             let mut ops = Vec::new();
@@ -76,14 +120,16 @@ impl Records {
                 guards.push(unchanged(&counter, changes.as_ref()));
                 ops.push(Op::put(counter.clone(), made.to_string().into_bytes()));
             }
-            let value = json::encode(row, before.as_ref().map(|item| &*item.value))?;
+            let value = json::encode(put.row, before.as_ref().map(|item| &*item.value))?;
             ops.push(Op::put(key.clone(), value));
-            if let Some((table, id)) = answered {
-                let request = format!("{}{id}", self::prefix(table, tenant));
-                ops.push(Op::Delete(request.into()));
+            if let Some((table, id)) = put.answered {
+                let request = self.item(&format!("{}{id}", self::prefix(table, tenant))).await?;
+                let Some(request) = request else { return Ok(false) };
+                guards.push(Guard::Modified(request.key.clone(), request.modified));
+                ops.push(Op::Delete(request.key));
             }
             if self.try_commit(guards, ops).await? {
-                return Ok(());
+                return Ok(true);
             }
         }
         Err(contended(key))
@@ -177,9 +223,9 @@ mod tests {
             expires_at: 2,
         };
         let triggers = TriggersRow { triggers: vec!["hey".to_owned()], updated_at: 1 };
-        records.put_device(&id, &device, None).await?;
+        records.put_device(&id, None, &device, None).await?;
         records.put_device_request(&id, &device_request).await?;
-        records.put_node(&id, &node("d"), None).await?;
+        records.put_node(&id, None, &node("d"), None).await?;
         records.put_node_request(&id, &node_request).await?;
         records.put_node_queue(&id, "d", &NodeQueueRow::default()).await?;
         records.put_triggers(&id, &triggers).await?;
@@ -213,14 +259,39 @@ mod tests {
         let (records, a) = (Records::in_memory(), "a".parse().unwrap());
         records.insert_tenant(&a, 1, Limits::default()).await.unwrap();
         for number in 0..MAX_NODES {
-            records.put_node(&a, &node(&number.to_string()), None).await.unwrap();
+            assert!(records.put_node(&a, None, &node(&number.to_string()), None).await.unwrap());
         }
-        let full = records.put_node(&a, &node("more"), None).await.unwrap_err();
+        let full = records.put_node(&a, None, &node("more"), None).await.unwrap_err();
         assert!(matches!(full, Error::TooLarge { max: MAX_NODES, .. }), "{full}");
         // One that is there can be changed, and its place can be taken.
-        records.put_node(&a, &node("7"), None).await.unwrap();
+        let (old, new) = (node("7"), NodeRow { approved_at: 2, ..node("7") });
+        assert!(records.put_node(&a, Some(&old), &new, None).await.unwrap());
         records.delete_node(&a, "7").await.unwrap();
-        records.put_node(&a, &node("more"), None).await.unwrap();
+        assert!(records.put_node(&a, None, &node("more"), None).await.unwrap());
         assert!(records.node(&a, &"x".repeat(5000)).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_row_is_written_over_the_one_that_was_read_only() {
+        let (records, a) = (Records::in_memory(), "a".parse().unwrap());
+        records.insert_tenant(&a, 1, Limits::default()).await.unwrap();
+        let read = node("n");
+        let named = NodeRow { label: Some("kitchen".to_owned()), ..node("n") };
+        let check = async |over: Option<&NodeRow>, row: &NodeRow, written: bool| {
+            let before = records.node(&a, "n").await.unwrap();
+            assert_eq!(records.put_node(&a, over, row, None).await.unwrap(), written);
+            let after = if written { Some(row.clone()) } else { before };
+            assert_eq!(records.node(&a, "n").await.unwrap(), after);
+        };
+        check(Some(&read), &named, false).await;
+        check(None, &read, true).await;
+        check(None, &named, false).await;
+        check(Some(&read), &named, true).await;
+        check(Some(&read), &read, false).await;
+        records.delete_node(&a, "n").await.unwrap();
+        check(Some(&named), &named, false).await;
+        // Nor where the request that it answers is gone.
+        assert!(!records.put_node(&a, None, &read, Some("r")).await.unwrap());
+        assert_eq!(records.node(&a, "n").await.unwrap(), None);
     }
 }

@@ -23,7 +23,7 @@ async fn failures_are_told_as_what_they_are() {
     let details = failed(&err).details.unwrap();
     assert_eq!(details["issues"][0]["path"], "models.providers");
     let err = set("{", None).await.unwrap_err();
-    check(&err, InvalidRequest, "raw is not JSON5");
+    check(&err, InvalidRequest, "raw cannot be read as JSON5");
     set("{}", None).await.unwrap();
     let err = set("{}", None).await.unwrap_err();
     check(&err, InvalidRequest, "config base hash required");

@@ -1,4 +1,5 @@
-//! `device.*` as methods: who calls, and nothing else.
+//! `device.*` as methods: who calls, and how often what makes or changes something. What ends
+//! something waits for nobody's pace, and what answers a request is as rare as requests are.
 
 use api::ApiError;
 use api::devices::{
@@ -13,7 +14,8 @@ use crate::config::pace;
 impl Call<'_> {
     fn manager(&self) -> Manager<'_> {
         let at = self.caller.connection.and_then(|it| it.device_id());
-        Manager { devices: self.parts.devices(), by: self.caller.permit.principal(), at }
+        let via = self.caller.connection.map(|it| it.id());
+        Manager { devices: self.parts.devices(), by: self.caller.permit.principal(), at, via }
     }
 }
 
@@ -40,6 +42,7 @@ impl api::devices::Devices for Call<'_> {
     }
 
     async fn token_rotate(&self, params: RotateParams) -> Result<Rotated, ApiError> {
+        pace(self.parts, self.tenant())?;
         self.manager().rotate(&params).await
     }
 

@@ -11,7 +11,7 @@ use records::{DeviceRequestRow, DeviceRole, DeviceRow, DeviceSelf};
 use serde_json::json;
 use types::{Chain, Scope, Scopes, TenantId};
 
-use super::{Approval, Devices, failed, give, publish, view};
+use super::{Approval, Devices, TRIES, contended, failed, give, publish, view};
 
 /// The longest name that a device is given, in characters.
 const MAX_LABEL: usize = 64;
@@ -23,6 +23,8 @@ pub(crate) struct Manager<'a> {
     pub(crate) by: &'a Principal,
     /// The device on whose connection the call came.
     pub(crate) at: Option<&'a str>,
+    /// That connection's id.
+    pub(crate) via: Option<&'a str>,
 }
 
 impl Manager<'_> {
@@ -43,26 +45,31 @@ impl Manager<'_> {
 
     pub(crate) async fn approve(&self, request: &str) -> Result<Approved, ApiError> {
         let (tenant, now) = (self.tenant(), self.devices.clock.now());
-        let request = self.request(request).await?;
-        require(self.by, request.scopes)?;
         let records = self.devices.records;
-        let known = records.device(tenant, &request.device).await.map_err(|err| failed(&err))?;
-        let mut row = known.unwrap_or_else(|| DeviceRow {
-            id: request.device.clone(),
-            public_key: request.public_key.clone(),
-            label: None,
-            about: DeviceSelf::default(),
-            grants: Vec::new(),
-            created_at: now,
-        });
-        row.about = request.about.clone();
-        give(&mut row, request.role, request.scopes, Approval { at: now, silent: false });
-        let put = records.put_device(tenant, &row, Some(&request.id)).await;
-        put.map_err(|err| failed(&err))?;
-        tracing::info!(%tenant, device = row.id, by = self.by.token_id(), "device approved");
-        self.resolved(&request, "approved");
-        let tokens = self.devices.auth.device_tokens_of(tenant);
-        Ok(Approved { request_id: request.id, device: view::paired(&row, &tokens) })
+        for _ in 0..TRIES {
+            let request = self.request(request).await?;
+            require(self.by, request.scopes)?;
+            let read = records.device(tenant, &request.device).await.map_err(|err| failed(&err))?;
+            let mut row = read.clone().unwrap_or_else(|| DeviceRow {
+                id: request.device.clone(),
+                public_key: request.public_key.clone(),
+                label: None,
+                about: DeviceSelf::default(),
+                grants: Vec::new(),
+                created_at: now,
+            });
+            row.about = request.about.clone();
+            give(&mut row, request.role, request.scopes, Approval { at: now, silent: false });
+            let put = records.put_device(tenant, read.as_ref(), &row, Some(&request.id)).await;
+            if !put.map_err(|err| failed(&err))? {
+                continue;
+            }
+            tracing::info!(%tenant, device = row.id, by = self.by.token_id(), "device approved");
+            self.resolved(&request, "approved");
+            let tokens = self.devices.auth.device_tokens_of(tenant);
+            return Ok(Approved { request_id: request.id, device: view::paired(&row, &tokens) });
+        }
+        Err(contended())
     }
 
     pub(crate) async fn reject(&self, request: &str) -> Result<Rejected, ApiError> {
@@ -72,25 +79,21 @@ impl Manager<'_> {
         Ok(Rejected { request_id: request.id, device_id: request.device })
     }
 
+    /// Removes the device, or what an earlier attempt that failed has left of it.
     pub(crate) async fn remove(&self, device: &str) -> Result<Removed, ApiError> {
-        let (tenant, row) = (self.tenant(), self.device(device).await?);
-        // First what it may ask for: a device that comes back meanwhile must ask anew.
-        match self.devices.records.delete_device(tenant, &row.id).await {
-            Ok(()) | Err(records::Error::NotFound) => {}
-            Err(err) => return Err(failed(&err)),
+        self.may_change(device)?;
+        if !self.end(device, None).await? {
+            return Err(unknown_device());
         }
-        self.end(&row.id, None).await?;
-        tracing::info!(%tenant, device = row.id, by = self.by.token_id(), "device removed");
-        self.devices.changed(tenant, &row.id, "removed");
-        Ok(Removed { device_id: row.id })
+        let tenant = self.tenant();
+        tracing::info!(%tenant, device, by = self.by.token_id(), "device removed");
+        self.devices.changed(tenant, device, "removed");
+        Ok(Removed { device_id: device.to_owned() })
     }
 
     pub(crate) async fn rename(&self, device: &str, label: &str) -> Result<Renamed, ApiError> {
         let label = label_of(label, "device.pair.rename", "label")?;
-        let mut row = self.device(device).await?;
-        row.label = Some(label.clone());
-        let put = self.devices.records.put_device(self.tenant(), &row, None).await;
-        put.map_err(|err| failed(&err))?;
+        let row = self.update(device, |row| row.label = Some(label.clone())).await?;
         self.devices.changed(self.tenant(), &row.id, "renamed");
         Ok(Renamed { device_id: row.id, label })
     }
@@ -99,15 +102,18 @@ impl Manager<'_> {
         let role = DeviceRole::from_name(&params.role).ok_or_else(unknown_role)?;
         let row = self.device(&params.device_id).await.map_err(|err| role_of(err, unknown_role))?;
         let scopes = params.scopes.as_deref().map(scopes_of).transpose()?;
-        let rotated = self.devices.auth.rotate_device_token(self.by, &row.id, role, scopes).await;
+        let auth = self.devices.auth;
+        if let Some(scopes) = scopes {
+            let may = auth.may_rotate_device_token(self.by, &row.id, role, Some(scopes));
+            may.map_err(|err| refused(&err))?;
+            // First what it may ask for, so that it cannot come back with what it had. Nothing may be
+            // waited for after the end of the old secret: it can be the caller's.
+            let narrowed = self.update(&row.id, |row| narrow(row, role, scopes)).await;
+            narrowed.map_err(|err| role_of(err, unknown_role))?;
+        }
+        let rotated = auth.rotate_device_token(self.by, &row.id, role, scopes).await;
         let issued = rotated.map_err(|err| refused(&err))?;
-        // Narrowed before it is cut off, so that it cannot come back with what it had.
-        let narrowed = match scopes {
-            Some(scopes) => self.narrow(row.clone(), role, scopes).await,
-            None => Ok(()),
-        };
-        self.cut(&row.id, Some(role));
-        narrowed?;
+        self.cut(&row.id, Some(role), None);
         self.devices.changed(self.tenant(), &row.id, "token-rotated");
         // A device may not learn another device's secret, even if it may end it.
         let own = self.at == Some(&row.id) || (self.at.is_none() && self.by.device().is_none());
@@ -124,43 +130,56 @@ impl Manager<'_> {
 
     pub(crate) async fn revoke(&self, device: &str, role: &str) -> Result<Revoked, ApiError> {
         let role = DeviceRole::from_name(role).ok_or_else(unknown_role)?;
-        let row = self.device(device).await.map_err(|err| role_of(err, unknown_role))?;
-        if self.end(&row.id, Some(role)).await? == 0 {
+        self.may_change(device)?;
+        if !self.end(device, Some(role)).await? {
             return Err(unknown_role());
         }
-        self.devices.changed(self.tenant(), &row.id, "token-revoked");
+        self.devices.changed(self.tenant(), device, "token-revoked");
         Ok(Revoked {
-            device_id: row.id,
+            device_id: device.to_owned(),
             role: role.name().to_owned(),
             revoked_at_ms: self.devices.clock.now(),
         })
     }
 
-    /// Takes from the device what it may no longer ask for.
-    async fn narrow(
+    /// Changes a device that is there, whoever else changes it meanwhile.
+    async fn update(
         &self,
-        mut row: DeviceRow,
-        role: DeviceRole,
-        scopes: Scopes,
-    ) -> Result<(), ApiError> {
-        for grant in row.grants.iter_mut().filter(|grant| grant.role == role) {
-            grant.scopes = grant.scopes.iter().filter(|scope| scopes.contains(*scope)).collect();
+        id: &str,
+        change: impl Fn(&mut DeviceRow) + Send + Sync,
+    ) -> Result<DeviceRow, ApiError> {
+        for _ in 0..TRIES {
+            let read = self.device(id).await?;
+            let mut row = read.clone();
+            change(&mut row);
+            if row == read {
+                return Ok(row);
+            }
+            let put = self.devices.records.put_device(self.tenant(), Some(&read), &row, None).await;
+            if put.map_err(|err| failed(&err))? {
+                return Ok(row);
+            }
         }
-        let put = self.devices.records.put_device(self.tenant(), &row, None).await;
-        put.map_err(|err| failed(&err))
+        Err(contended())
     }
 
-    /// Ends the device's tokens and its connections, also those that it made with a tenant's token.
-    async fn end(&self, device: &str, role: Option<DeviceRole>) -> Result<usize, ApiError> {
-        let ended = self.devices.auth.revoke_device_tokens(self.tenant(), device, role).await;
-        self.cut(device, role);
+    /// Ends the device's tokens and its connections, also those that it made with a tenant's token;
+    /// without a role, the device too. Gives whether there was anything in the records.
+    async fn end(&self, device: &str, role: Option<DeviceRole>) -> Result<bool, ApiError> {
+        // At once, however slow the disk is; but the caller's own lives until it is written.
+        self.cut(device, role, self.via);
+        let ended = self.devices.auth.end_device(self.by, device, role).await;
+        // Again: one may have come while that was written.
+        self.cut(device, role, if ended.is_ok() { None } else { self.via });
         ended.map_err(|err| refused(&err))
     }
 
-    fn cut(&self, device: &str, role: Option<DeviceRole>) {
+    /// Cuts the device's connections but the one called `spared`.
+    fn cut(&self, device: &str, role: Option<DeviceRole>, spared: Option<&str>) {
         let picked = |it: &Connection| {
             it.device_id() == Some(device)
                 && role.is_none_or(|role| role.name() == it.role().name())
+                && spared != Some(it.id())
         };
         let why = Close::now(1008, "device token revoked");
         self.devices.hub.close(self.tenant(), picked, why);
@@ -172,16 +191,21 @@ impl Manager<'_> {
         found.ok_or_else(|| ApiError::invalid("unknown requestId"))
     }
 
-    /// The tenant's device of that id, if the caller may change it: one that calls with a device's
-    /// token may change itself only, unless it is an administrator.
+    /// The tenant's device of that id, if the caller may change it.
     async fn device(&self, id: &str) -> Result<DeviceRow, ApiError> {
+        self.may_change(id)?;
+        let row = self.devices.records.device(self.tenant(), id).await;
+        row.map_err(|err| failed(&err))?.ok_or_else(unknown_device)
+    }
+
+    /// That the caller may change the device: one that calls with a device's token may change
+    /// itself only, unless it is an administrator.
+    fn may_change(&self, id: &str) -> Result<(), ApiError> {
         let other = self.by.device().is_some_and(|it| it.device != id);
         if other && !self.by.scopes().contains(Scope::Admin) {
             return Err(missing(Scope::Admin));
         }
-        let row = self.devices.records.device(self.tenant(), id).await;
-        let row = row.map_err(|err| failed(&err))?;
-        row.ok_or_else(|| ApiError::invalid("unknown deviceId"))
+        Ok(())
     }
 
     fn resolved(&self, request: &DeviceRequestRow, decision: &str) {
@@ -228,6 +252,17 @@ fn scopes_of(names: &[String]) -> Result<Scopes, ApiError> {
     scopes.collect::<Result<Scopes, _>>().map_err(|err| {
         ApiError::invalid(format!("invalid device.token.rotate params: scopes: {err}"))
     })
+}
+
+/// Takes from the device what it may no longer ask for.
+fn narrow(row: &mut DeviceRow, role: DeviceRole, scopes: Scopes) {
+    for grant in row.grants.iter_mut().filter(|grant| grant.role == role) {
+        grant.scopes = grant.scopes.iter().filter(|scope| scopes.contains(*scope)).collect();
+    }
+}
+
+fn unknown_device() -> ApiError {
+    ApiError::invalid("unknown deviceId")
 }
 
 fn unknown_role() -> ApiError {

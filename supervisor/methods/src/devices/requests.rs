@@ -60,6 +60,7 @@ impl Devices<'_> {
         if let Some(row) = waiting.iter().find(|row| same(row) && row.scopes == scopes) {
             return Ok(row.clone());
         }
+        self.pace(tenant)?;
         // One that was looked at must not come to mean more: another id, and the old one is gone.
         for row in waiting.iter().filter(|row| same(row)) {
             self.forget_request(tenant, &row.id).await?;

@@ -1,5 +1,7 @@
 //! Who is let in with which device, what its token is good for, and what ends it.
 
+mod pace;
+mod races;
 mod tokens;
 
 use api::Code;
@@ -26,7 +28,7 @@ fn of(scopes: &[Scope]) -> Scopes {
 }
 
 fn manager<'a>(world: &'a World, by: &'a Principal) -> Manager<'a> {
-    Manager { devices: world.devices(), by, at: None }
+    Manager { devices: world.devices(), by, at: None, via: None }
 }
 
 /// A token that may pair, and one that may not.
@@ -120,6 +122,8 @@ async fn requests_are_forgotten_and_bounded() {
     let err = manager(&world, &by).approve(&request).await.unwrap_err();
     assert_eq!(err.message, "unknown requestId");
     for _ in 0..64 {
+        // No faster than changes are let through.
+        world.clock.advance(settings::WRITES_WINDOW / u64::from(settings::WRITES));
         let err = world.connect(&Machine::new(), &operator(&user.text, &[READ])).await.unwrap_err();
         assert_eq!(err.code, Code::NotPaired);
     }

@@ -44,7 +44,6 @@ impl Call<'_> {
 
 impl api::nodes::Nodes for Call<'_> {
     async fn pair_request(&self, params: PairRequestParams) -> Result<PairRequested, ApiError> {
-        pace(self.parts, self.tenant())?;
         self.nodes().pair_request(params).await
     }
 
@@ -65,7 +64,7 @@ impl api::nodes::Nodes for Call<'_> {
     }
 
     async fn node_pair_remove(&self, params: NodeParams) -> Result<NodeNamed, ApiError> {
-        self.nodes().remove(&params.node_id).await
+        self.nodes().remove(self.by(), &params.node_id).await
     }
 
     async fn rename(&self, params: NodeRenameParams) -> Result<NodeRenamed, ApiError> {

@@ -26,6 +26,13 @@ const MAX_KEY: usize = 256;
 /// The longest sentence of a node that is passed on, in characters.
 const MAX_SENTENCE: usize = 1024;
 
+/// The longest result of a node, in bytes: it is kept for a while, and its caller is told it twice,
+/// as JSON and as text.
+const MAX_PAYLOAD: usize = 1 << 20;
+
+/// What the caller is told where it is longer.
+const TOO_LARGE: &str = "PAYLOAD_TOO_LARGE";
+
 /// What is never asked through `node.invoke`: it would change what a node's user has to approve.
 const NEVER: &str = "system.execApprovals.";
 
@@ -35,20 +42,28 @@ impl Nodes<'_> {
         by: &Principal,
         params: InvokeParams,
     ) -> Result<Invoked, ApiError> {
-        let invocation = checked(&params)?;
+        checked(&params)?;
         if params.command == "browser.proxy" {
             require(by, std::iter::once(Scope::Admin).collect())?;
         }
         let live = self.live(&params.node_id).ok_or_else(not_connected)?;
         self.may_ask(by, &live, &params).await?;
-        let outcome = self.hub.invoke(self.tenant, &params.node_id, invocation).await;
+        drop(live);
+        // A node may take minutes: what is kept meanwhile is what it is asked, once.
+        let InvokeParams { node_id, command, params, timeout_ms, idempotency_key, .. } = params;
+        let invocation = Invocation {
+            command: command.clone(),
+            params_json: params.map(text_of),
+            timeout: Duration::from_millis(timeout_ms.unwrap_or(USUAL_TIMEOUT)),
+            idempotency_key,
+        };
+        let outcome = self.hub.invoke(self.tenant, &node_id, invocation).await;
         let outcome = outcome.map_err(failed)?;
         if !outcome.ok {
             return Err(refused(outcome.error));
         }
         let text = outcome.payload_json;
         let payload = text.as_ref().and_then(|text| RawValue::from_string(text.clone()).ok());
-        let InvokeParams { node_id, command, .. } = params;
         Ok(Invoked { ok: true, node_id, command, payload, payload_json: text })
     }
 
@@ -97,16 +112,34 @@ impl Nodes<'_> {
         if params.node_id != id {
             return Err(ApiError::invalid("nodeId mismatch"));
         }
-        let payload = params.payload.map(|it| Box::<str>::from(it).into_string());
-        let error = params.error.map(|it| NodeError { code: it.code, message: it.message });
-        let payload_json = params.payload_json.or(payload);
-        let outcome = Outcome { ok: params.ok, payload_json, error };
-        let taken = connection.is_some_and(|it| self.hub.complete(it, &params.id, outcome));
+        let complete =
+            |outcome| connection.is_some_and(|it| self.hub.complete(it, &params.id, outcome));
+        let payload = params.payload_json.or_else(|| params.payload.map(text_of));
+        let bytes = payload.as_ref().map_or(0, String::len);
+        if bytes > MAX_PAYLOAD {
+            let wants = format!("the payload has at most {MAX_PAYLOAD} bytes, {bytes} given");
+            let (code, message) = (Some(TOO_LARGE.to_owned()), Some(wants.clone()));
+            let error = Some(NodeError { code, message });
+            complete(Outcome { ok: false, payload_json: None, error });
+            return Err(ApiError::invalid(format!("invalid node.invoke.result params: {wants}")));
+        }
+        // Cut here: outcomes are kept for a while.
+        let cut = |text: String| text.chars().take(MAX_SENTENCE).collect::<String>();
+        let error = params.error;
+        let error =
+            error.map(|it| NodeError { code: it.code.map(cut), message: it.message.map(cut) });
+        let payload_json = payload.filter(|_| params.ok);
+        let taken = complete(Outcome { ok: params.ok, payload_json, error });
         Ok(Taken { ok: true, ignored: !taken })
     }
 }
 
-fn checked(params: &InvokeParams) -> Result<Invocation, ApiError> {
+/// The text of a JSON value, without another copy of it.
+fn text_of(value: Box<RawValue>) -> String {
+    Box::<str>::from(value).into_string()
+}
+
+fn checked(params: &InvokeParams) -> Result<(), ApiError> {
     let invalid = |what: &str| ApiError::invalid(format!("invalid node.invoke params: {what}"));
     if params.node_id.trim().is_empty() || params.command.trim().is_empty() {
         return Err(ApiError::invalid("nodeId and command required"));
@@ -127,12 +160,7 @@ fn checked(params: &InvokeParams) -> Result<Invocation, ApiError> {
         let message = "node.invoke does not allow system.execApprovals.*";
         return Err(ApiError::invalid(message).with_details(json!({ "command": params.command })));
     }
-    Ok(Invocation {
-        command: params.command.clone(),
-        params_json: params.params.as_ref().map(|it| it.get().to_owned()),
-        timeout: Duration::from_millis(params.timeout_ms.unwrap_or(USUAL_TIMEOUT)),
-        idempotency_key: params.idempotency_key.clone(),
-    })
+    Ok(())
 }
 
 fn not_connected() -> ApiError {
@@ -154,6 +182,7 @@ fn failed(err: InvokeError) -> ApiError {
         }
         InvokeError::Gone => "NOT_CONNECTED",
         InvokeError::TimedOut => "TIMEOUT",
+        InvokeError::NotKept => "RESULT_NOT_KEPT",
     };
     ApiError::unavailable(err.to_string()).with_details(json!({
         "code": code,
@@ -161,11 +190,9 @@ fn failed(err: InvokeError) -> ApiError {
     }))
 }
 
-/// What a node says went wrong, cut to a sentence.
+/// What a node says went wrong.
 fn refused(error: Option<NodeError>) -> ApiError {
-    let cut = |text: String| text.chars().take(MAX_SENTENCE).collect::<String>();
     let (code, message) = error.map_or((None, None), |it| (it.code, it.message));
-    let (code, message) = (code.map(cut), message.map(cut));
     let said = match (&code, &message) {
         (Some(code), Some(message)) => format!("{code}: {message}"),
         (None, Some(message)) => message.clone(),

@@ -15,7 +15,8 @@ use types::Chain;
 
 use super::surface::{self, Policy};
 use super::{MAX_ID, Nodes, may_pair, unknown_node, view};
-use crate::devices::{REQUEST_KEPT, failed, label_of, publish, require};
+use crate::config::paced;
+use crate::devices::{REQUEST_KEPT, TRIES, contended, failed, label_of, publish, require};
 
 impl Nodes<'_> {
     /// What a node's connection declares is held against what was approved; where it is more,
@@ -71,13 +72,21 @@ impl Nodes<'_> {
         let waiting = self.live_requests().await?;
         let now = self.clock.now();
         let expires_at = now.saturating_add(REQUEST_KEPT);
-        for row in waiting.into_iter().filter(|row| row.node == node) {
-            if surface::asks_same(&row.about, &about) {
-                let row = NodeRequestRow { about, expires_at, ..row };
-                let put = self.records.put_node_request(self.tenant, &row).await;
-                put.map_err(|err| failed(&err))?;
-                return Ok((row, false));
-            }
+        let mine: Vec<_> = waiting.into_iter().filter(|row| row.node == node).collect();
+        let same = mine.iter().find(|row| surface::asks_same(&row.about, &about));
+        // It lasts while the node is connected: one that comes again and again has nothing to write.
+        let lasts = |row: &NodeRequestRow| row.expires_at.saturating_sub(now) > REQUEST_KEPT / 2;
+        if let Some(row) = same.filter(|row| row.about == about && lasts(row)) {
+            return Ok((row.clone(), false));
+        }
+        paced(self.settings, self.tenant, now)?;
+        if let Some(row) = same {
+            let row = NodeRequestRow { about, expires_at, ..row.clone() };
+            let put = self.records.put_node_request(self.tenant, &row).await;
+            put.map_err(|err| failed(&err))?;
+            return Ok((row, false));
+        }
+        for row in &mine {
             // One that was looked at must not come to mean more.
             self.forget_request(&row.id).await?;
         }
@@ -110,29 +119,34 @@ impl Nodes<'_> {
         by: &Principal,
         request: &str,
     ) -> Result<NodeApproved, ApiError> {
-        let request = self.find_request(request).await?;
-        require(by, surface::required(&request.about))?;
         let now = self.clock.now();
-        let known = self.paired(&request.node).await?;
-        let (secret, digest) = auth::node_secret(self.tenant).map_err(|err| {
-            tracing::error!(error = %Chain(&err), "no secret for a node");
-            ApiError::unavailable("the node's token could not be made")
-        })?;
-        let row = NodeRow {
-            id: request.node.clone(),
-            label: known.as_ref().and_then(|row| row.label.clone()),
-            about: request.about,
-            digest,
-            created_at: known.map_or(now, |row| row.created_at),
-            approved_at: now,
-        };
-        let put = self.records.put_node(self.tenant, &row, Some(&request.id)).await;
-        put.map_err(|err| failed(&err))?;
-        tracing::info!(tenant = %self.tenant, node = row.id, by = by.token_id(), "node approved");
-        self.resolved(&request.id, &row.id, "approved");
-        let mut node = view::paired(&row);
-        node.token = Some(secret.expose().to_owned());
-        Ok(NodeApproved { request_id: request.id, node })
+        for _ in 0..TRIES {
+            let request = self.find_request(request).await?;
+            require(by, surface::required(&request.about))?;
+            let read = self.paired(&request.node).await?;
+            let (secret, digest) = auth::node_secret(self.tenant).map_err(|err| {
+                tracing::error!(error = %Chain(&err), "no secret for a node");
+                ApiError::unavailable("the node's token could not be made")
+            })?;
+            let row = NodeRow {
+                id: request.node,
+                label: read.as_ref().and_then(|row| row.label.clone()),
+                about: request.about,
+                digest,
+                created_at: read.as_ref().map_or(now, |row| row.created_at),
+                approved_at: now,
+            };
+            let put = self.records.put_node(self.tenant, read.as_ref(), &row, Some(&request.id));
+            if !put.await.map_err(|err| failed(&err))? {
+                continue;
+            }
+            tracing::info!(tenant = %self.tenant, node = row.id, by = by.token_id(), "node approved");
+            self.resolved(&request.id, &row.id, "approved");
+            let mut node = view::paired(&row);
+            node.token = Some(secret.expose().to_owned());
+            return Ok(NodeApproved { request_id: request.id, node });
+        }
+        Err(contended())
     }
 
     pub(crate) async fn reject(&self, request: &str) -> Result<NodeRejected, ApiError> {
@@ -147,33 +161,57 @@ impl Nodes<'_> {
         Ok(Verified { ok: row.is_some(), node: row.as_ref().map(view::paired) })
     }
 
-    /// Forgets the node, what waits for it, its device's token for nodes, and its connections.
-    pub(crate) async fn remove(&self, id: &str) -> Result<NodeNamed, ApiError> {
-        let row = self.paired(id).await?.ok_or_else(unknown_node)?;
-        match self.records.delete_node(self.tenant, &row.id).await {
-            Ok(()) | Err(records::Error::NotFound) => {}
-            Err(err) => return Err(failed(&err)),
+    /// Forgets the node, what waits for it, its device's token for nodes, and its connections; or
+    /// what an earlier attempt that failed has left of them.
+    pub(crate) async fn remove(&self, by: &Principal, id: &str) -> Result<NodeNamed, ApiError> {
+        // At once, however slow the disk is.
+        self.cut(id);
+        let removed = self.forget(by, id).await;
+        // Again: one may have come while that was written.
+        self.cut(id);
+        if !removed? {
+            return Err(unknown_node());
         }
-        let role = Some(records::DeviceRole::Node);
-        let ended = self.auth.revoke_device_tokens(self.tenant, &row.id, role).await;
-        let is_it = |it: &Connection| it.role() == Role::Node && it.device_id() == Some(&row.id);
+        self.resolved("", id, "removed");
+        tracing::info!(tenant = %self.tenant, node = id, "node removed");
+        Ok(NodeNamed { node_id: id.to_owned() })
+    }
+
+    fn cut(&self, id: &str) {
+        let is_it = |it: &Connection| it.role() == Role::Node && it.device_id() == Some(id);
         self.hub.close(self.tenant, is_it, Close::now(1008, "node removed"));
-        self.resolved("", &row.id, "removed");
-        tracing::info!(tenant = %self.tenant, node = row.id, "node removed");
-        ended.map_err(|err| {
+    }
+
+    /// Removes the tokens first, so that what is left of a removal that fails is the node itself.
+    /// Gives whether there was a node or a token.
+    async fn forget(&self, by: &Principal, id: &str) -> Result<bool, ApiError> {
+        let ended = self.auth.end_device(by, id, Some(records::DeviceRole::Node)).await;
+        let ended = ended.map_err(|err| {
             tracing::error!(error = %Chain(&err), "a removed node's token not removed");
             ApiError::unavailable("the node's token could not be removed")
         })?;
-        self.records.delete_node_queue(self.tenant, &row.id).await.map_err(|err| failed(&err))?;
-        Ok(NodeNamed { node_id: row.id })
+        self.records.delete_node_queue(self.tenant, id).await.map_err(|err| failed(&err))?;
+        match self.records.delete_node(self.tenant, id).await {
+            Ok(()) => Ok(true),
+            Err(records::Error::NotFound) => Ok(ended),
+            Err(err) => Err(failed(&err)),
+        }
     }
 
     pub(crate) async fn rename(&self, id: &str, name: &str) -> Result<NodeRenamed, ApiError> {
         let name = label_of(name, "node.rename", "displayName")?;
-        let row = self.paired(id).await?.ok_or_else(unknown_node)?;
-        let row = NodeRow { label: Some(name.clone()), ..row };
-        self.records.put_node(self.tenant, &row, None).await.map_err(|err| failed(&err))?;
-        Ok(NodeRenamed { node_id: row.id, display_name: name })
+        for _ in 0..TRIES {
+            let read = self.paired(id).await?.ok_or_else(unknown_node)?;
+            if read.label.as_ref() != Some(&name) {
+                let row = NodeRow { label: Some(name.clone()), ..read.clone() };
+                let put = self.records.put_node(self.tenant, Some(&read), &row, None).await;
+                if !put.map_err(|err| failed(&err))? {
+                    continue;
+                }
+            }
+            return Ok(NodeRenamed { node_id: read.id, display_name: name });
+        }
+        Err(contended())
     }
 
     pub(crate) async fn list(&self, by: &Principal) -> Result<NodeList, ApiError> {

@@ -197,7 +197,8 @@ mod tests {
         let allow = r#"{"gateway":{"nodes":{"commands":{"allow":["system.run","camera.*"]}}}}"#;
         let old = r#"{"gateway":{"nodes":{"allowCommands":["system.run","camera.*"]}}}"#;
         let deny = r#"{"gateway":{"port":1,"nodes":{"commands":{"allow":["sms.send"],"deny":["sms.send","device.*"]}}}}"#;
-        let old_deny = r#"{"gateway":{"nodes":{"commands":{"allow":["sms.send"]},"denyCommands":["sms.*"]}}}"#;
+        let old_deny =
+            r#"{"gateway":{"nodes":{"commands":{"allow":["sms.send"]},"denyCommands":["sms.*"]}}}"#;
         for command in ["system.which", "system.notify", "device.info", "location.get"] {
             check("", command, false);
             check("{}", command, false);

@@ -9,6 +9,8 @@ use api::nodes::{
 use hub::{Item, Next, Outbox};
 use serde_json::json;
 
+mod limits;
+
 use super::*;
 use crate::testing::{Machine, World, code, detail, world};
 
@@ -223,7 +225,7 @@ async fn another_tenants_nodes_are_unknown() {
     let token = ours.approve(&admin, &first).await.unwrap().node.token.unwrap();
     same(theirs.describe(&other, &id).await.err(), theirs.describe(&other, &never).await.err());
     same(theirs.rename(&id, "x").await.err(), theirs.rename(&never, "x").await.err());
-    same(theirs.remove(&id).await.err(), theirs.remove(&never).await.err());
+    same(theirs.remove(&other, &id).await.err(), theirs.remove(&other, &never).await.err());
     let ask = async |id: &str| theirs.invoke(&other, invoke(id, "a")).await.err();
     same(ask(&id).await, ask(&never).await);
     let queue = async |id: &str| theirs.enqueue(enqueue(id)).await.err();
@@ -246,7 +248,7 @@ async fn a_removed_node_is_gone() {
     nodes.rename(&machine.id(), " kitchen ").await.unwrap();
     let name = nodes.describe(&admin, &machine.id()).await.unwrap().node.facts.display_name;
     assert_eq!(name.as_deref(), Some("kitchen"));
-    nodes.remove(&machine.id()).await.unwrap();
+    nodes.remove(&admin, &machine.id()).await.unwrap();
     loop {
         match tokio::time::timeout(Duration::from_secs(10), outbox.next()).await.unwrap() {
             Next::Send(_) => {}
@@ -309,6 +311,8 @@ async fn a_request_that_a_program_makes() {
         nodes.pair_request(ask(id)).await.unwrap_err();
     }
     for number in 0..63 {
+        // No faster than changes are let through.
+        world.clock.advance(settings::WRITES_WINDOW / u64::from(settings::WRITES));
         nodes.pair_request(ask(&format!("n{number}"))).await.unwrap();
     }
     let err = nodes.pair_request(ask("one-more")).await.unwrap_err();

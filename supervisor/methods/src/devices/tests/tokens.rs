@@ -103,7 +103,7 @@ async fn a_rotated_token_can_be_narrower_and_stays_so() {
         world.connect(&other, &operator(&admin.text, &["operator.admin"])).await.unwrap();
     let by = administrator.device_token.unwrap().token;
     let by = world.enter(by.expose());
-    let there = Manager { devices: world.devices(), by: &by, at: Some(&other_id) };
+    let there = Manager { devices: world.devices(), by: &by, at: Some(&other_id), via: None };
     let rotated = there.rotate(&rotate(&[READ])).await.unwrap();
     assert_eq!((rotated.token, rotated.token_delivery), (None, "withheld-cross-device"));
 }
