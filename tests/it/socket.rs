@@ -1,7 +1,9 @@
 //! The handshake, its refusals, and what one connection may do and hear.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
-use tests::ws::{Closed, Connect, Device, Refused};
+use tests::ws::{Closed, Connect, Device, Refused, Ws};
 use tests::{Gateway, Tenant};
 
 const READ: &[&str] = &["operator.read"];
@@ -92,6 +94,10 @@ async fn who_is_not_let_in_learns_why_and_no_more() {
 
     let none = connect().with("/auth", json!({}));
     check(none, "NOT_PAIRED", json!("DEVICE_IDENTITY_REQUIRED"), 1008).await;
+    // A node is what it proves to be, whatever it says of itself.
+    let claims = Connect::node(gateway.address(), &one.token, &["system.which"]);
+    let claims = claims.with("/client/instanceId", json!(Device::of(1).id()));
+    check(claims, "NOT_PAIRED", json!("DEVICE_IDENTITY_REQUIRED"), 1008).await;
     let ui = connect().with("/client/id", json!("openclaw-control-ui"));
     check(ui, "INVALID_REQUEST", json!("CONTROL_UI_DEVICE_IDENTITY_REQUIRED"), 1008).await;
     let old = connect().with("/minProtocol", json!(1)).with("/maxProtocol", json!(2));
@@ -217,4 +223,65 @@ async fn a_device_proves_itself_and_gets_a_token_of_its_own() {
     let http =
         gateway.client(&Tenant { id: "acme".to_owned(), token }).post("/rpc", &json!({})).await;
     assert_eq!(http.status.as_u16(), 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_of_messages_count_whatever_comes_between_them() {
+    let gateway = Gateway::start();
+    let (greedy, other) = (gateway.tenant("greedy"), gateway.tenant("other"));
+    let open =
+        async |tenant: &Tenant| Connect::new(gateway.address(), &tenant.token, READ).open().await;
+    // Four messages of 15 MiB leave less than 8 MiB of the tenant's 64 MiB.
+    let part = "x".repeat(15 << 10);
+    let mut unfinished = Vec::new();
+    for _ in 0..4 {
+        let mut ws = open(&greedy).await;
+        ws.unfinished(&part, 1024).await;
+        unfinished.push(ws);
+    }
+    let params = json!({"notAField": "x".repeat(8 << 20)});
+    let (mut waits, mut goes_on) = (open(&greedy).await, open(&other).await);
+    let answer = waits.call("system-presence", params.clone());
+    tokio::pin!(answer);
+    let early = tokio::time::timeout(Duration::from_secs(3), &mut answer).await;
+    assert!(early.is_err(), "what is unfinished does not count: {early:?}");
+    goes_on.call("system-presence", params).await.unwrap_err();
+    drop(unfinished);
+    answer.await.unwrap_err();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_does_not_read_is_cut_and_nobody_else_waits() {
+    let gateway = Gateway::start();
+    let (greedy, other) = (gateway.tenant("greedy"), gateway.tenant("other"));
+    let open = async |tenant: &Tenant| {
+        let ui = Connect::new(gateway.address(), &tenant.token, ALL);
+        let ui = ui.with("/client/mode", json!("ui")).with("/client/id", json!("openclaw-tui"));
+        ui.open().await
+    };
+    let (mut quick, mut goes_on) = (open(&greedy).await, open(&other).await);
+    let file = json!({"agentId": "main", "name": "MEMORY.md"});
+    let mut filled = file.clone();
+    // A control character is six bytes in JSON: the answer has a mebibyte and a half.
+    filled["content"] = json!("\u{1}".repeat(256 << 10));
+    for ws in [&mut quick, &mut goes_on] {
+        ws.ok("agents.files.set", filled.clone()).await;
+    }
+    let mut slow = Vec::new();
+    for _ in 0..4 {
+        slow.push(open(&greedy).await);
+    }
+    let there =
+        async |ws: &mut Ws| ws.next_event("presence").await["presence"].as_array().unwrap().len();
+    while there(&mut quick).await < 5 {}
+    // Together more than a tenant's 64 MiB and what the system's buffers take.
+    for ws in &mut slow {
+        for _ in 0..24 {
+            ws.send("agents.files.get", file.clone()).await;
+        }
+    }
+    goes_on.ok("agents.files.get", file.clone()).await;
+    while there(&mut quick).await == 5 {}
+    quick.ok("system-presence", json!({})).await;
+    goes_on.ok("agents.files.get", file).await;
 }

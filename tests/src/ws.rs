@@ -13,6 +13,8 @@ use ring::signature::{Ed25519KeyPair, KeyPair as _};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::{self, Message};
 
 /// How long an answer or an event may take.
@@ -244,6 +246,16 @@ impl Ws {
     /// Sends any text.
     pub async fn raw(&mut self, text: &str) {
         self.socket.send(Message::text(text)).await.unwrap();
+    }
+
+    /// Sends the beginning of a text in parts, with a pong after each, and never its end.
+    pub async fn unfinished(&mut self, part: &str, count: usize) {
+        for at in 0..count {
+            let kind = if at == 0 { Data::Text } else { Data::Continue };
+            let part = Frame::message(part.to_owned(), OpCode::Data(kind), false);
+            self.socket.feed(Message::Frame(part)).await.unwrap();
+            self.socket.send(Message::Pong("x".into())).await.unwrap();
+        }
     }
 
     /// The next answer to the request of that id, as a frame.

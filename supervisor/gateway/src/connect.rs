@@ -8,6 +8,8 @@ use hub::{Client, Role};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::frame::short;
+
 /// Programs that may connect. The official gateway knows no others, so every client says one.
 const IDS: &[&str] = &[
     "webchat-ui",
@@ -195,7 +197,7 @@ impl Connect<'_> {
 pub fn parse(params: Option<&RawValue>) -> Result<Connect<'_>, Invalid> {
     let params = params.map_or("{}", RawValue::get);
     let wire: Wire<'_> =
-        serde_json::from_str(params).map_err(|err| Invalid::Params(err.to_string()))?;
+        serde_json::from_str(params).map_err(|err| Invalid::Params(short(&err.to_string())))?;
     check(&wire).map_err(Invalid::Params)?;
     let role = match wire.role.as_deref() {
         None | Some("operator") => Role::Operator,
@@ -343,6 +345,8 @@ mod tests {
         check("/pathEnv", json!("x".repeat(20_000)), "pathEnv");
         check("/device", json!({"id": "d"}), "invalid connect params");
         check("/auth", json!({"token": 1}), "invalid connect params");
+        // Text of the client's comes back cut.
+        check("/minProtocol", json!("x".repeat(60_000)), "xxx...");
     }
 
     #[test]

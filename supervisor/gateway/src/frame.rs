@@ -22,6 +22,10 @@ const MAX_TRACE: usize = 128;
 /// Characters of what is said of a frame that is none.
 const MAX_WHY: usize = 200;
 
+/// Bytes of a failure: so much may always wait for a connection, and no failure says more that is
+/// not its caller's own text.
+const MAX_FAILURE: usize = 32 << 10;
+
 /// The id of an answer to what has none.
 const NO_ID: &str = "invalid";
 
@@ -112,7 +116,7 @@ fn malformed(frame: &str, err: &serde_json::Error) -> Malformed {
 }
 
 /// The beginning of what is said of a frame: it may repeat text of the client's.
-fn short(why: &str) -> String {
+pub(crate) fn short(why: &str) -> String {
     let end = why.char_indices().nth(MAX_WHY).map(|(at, _)| at);
     end.and_then(|end| why.get(..end)).map_or_else(|| why.to_owned(), |start| format!("{start}..."))
 }
@@ -155,12 +159,17 @@ pub(crate) fn result(id: &str, result: &[u8]) -> Bytes {
     frame.freeze()
 }
 
-/// The answer with a failure.
+/// The answer with a failure, which is cut where it would be long.
 pub(crate) fn failure(id: &str, err: &ApiError) -> Bytes {
+    let whole = told(id, err, &err.message, err.details.as_deref());
+    if whole.len() > MAX_FAILURE { told(id, err, &short(&err.message), None) } else { whole }
+}
+
+fn told(id: &str, err: &ApiError, message: &str, details: Option<&serde_json::Value>) -> Bytes {
     let error = Shape {
         code: on_wire(err.code),
-        message: &err.message,
-        details: err.details.as_deref(),
+        message,
+        details,
         retryable: err.retry_after_ms.map(|_| true),
         retry_after_ms: err.retry_after_ms,
     };
@@ -286,5 +295,14 @@ mod tests {
         let frame = format!("{{\"{}\":1}}", "é".repeat(100_000));
         let said = parse(&frame).unwrap_err().to_string();
         assert!(said.contains("unknown field") && said.chars().count() < 2 * MAX_WHY, "{said}");
+        let long = "\u{1}".repeat(MAX_FAILURE);
+        let check = |err: &ApiError, want: &ApiError| {
+            assert_eq!(failure("1", err), failure("1", want));
+            assert!(failure("1", err).len() <= MAX_FAILURE);
+        };
+        let cut = ApiError::invalid(format!("{}...", "\u{1}".repeat(MAX_WHY)));
+        check(&ApiError::invalid(&*long), &cut);
+        let details = serde_json::json!({ "command": long });
+        check(&ApiError::invalid("no").with_details(details), &ApiError::invalid("no"));
     }
 }

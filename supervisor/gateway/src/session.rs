@@ -79,8 +79,9 @@ pub(crate) async fn run<S>(
 }
 
 impl Session<'_> {
-    /// Tells the client that the gateway lives.
+    /// Tells the client that the gateway lives, and forgets what is old.
     pub(crate) fn tick(&self) {
+        self.inner.hub.sweep(self.connection.tenant());
         self.push("tick", &json!({"ts": self.inner.clock.now()}));
     }
 

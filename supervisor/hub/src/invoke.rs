@@ -17,11 +17,17 @@ const MAX_PENDING: usize = 64;
 /// How long an outcome is kept for those who ask again with the same key.
 const KEPT_FOR: Duration = Duration::from_mins(5);
 
-/// Outcomes that are kept of one tenant.
-const MAX_KEPT: usize = 1000;
+/// Keys that are remembered of one tenant: more than thirteen new ones a second.
+pub(crate) const MAX_KEYS: usize = 4096;
 
-/// Bytes of them.
+/// Bytes of the outcomes that are kept of one tenant.
 pub(crate) const MAX_KEPT_BYTES: usize = 8 << 20;
+
+/// Bytes of an outcome that is kept: what is larger is told once.
+pub(crate) const MAX_OUTCOME: usize = 256 << 10;
+
+/// Characters of the code or the message of a node's error: people read no more.
+pub(crate) const MAX_ERROR: usize = 1024;
 
 /// What a node is asked to do.
 #[derive(Debug, Clone)]
@@ -48,6 +54,19 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// With an error that is not too long.
+    pub(crate) fn shortened(mut self) -> Self {
+        if let Some(NodeError { code, message }) = &mut self.error {
+            for text in [code, message].into_iter().flatten() {
+                if let Some((end, _)) = text.char_indices().nth(MAX_ERROR) {
+                    text.truncate(end);
+                    text.shrink_to_fit();
+                }
+            }
+        }
+        self
+    }
+
     fn size(&self) -> usize {
         let error =
             self.error.as_ref().map_or([None, None], |it| [it.code.as_ref(), it.message.as_ref()]);
@@ -70,8 +89,8 @@ pub enum InvokeError {
     /// The node has no connection.
     #[error("the node is not connected")]
     NotConnected,
-    /// The node has as many things to do as it may have, or the tenant's memory of outcomes is full of
-    /// unfinished ones.
+    /// The node has as many things to do as it may have, or the tenant has used as many keys in five
+    /// minutes as can be remembered.
     #[error("the node has too much to do; try again later")]
     Busy,
     /// The node went away first.
@@ -80,6 +99,9 @@ pub enum InvokeError {
     /// The node took too long.
     #[error("the node did not answer in time")]
     TimedOut,
+    /// It was done, and the outcome was too large to be kept or had to make room.
+    #[error("the node has done this already, and its result is no longer kept")]
+    NotKept,
 }
 
 type Ended = Result<Outcome, InvokeError>;
@@ -93,6 +115,7 @@ struct Kept {
     entries: HashMap<Key, Entry>,
     /// Oldest first.
     order: VecDeque<Key>,
+    /// Of the outcomes.
     bytes: usize,
 }
 
@@ -100,7 +123,9 @@ type Key = (String, String);
 
 #[derive(Debug)]
 struct Entry {
+    /// When it began, then when it ended.
     at: Instant,
+    /// Of the outcome.
     bytes: usize,
     ended: watch::Receiver<Option<Ended>>,
 }
@@ -137,9 +162,13 @@ impl Invocations {
         }
         let forget = Forget { invocations: self, key: Some(key) };
         let result = ask(node, node_id, &invocation).await;
-        forget.keep(&result);
-        tell.send_replace(Some(result.clone()));
+        tell.send_replace(Some(forget.keep(&result)));
         result
+    }
+
+    /// Forgets what is too old to be asked for again.
+    pub(crate) fn sweep(&self) {
+        self.kept().shrink();
     }
 
     #[cfg(test)]
@@ -159,33 +188,38 @@ impl Kept {
         key: &Key,
         ended: watch::Receiver<Option<Ended>>,
     ) -> Result<Option<watch::Receiver<Option<Ended>>>, InvokeError> {
-        self.shrink();
+        if self.entries.contains_key(key) || self.entries.len() >= MAX_KEYS {
+            self.shrink();
+        }
         if let Some(earlier) = self.entries.get(key) {
             return Ok(Some(earlier.ended.clone()));
         }
-        if self.entries.len() >= MAX_KEPT {
+        if self.entries.len() >= MAX_KEYS {
             return Err(InvokeError::Busy);
         }
-        let bytes = key.0.len() + key.1.len();
-        self.bytes += bytes;
         self.order.push_back(key.clone());
-        self.entries.insert(key.clone(), Entry { at: Instant::now(), bytes, ended });
+        self.entries.insert(key.clone(), Entry { at: Instant::now(), bytes: 0, ended });
         Ok(None)
     }
 
-    /// Forgets what is old, and the oldest outcomes where there is too much. What has not ended yet
-    /// stays, and keeps nothing else.
+    /// Forgets what is old, and the oldest outcomes where there is too much. Their keys stay, so that
+    /// nothing is done twice; what has not ended stays too.
     fn shrink(&mut self) {
         let Self { entries, order, bytes } = self;
         order.retain(|key| {
-            let full = entries.len() >= MAX_KEPT || *bytes > MAX_KEPT_BYTES;
-            let over = entries.get(key).is_none_or(|entry| {
-                entry.ended.borrow().is_some() && (full || entry.at.elapsed() > KEPT_FOR)
-            });
-            if over && let Some(entry) = entries.remove(key) {
-                *bytes = bytes.saturating_sub(entry.bytes);
+            let Some(entry) = entries.get_mut(key) else { return false };
+            if entry.ended.borrow().is_none() {
+                return true;
             }
-            !over
+            let stays = entry.at.elapsed() <= KEPT_FOR;
+            if !stays || (*bytes > MAX_KEPT_BYTES && entry.bytes > 0) {
+                *bytes = bytes.saturating_sub(std::mem::take(&mut entry.bytes));
+                entry.ended = watch::channel(Some(Err(InvokeError::NotKept))).1;
+            }
+            if !stays {
+                entries.remove(key);
+            }
+            stays
         });
     }
 
@@ -204,17 +238,25 @@ struct Forget<'a> {
 }
 
 impl Forget<'_> {
-    /// Keeps an outcome of the node's; whoever gets an error may try again.
-    fn keep(mut self, result: &Ended) {
-        let Ok(outcome) = result else { return };
-        let Some(key) = self.key.take() else { return };
-        let bytes = outcome.size();
+    /// Keeps an outcome of the node's, unless it is too large, and gives what others with its key are
+    /// told. Whoever gets an error may try again.
+    fn keep(mut self, result: &Ended) -> Ended {
+        let Ok(outcome) = result else { return result.clone() };
+        let size = outcome.size();
+        let (told, bytes) = if size <= MAX_OUTCOME {
+            (result.clone(), size)
+        } else {
+            (Err(InvokeError::NotKept), 0)
+        };
         let mut kept = self.invocations.kept();
-        kept.bytes += bytes;
-        if let Some(entry) = kept.entries.get_mut(&key) {
-            entry.bytes += bytes;
+        if let Some(entry) = self.key.take().and_then(|key| kept.entries.get_mut(&key)) {
+            (entry.at, entry.bytes) = (Instant::now(), bytes);
+            kept.bytes += bytes;
         }
-        kept.shrink();
+        if kept.bytes > MAX_KEPT_BYTES {
+            kept.shrink();
+        }
+        told
     }
 }
 

@@ -144,10 +144,12 @@ impl Hub {
     }
 
     /// Has a node do something, and waits for its result. The same key for the same node has the
-    /// same result for five minutes, as long as there is room for it, and the command runs once.
+    /// same result for five minutes, as long as there is room for it, and the command runs once
+    /// whether there is or not.
     ///
     /// # Errors
-    /// When the node is not there, has too much to do, goes away, or takes too long.
+    /// When the node is not there, has too much to do, goes away, or takes too long; when it did it
+    /// before and the result is not kept.
     pub async fn invoke(
         &self,
         tenant: &TenantId,
@@ -163,7 +165,15 @@ impl Hub {
     /// such thing.
     #[expect(clippy::unused_self, reason = "results come to whoever asked")]
     pub fn complete(&self, connection: &Connection, id: &str, outcome: Outcome) -> bool {
-        connection.pending.complete(id, outcome)
+        connection.pending.complete(id, outcome.shortened())
+    }
+
+    /// Forgets the tenant's results that are too old to be asked for again. Somebody says so now and
+    /// then, as nobody may ever invoke anything again.
+    pub fn sweep(&self, tenant: &TenantId) {
+        if let Some(room) = self.room(tenant) {
+            room.invocations.sweep();
+        }
     }
 
     fn find(

@@ -7,6 +7,8 @@ use types::{Scope, Scopes};
 
 use super::*;
 
+mod invoke;
+
 fn tenant(name: &str) -> TenantId {
     name.parse().unwrap()
 }
@@ -28,6 +30,10 @@ fn spec(role: Role, scopes: &[Scope], caps: &[&str]) -> Spec {
 
 fn reader() -> Spec {
     spec(Role::Operator, &[Scope::Read], &[])
+}
+
+fn node() -> Spec {
+    spec(Role::Node, &[Scope::Node], &[])
 }
 
 fn message(name: &str, payload: impl Into<Bytes>, session_key: &str) -> Message {
@@ -84,7 +90,7 @@ fn who_is_told_what() {
     let (_, mut pairs) = hub.join(&a, pairing).unwrap();
     let tools = spec(Role::Operator, &[Scope::Read], &["tool-events"]);
     let (_, mut sees_tools) = hub.join(&a, tools).unwrap();
-    let (_, mut node) = hub.join(&a, spec(Role::Node, &[Scope::Node], &[])).unwrap();
+    let (_, mut node) = hub.join(&a, node()).unwrap();
 
     let publish = |name: &str, key: &str| hub.publish(&a, &message(name, "{}", key));
     publish("chat", "agent:main:main");
@@ -252,99 +258,6 @@ async fn an_end_sends_what_waits_or_does_not() {
     assert_eq!(outbox.cut().await.code, 1008);
     connection.close(Close::now(1000, "later"));
     assert_eq!(waiting(&mut outbox), [("1008 revoked".to_owned(), None)]);
-}
-
-fn invocation(key: &str) -> Invocation {
-    Invocation {
-        command: "system.which".to_owned(),
-        params_json: Some("{}".to_owned()),
-        timeout: Duration::from_secs(5),
-        idempotency_key: key.to_owned(),
-    }
-}
-
-fn outcome(text: &str) -> Outcome {
-    Outcome { ok: true, payload_json: Some(text.to_owned()), error: None }
-}
-
-/// The id of the invocation that waits in a node's outbox.
-async fn asked(outbox: &mut Outbox) -> String {
-    let Next::Send(Item::Event { payload, seq, .. }) = outbox.next().await else {
-        panic!("no event")
-    };
-    assert_eq!(seq, None);
-    let payload: serde_json::Value = serde_json::from_slice(&payload).unwrap();
-    assert_eq!(payload["paramsJSON"], "{}");
-    payload["id"].as_str().unwrap().to_owned()
-}
-
-#[tokio::test]
-async fn a_node_answers_once_and_nobody_else_does() {
-    let (hub, a) = (Hub::default(), tenant("a"));
-    let (node, mut outbox) = hub.join(&a, spec(Role::Node, &[Scope::Node], &[])).unwrap();
-    let (stranger, _theirs) = hub.join(&tenant("b"), spec(Role::Node, &[], &[])).unwrap();
-    let answering = async {
-        let id = asked(&mut outbox).await;
-        assert!(!hub.complete(&stranger, &id, outcome("theirs")));
-        assert!(!hub.complete(&node, "other", outcome("other")));
-        assert!(hub.complete(&node, &id, outcome("mine")));
-        assert!(!hub.complete(&node, &id, outcome("again")));
-    };
-    let (done, ()) = tokio::join!(hub.invoke(&a, "i", invocation("k")), answering);
-    assert_eq!(done, Ok(outcome("mine")));
-    assert_eq!(hub.invoke(&a, "i", invocation("k")).await, Ok(outcome("mine")));
-    assert!(outbox.next().now_or_never().is_none(), "the same key runs once");
-    let absent = Err(InvokeError::NotConnected);
-    assert_eq!(hub.invoke(&a, "x", invocation("k")).await, absent);
-    // What a client says of itself names no node.
-    assert_eq!(hub.invoke(&a, "claimed", invocation("k")).await, absent);
-    assert_eq!(hub.invoke(&tenant("c"), "i", invocation("k")).await, absent);
-}
-
-#[tokio::test(start_paused = true)]
-async fn outcomes_are_kept_while_there_is_room() {
-    let (hub, a) = (Hub::default(), tenant("a"));
-    let (node, mut outbox) = hub.join(&a, spec(Role::Node, &[Scope::Node], &[])).unwrap();
-    let kept = || hub.room(&a).unwrap().invocations.bytes();
-    // The oldest never ends, and must not keep the others.
-    let waits = hub.invoke(
-        &a,
-        "i",
-        Invocation { timeout: Duration::from_mins(10), ..invocation("oldest") },
-    );
-    tokio::pin!(waits);
-    assert!(waits.as_mut().now_or_never().is_none());
-    asked(&mut outbox).await;
-    let large = "x".repeat(1 << 20);
-    for key in 0..20 {
-        let error = NodeError { code: None, message: Some(large.clone()) };
-        let refusal = Outcome { ok: false, payload_json: None, error: Some(error) };
-        let said = if key % 2 == 0 { outcome(&large) } else { refusal };
-        let answering = async {
-            let id = asked(&mut outbox).await;
-            assert!(hub.complete(&node, &id, said.clone()));
-        };
-        let (done, ()) = tokio::join!(hub.invoke(&a, "i", invocation(&key.to_string())), answering);
-        assert_eq!(done, Ok(said));
-        assert!(kept() <= invoke::MAX_KEPT_BYTES, "{}", kept());
-    }
-    assert!(kept() > invoke::MAX_KEPT_BYTES / 2);
-    assert!(hub.invoke(&a, "i", invocation("19")).await.is_ok(), "the latest is kept");
-    assert!(waits.as_mut().now_or_never().is_none());
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_node_that_does_not_answer() {
-    let (hub, a) = (Hub::default(), tenant("a"));
-    let (_, mut outbox) = hub.join(&a, spec(Role::Node, &[Scope::Node], &[])).unwrap();
-    assert_eq!(hub.invoke(&a, "i", invocation("k")).await, Err(InvokeError::TimedOut));
-    asked(&mut outbox).await;
-    let leaving = async {
-        asked(&mut outbox).await;
-        drop(outbox);
-    };
-    let (gone, ()) = tokio::join!(hub.invoke(&a, "i", invocation("k")), leaving);
-    assert_eq!(gone, Err(InvokeError::Gone));
 }
 
 #[tokio::test]
