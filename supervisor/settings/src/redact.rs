@@ -9,7 +9,20 @@ use crate::schema::{Kind, root};
 pub const SENTINEL: &str = "__OPENCLAW_REDACTED__";
 
 /// Parts of names that secrets have, beside an ending in `key`.
-const SECRET_NAMES: &[&str] = &["token", "secret", "passw", "passphrase", "credential", "auth"];
+const SECRET_NAMES: &[&str] = &[
+    "token",
+    "secret",
+    "passw",
+    "passphrase",
+    "pwd",
+    "credential",
+    "auth",
+    "bearer",
+    "cookie",
+    "dsn",
+    "webhook",
+    "private",
+];
 
 /// The placeholder where nothing is stored that it could stand for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
