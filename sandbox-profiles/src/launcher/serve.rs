@@ -131,22 +131,25 @@ impl Office {
         Ok((ready.next().unwrap_or(false), ready.next().unwrap_or(false)))
     }
 
+    /// The supervisor's exit code, once it has ended; later signals are left unread then, for its
+    /// process id may be another's.
     fn take_signals(&mut self) -> nix::Result<Option<ExitCode>> {
-        let mut code = None;
         while let Some(signal) = self.signals.read_signal()? {
             // From a terminal the kernel has sent it to the whole group, the supervisor included.
             let by_terminal = signal.ssi_code > 0;
             let signal = Signal::try_from(signal.ssi_signo.cast_signed())?;
             if signal == Signal::SIGCHLD {
-                code = code.or(self.reap()?);
+                if let Some(code) = self.reap()? {
+                    return Ok(Some(code));
+                }
             } else if !by_terminal {
                 kill(self.supervisor, signal)?;
             }
         }
-        Ok(code)
+        Ok(None)
     }
 
-    /// The supervisor's exit code, once it has ended. Workers are reaped when they are asked about.
+    /// How the supervisor has ended, if it has. Workers are reaped when they are asked about.
     fn reap(&self) -> nix::Result<Option<ExitCode>> {
         let code = match sys::try_reap(self.supervisor)? {
             None => return Ok(None),
