@@ -98,3 +98,26 @@ async fn it_admits_a_device() {
     .unwrap();
     Connect::new(gateway.address(), &narrow, READ).device(&device).open().await.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_admits_a_node() {
+    let gateway = Gateway::start();
+    let tenant = gateway.tenant("acme");
+    let device = Device::of(8);
+    let node = Connect::node(gateway.address(), &tenant.token, &["system.which"]).device(&device);
+    let held = node.open().await;
+    let user = Official::new(&gateway, &tenant);
+    tokio::task::spawn_blocking(move || {
+        let pending = user.json(&["nodes", "pending", "--json"]);
+        let asked: &Value = &pending[0];
+        assert_eq!(asked["nodeId"], *device.id(), "{pending}");
+        user.text(&["nodes", "approve", asked["requestId"].as_str().unwrap()]);
+        let status = user.json(&["nodes", "status", "--json"]);
+        assert_eq!(status["nodes"][0]["nodeId"], *device.id(), "{status}");
+        assert_eq!(status["nodes"][0]["paired"], true, "{status}");
+        says(&user, &["nodes", "pending"], "No pending");
+    })
+    .await
+    .unwrap();
+    drop(held);
+}
