@@ -7,6 +7,7 @@
     reason = "a benchmark fails by panicking and prints its result"
 )]
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use benches::load::{self, Target};
@@ -43,10 +44,10 @@ async fn measure(seconds: u64, quick: bool) -> Value {
             "one": pairs::unary(1, time).await,
             "thirtyTwo": pairs::unary(32, time).await,
         },
-        "methodCalls": method_calls(&gateway, time).await,
+        "methodCalls": method_calls(&system, &gateway, time).await,
         "agentTurns": agent_turns(&gateway, time).await,
         "coldStart": system::cold_start(&system, if quick { 10 } else { 100 }).await,
-        "memory": memories(&system, if quick { &[1, 10] } else { &[1, 50, 200] }).await,
+        "memory": memories(provider, if quick { &[1, 10] } else { &[1, 50, 200] }).await,
     })
 }
 
@@ -118,24 +119,32 @@ async fn streams(targets: [&Target; 2]) -> Value {
 /// Sockets at once, one call under way on each.
 const SOCKETS: [usize; 2] = [1, 1000];
 
-async fn method_calls(gateway: &Target, time: Duration) -> Value {
+async fn method_calls(system: &system::System, gateway: &Target, time: Duration) -> Value {
     let echo = sockets::echo();
     let mut found = Vec::new();
     for count in SOCKETS {
         found.push(sockets::compare(echo, gateway, count, time).await);
     }
-    json!(found)
+    let memory = system::memory(system).await;
+    json!({"compared": found, "memoryAfterwards": memory})
 }
 
 async fn agent_turns(gateway: &Target, time: Duration) -> Value {
     json!(load::closed(gateway, &load::body("openclaw", false), 8, time).await)
 }
 
-async fn memories(system: &system::System, counts: &[usize]) -> Value {
-    let mut targets = Vec::new();
+/// Of a gateway that has done nothing else.
+async fn memories(provider: SocketAddr, counts: &[usize]) -> Value {
+    let system = system::System::start(provider);
+    let mut tenants = 0;
     let mut found = Vec::new();
     for &count in counts {
-        found.push(system::memory(system, &mut targets, count).await);
+        for n in tenants..count {
+            let target = system.tenant(&format!("m{n}"));
+            load::once(&target, &load::body("bench", false)).await;
+        }
+        tenants = count;
+        found.push(system::memory(&system).await);
     }
     json!(found)
 }

@@ -176,14 +176,8 @@ pub struct Memory {
 /// How long workers rest before their memory is read.
 const REST: Duration = Duration::from_secs(5);
 
-/// Wakes tenants until `workers` are alive and reads their memory.
-pub async fn memory(system: &System, targets: &mut Vec<Target>, workers: usize) -> Memory {
-    let body = load::body("bench", false);
-    while targets.len() < workers {
-        let target = system.tenant(&format!("m{}", targets.len()));
-        load::once(&target, &body).await;
-        targets.push(target);
-    }
+/// What the gateway and the workers that are alive hold, after a rest.
+pub async fn memory(system: &System) -> Memory {
     tokio::time::sleep(REST).await;
     let pss = system.workers_pss();
     let mean = pss.iter().sum::<u64>() as f64 / pss.len() as f64 / 1024.0;
