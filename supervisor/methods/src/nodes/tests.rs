@@ -1,12 +1,13 @@
 //! Which node may be asked what, by whom, and what another tenant learns of it: nothing.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use api::Code;
 use api::nodes::{
     DrainParams, EnqueueParams, InvokeParams, InvokeResultParams, PairRequestParams, PendingKind,
 };
-use hub::{Item, Next, Outbox};
+use hub::{Connection, Item, Next, Outbox};
 use serde_json::json;
 
 mod limits;
@@ -37,6 +38,19 @@ async fn event(outbox: &mut Outbox, name: &str) -> serde_json::Value {
             Next::Close(close) => panic!("closed: {close:?}"),
         }
     }
+}
+
+/// A node with these commands that was approved, and who did it.
+async fn approved(
+    world: &World,
+    commands: &[&str],
+) -> (Principal, Machine, Arc<Connection>, Outbox) {
+    let admin = by(world, &world.a, &[Scope::Admin]).await;
+    let machine = Machine::new();
+    let (connection, outbox) = world.node(&world.a, &machine, commands).await;
+    let id = request(world, &world.a).await;
+    world.nodes(&world.a).approve(&admin, &id).await.unwrap();
+    (admin, machine, connection, outbox)
 }
 
 /// The one request that waits.
@@ -110,10 +124,7 @@ async fn a_node_is_asked_nothing_until_it_is_approved() {
 async fn what_a_node_says_went_wrong_is_passed_on() {
     let world = world().await;
     let nodes = world.nodes(&world.a);
-    let admin = by(&world, &world.a, &[Scope::Admin]).await;
-    let machine = Machine::new();
-    let (connection, mut outbox) = world.node(&world.a, &machine, &["system.which"]).await;
-    nodes.approve(&admin, &request(&world, &world.a).await).await.unwrap();
+    let (admin, machine, connection, mut outbox) = approved(&world, &["system.which"]).await;
     let answer = async {
         let asked = event(&mut outbox, "node.invoke.request").await;
         let result = json!({
@@ -133,10 +144,7 @@ async fn what_a_node_says_went_wrong_is_passed_on() {
 async fn authority_only_shrinks_unasked() {
     let world = world().await;
     let nodes = world.nodes(&world.a);
-    let admin = by(&world, &world.a, &[Scope::Admin]).await;
-    let machine = Machine::new();
-    let (_, outbox) = world.node(&world.a, &machine, &["device.a", "device.b"]).await;
-    nodes.approve(&admin, &request(&world, &world.a).await).await.unwrap();
+    let (admin, machine, _, outbox) = approved(&world, &["device.a", "device.b"]).await;
     drop(outbox);
     // Less is no question.
     let (_, outbox) = world.node(&world.a, &machine, &["device.a"]).await;
@@ -179,10 +187,7 @@ async fn requests_last_as_long_as_the_connection() {
 async fn a_connection_without_the_key_is_not_the_node() {
     let world = world().await;
     let nodes = world.nodes(&world.a);
-    let admin = by(&world, &world.a, &[Scope::Admin]).await;
-    let machine = Machine::new();
-    let (_, outbox) = world.node(&world.a, &machine, &["a"]).await;
-    nodes.approve(&admin, &request(&world, &world.a).await).await.unwrap();
+    let (admin, machine, _, outbox) = approved(&world, &["a"]).await;
     drop(outbox);
     let client = hub::Client { instance_id: Some(machine.id()), ..hub::Client::default() };
     let spec = hub::Spec {
@@ -241,10 +246,7 @@ async fn another_tenants_nodes_are_unknown() {
 async fn a_removed_node_is_gone() {
     let world = world().await;
     let nodes = world.nodes(&world.a);
-    let admin = by(&world, &world.a, &[Scope::Admin]).await;
-    let machine = Machine::new();
-    let (_, mut outbox) = world.node(&world.a, &machine, &["a"]).await;
-    nodes.approve(&admin, &request(&world, &world.a).await).await.unwrap();
+    let (admin, machine, _, mut outbox) = approved(&world, &["a"]).await;
     nodes.rename(&machine.id(), " kitchen ").await.unwrap();
     let name = nodes.describe(&admin, &machine.id()).await.unwrap().node.facts.display_name;
     assert_eq!(name.as_deref(), Some("kitchen"));

@@ -10,10 +10,7 @@ use crate::testing::{HERE, Said};
 async fn a_result_has_a_bound_that_both_sides_are_told_of() {
     let world = world().await;
     let nodes = world.nodes(&world.a);
-    let admin = by(&world, &world.a, &[Scope::Admin]).await;
-    let machine = Machine::new();
-    let (connection, mut outbox) = world.node(&world.a, &machine, &["system.which"]).await;
-    nodes.approve(&admin, &request(&world, &world.a).await).await.unwrap();
+    let (admin, machine, connection, mut outbox) = approved(&world, &["system.which"]).await;
     let mut check = async |field: &str, bytes: usize, fits: bool| {
         let text = format!("\"{}\"", "x".repeat(bytes - 2));
         let answer = async {
@@ -47,10 +44,7 @@ async fn a_result_has_a_bound_that_both_sides_are_told_of() {
 async fn what_went_wrong_is_cut_before_it_is_kept() {
     let world = world().await;
     let nodes = world.nodes(&world.a);
-    let admin = by(&world, &world.a, &[Scope::Admin]).await;
-    let machine = Machine::new();
-    let (connection, mut outbox) = world.node(&world.a, &machine, &["system.which"]).await;
-    nodes.approve(&admin, &request(&world, &world.a).await).await.unwrap();
+    let (_, machine, connection, mut outbox) = approved(&world, &["system.which"]).await;
     let invocation = hub::Invocation {
         command: "system.which".to_owned(),
         params_json: None,
