@@ -38,17 +38,22 @@ run: build
 
 # mkfs.ext4 makes the fixed-size disks of tenants, which only root can mount.
 DISKS := [ "$$(id -u)" != 0 ] || command -v mkfs.ext4
+# The second way to make sandboxes; the gateway runs without. Only root can install it.
+BWRAP := [ "$$(id -u)" != 0 ] || command -v bwrap
 
 build:
 	@$(call need,command -v cc,gcc libc6-dev)
 	$(call need,$(DISKS),e2fsprogs)
+	$(call need,$(BWRAP),bubblewrap)
 	cargo build --release --locked --package openclawmu --package openclawmu-worker
 
 # In the order in which a mistake costs least; the tests come last, so that their summary ends the output.
 test: check sdk clients
 	@$(call need,$(DISKS),e2fsprogs)
+	$(call need,$(BWRAP),bubblewrap)
 	$(call need,command -v setpriv,util-linux)
 	$(call need,command -v strace,strace)
+	$(call need,command -v ip,iproute2)
 	set -x
 	cargo nextest --version >/dev/null 2>&1 || cargo install cargo-nextest --locked --version 0.9.143
 	cargo build --workspace --locked --bins --examples
@@ -94,7 +99,8 @@ clients:
 	fi
 
 bench: build
-	@cargo run --release --locked --package benches -- $(ARGS)
+	@cargo build --release --locked --package sandbox --example run
+	cargo run --release --locked --package benches -- $(ARGS)
 
 # What libFuzzer asks of a compiler. It is in no other build, hence the target folder of its own.
 COVERAGE := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \

@@ -9,7 +9,7 @@ mod compile;
 #[path = "src/profile/source.rs"]
 mod source;
 
-const PROFILES: &[&str] = &["worker", "supervisor", "launcher"];
+const PROFILES: &[&str] = &["worker", "supervisor", "launcher", "tool", "tool-egress"];
 
 fn main() -> Result<(), String> {
     let folder = PathBuf::from(variable("CARGO_MANIFEST_DIR")?).join("profiles");
@@ -29,7 +29,11 @@ fn main() -> Result<(), String> {
 
 fn embed(out: &mut String, name: &str, program: &[seccompiler::sock_filter]) -> std::fmt::Result {
     let mut bytes = Vec::new();
-    writeln!(out, "const {}: Program = Program {{ instructions: &[", name.to_uppercase())?;
+    writeln!(
+        out,
+        "const {}: Program = Program {{ instructions: &[",
+        name.to_uppercase().replace('-', "_")
+    )?;
     for it in program {
         bytes.extend(it.code.to_le_bytes());
         bytes.extend([it.jt, it.jf]);

@@ -20,3 +20,4 @@ pub mod provider;
 pub mod sockets;
 pub mod stats;
 pub mod system;
+pub mod tools;

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
@@ -34,9 +35,14 @@ pub struct Outcome {
 impl Target {
     /// A request with a JSON body.
     pub fn request(&self, body: &str) -> Vec<u8> {
+        self.request_to("/v1/chat/completions", body)
+    }
+
+    /// The same to another path.
+    pub fn request_to(&self, path: &str, body: &str) -> Vec<u8> {
         let token = self.token.as_ref().map(|token| format!("authorization: Bearer {token}\r\n"));
         format!(
-            "POST /v1/chat/completions HTTP/1.1\r\nhost: bench\r\n{}content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            "POST {path} HTTP/1.1\r\nhost: bench\r\n{}content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             token.unwrap_or_default(),
             body.len()
         )
@@ -213,8 +219,21 @@ fn message_length(buffer: &[u8]) -> Option<usize> {
     Some(head + length.unwrap_or(0))
 }
 
-/// One request on a fresh connection.
-pub async fn once(target: &Target, body: &str) {
+/// One call of a method, on a fresh connection; its result.
+pub async fn call(target: &Target, method: &str, params: Value) -> Value {
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
     let mut stream = connect(target.address).await;
-    exchange(&mut stream, &target.request(body), &mut Vec::new()).await;
+    stream.write_all(&target.request_to("/rpc", &body)).await.unwrap();
+    let answer = read_message(&mut stream, &mut Vec::new()).await.expect_answer();
+    let text = String::from_utf8(answer).unwrap();
+    let (_, body) = text.split_once("\r\n\r\n").unwrap();
+    let mut answer: Value = serde_json::from_str(body).unwrap();
+    assert!(answer["error"].is_null(), "{method}: {answer}");
+    answer["result"].take()
+}
+
+/// One request on a fresh connection; how long its answer took, in nanoseconds.
+pub async fn once(target: &Target, body: &str) -> u64 {
+    let mut stream = connect(target.address).await;
+    exchange(&mut stream, &target.request(body), &mut Vec::new()).await
 }

@@ -1,4 +1,5 @@
-//! `bench`: runs every measurement and prints one JSON document; `bench quick` takes less time.
+//! `bench`: runs every measurement and prints one JSON document; `bench quick` takes less time,
+//! `bench sandboxes` is that member alone.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -11,7 +12,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use benches::load::{self, Target};
-use benches::{floor, pairs, provider, sockets, system};
+use benches::{floor, pairs, provider, sockets, system, tools};
 use serde_json::{Value, json};
 
 /// How long each target is warmed up.
@@ -21,14 +22,22 @@ const WARM_UP: Duration = Duration::from_secs(1);
 const CONNECTIONS: usize = 32;
 
 fn main() {
-    let quick = std::env::args().any(|arg| arg == "quick");
+    let asked = |word: &str| std::env::args().any(|arg| arg == word);
+    let quick = asked("quick");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let result = runtime.block_on(measure(if quick { 2 } else { 8 }, quick));
+    let result = runtime.block_on(async {
+        if asked("sandboxes") {
+            return json!({"machine": machine(), "sandboxes": sandboxes(quick).await});
+        }
+        measure(if quick { 2 } else { 8 }, quick).await
+    });
     println!("{}", serde_json::to_string_pretty(&result).unwrap());
 }
 
 async fn measure(seconds: u64, quick: bool) -> Value {
     let time = Duration::from_secs(seconds);
+    // First, while this process is small: starting a program as somebody else copies its tables.
+    let sandboxes = sandboxes(quick).await;
     let provider = provider::start();
     let direct = Target { address: provider, token: None };
     let floor = Target { address: floor::start(provider), token: None };
@@ -47,8 +56,13 @@ async fn measure(seconds: u64, quick: bool) -> Value {
         "methodCalls": method_calls(&system, &gateway, time).await,
         "agentTurns": agent_turns(&gateway, time).await,
         "coldStart": system::cold_start(&system, if quick { 10 } else { 100 }).await,
+        "sandboxes": sandboxes,
         "memory": memories(provider, if quick { &[1, 10] } else { &[1, 50, 200] }).await,
     })
+}
+
+async fn sandboxes(quick: bool) -> Value {
+    tools::measure(if quick { 30 } else { 200 }).await
 }
 
 async fn throughput(system: &system::System, targets: [&Target; 3], time: Duration) -> Value {

@@ -71,15 +71,13 @@ impl System {
     }
 
     fn processes(&self) -> Vec<u32> {
-        let mut found = vec![self.child.id()];
-        let mut next = 0;
-        while let Some(&pid) = found.get(next) {
-            let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
-            let children = children.unwrap_or_default();
-            found.extend(children.split_whitespace().map(|pid| pid.parse::<u32>().unwrap()));
-            next += 1;
-        }
-        found
+        family(self.child.id())
+    }
+
+    /// Memory of every sandbox that runs.
+    pub fn sandboxes(&self) -> Vec<Held> {
+        let inits = self.processes().into_iter().filter(|pid| is_called(*pid, b"openclawmu-init"));
+        inits.map(Held::of).collect()
     }
 
     /// CPU time of all processes of the gateway so far.
@@ -98,12 +96,7 @@ impl System {
     /// Proportional memory of every worker, in bytes.
     pub fn workers_pss(&self) -> Vec<u64> {
         let workers = self.processes().into_iter().filter(|pid| is_worker(*pid));
-        workers
-            .map(|pid| {
-                let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
-                field(&rollup, "Pss:") * 1024
-            })
-            .collect()
+        workers.map(pss).collect()
     }
 }
 
@@ -114,10 +107,62 @@ impl Drop for System {
     }
 }
 
+/// A process and all that descend from it.
+fn family(first: u32) -> Vec<u32> {
+    let mut found = vec![first];
+    let mut next = 0;
+    while let Some(&pid) = found.get(next) {
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+        let children = children.unwrap_or_default();
+        found.extend(children.split_whitespace().map(|pid| pid.parse::<u32>().unwrap()));
+        next += 1;
+    }
+    found
+}
+
+/// The proportional set size of a process, in bytes.
+fn pss(pid: u32) -> u64 {
+    let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
+    field(&rollup, "Pss:") * 1024
+}
+
+/// What one sandbox holds, in bytes.
+#[derive(Debug)]
+pub struct Held {
+    /// Proportional set size of its init and of all that runs below it.
+    pub pss: u64,
+    /// What its control group is charged, where it has one that can be read.
+    pub charged: Option<u64>,
+}
+
+impl Held {
+    fn of(init: u32) -> Self {
+        Self { pss: family(init).into_iter().map(pss).sum(), charged: charged(init) }
+    }
+}
+
+/// What the control group of a process is charged; a file of version 1 or of version 2.
+fn charged(pid: u32) -> Option<u64> {
+    let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+    let file = groups.lines().find_map(|line| {
+        let mut parts = line.splitn(3, ':').skip(1);
+        match (parts.next()?, parts.next()?) {
+            ("memory", path) => Some(format!("memory{path}/memory.usage_in_bytes")),
+            ("", path) => Some(format!("{}/memory.current", path.trim_start_matches('/'))),
+            _ => None,
+        }
+    })?;
+    std::fs::read_to_string(format!("/sys/fs/cgroup/{file}")).ok()?.trim().parse().ok()
+}
+
 /// The launcher also keeps prepared processes that are nobody's worker yet.
 fn is_worker(pid: u32) -> bool {
+    is_called(pid, b"openclawmu-worker")
+}
+
+fn is_called(pid: u32, name: &[u8]) -> bool {
     let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    command.starts_with(b"openclawmu-worker")
+    command.starts_with(name)
 }
 
 fn ticks(pid: u32) -> u64 {
@@ -174,7 +219,7 @@ pub struct Memory {
 }
 
 /// How long workers rest before their memory is read.
-const REST: Duration = Duration::from_secs(5);
+pub(crate) const REST: Duration = Duration::from_secs(5);
 
 /// What the gateway and the workers that are alive hold, after a rest.
 pub async fn memory(system: &System) -> Memory {

@@ -20,6 +20,9 @@ pub(crate) use setup::foresee;
 
 /// The kernel's CPU period, in microseconds; a quota is counted in it.
 const CPU_PERIOD_MICROS: u64 = 100_000;
+/// A tenth of what a cgroup has by default: programs of tenants use what is left of the cores.
+const YIELDING_V1: (&str, &str) = ("cpu.shares", "102");
+const YIELDING_V2: (&str, &str) = ("cpu.weight", "10");
 /// A leaf is busy for a moment after its last process was reaped.
 const REMOVE_ATTEMPTS: u32 = 50;
 /// How long one moment is.
@@ -68,12 +71,20 @@ pub(crate) struct Limits {
     pub(crate) memory_max: u64,
     pub(crate) pids_max: u32,
     pub(crate) cpu_millis: u32,
+    /// Whether its processes wait for those of workers where there are not cores for all.
+    pub(crate) yields: bool,
 }
 
 impl Cgroups {
     /// Makes this launcher's subtree and removes those of launchers that are dead.
     pub(crate) fn open() -> Self {
         setup::open()
+    }
+
+    /// None at all, as where nothing may be written.
+    #[cfg(test)]
+    pub(crate) fn none(reason: &str) -> Self {
+        setup::nothing("none".to_owned(), reason.to_owned())
     }
 
     pub(crate) fn layout(&self) -> Layout {
@@ -125,6 +136,10 @@ impl Cgroups {
             }
             if place.has(Controller::Pids) {
                 write("pids.max", &limits.pids_max.to_string())?;
+            }
+            if limits.yields && place.has(Controller::Cpu) {
+                let (file, weight) = if place.v2 { YIELDING_V2 } else { YIELDING_V1 };
+                optional(file, weight)?;
             }
             if place.has(Controller::Cpu) && place.v2 {
                 write("cpu.max", &format!("{quota} {CPU_PERIOD_MICROS}"))?;
@@ -180,6 +195,21 @@ impl Cgroups {
             files::field(&files::read(&hierarchy.base, &leaf.0, file).ok()?, "oom_kill")
         };
         kills().unwrap_or(0)
+    }
+
+    /// Kills whatever is in the leaf and lifts its limit on CPU, so that it ends soon. Where there
+    /// is no such file, or the leaf is gone, this does nothing.
+    pub(crate) fn kill(&self, leaf: &Leaf) {
+        for Hierarchy { place, base, .. } in &self.hierarchies {
+            let write = |file: &str, value: &str| files::write(base, &leaf.0, file, value).is_ok();
+            let _killed = place.v2 && write("cgroup.kill", "1");
+            let _lifted = place.has(Controller::Cpu)
+                && if place.v2 {
+                    write("cpu.max", &format!("max {CPU_PERIOD_MICROS}"))
+                } else {
+                    write("cpu.cfs_quota_us", "-1")
+                };
+        }
     }
 
     /// Kills whatever is left in the leaf and removes it. Says whether it is gone.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use types::TenantId;
 
 use crate::disk::Disk;
-use crate::record::{Kind, Reply, Request, Verdict};
+use crate::record::{DYING, Kind, Reply, Request, Verdict};
 use crate::{Error, HostReport, RawFacts, fds};
 
 /// What one worker may use.
@@ -141,9 +141,16 @@ impl Launcher {
         Ok(WorkerUsage { pss_bytes, memory_current, cpu_micros, oom_kills })
     }
 
-    /// Ends the worker if it lives, reaps it and removes what it was charged to.
+    /// Ends the worker or sandbox if it lives, reaps it and removes what it was charged to.
+    ///
+    /// # Errors
+    /// [`Error::Dying`] where it is killed and not gone yet: it keeps its number, and is to be
+    /// asked for again until it is.
     pub fn kill(&self, id: u64) -> Result<Exit, Error> {
         let (reply, _) = self.ask(Request::about(Kind::Kill, id), &[])?;
+        if reply.values == DYING {
+            return Err(Error::Dying);
+        }
         let [how, number, oom_kills, _] = reply.values;
         let number = i32::try_from(number).map_err(|_range| Error::Record("exit"))?;
         let status = match how {
@@ -160,12 +167,17 @@ impl Launcher {
         self.ask(request, &[]).map(drop)
     }
 
-    fn ask(&self, mut request: Request, send: &[&OwnedFd]) -> Result<(Reply, Vec<OwnedFd>), Error> {
+    pub(crate) fn ask(
+        &self,
+        mut request: Request,
+        send: &[&OwnedFd],
+    ) -> Result<(Reply, Vec<OwnedFd>), Error> {
         let mut socket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         socket.number = socket.number.wrapping_add(1);
         request.number = socket.number;
         fds::send(&socket.fd, &request.encode(), send).map_err(Error::Gone)?;
-        let (bytes, received) = fds::receive(&socket.fd, Reply::MAX, 1).map_err(Error::Gone)?;
+        let (bytes, received) =
+            fds::receive(&socket.fd, Reply::MAX, Reply::DESCRIPTORS).map_err(Error::Gone)?;
         let reply = Reply::decode(&bytes)?;
         if reply.number != request.number {
             return Err(Error::Record("a reply to another request"));

@@ -1,5 +1,5 @@
-//! What a process takes away from itself: the worker before its runtime starts, supervisor and
-//! launcher before they serve anybody.
+//! What a process takes away from itself: the worker before its runtime starts, a command before it
+//! is executed, supervisor and launcher before they serve anybody.
 //!
 //! Every step reads back what it did and fails closed. What only the launcher can take away
 //! (namespaces, mounts, ids, limits) is not here; here it is only checked. No environment, no
@@ -11,7 +11,9 @@ mod land;
 mod probes;
 
 pub use checks::{alone, descriptors, powerless, undumpable};
+pub(crate) use filter::load as filter;
 pub use filter::{launcher_filter, supervisor_filter, worker_filter};
+pub(crate) use land::tools as landlock_tools;
 pub use land::{abi as landlock_abi, landlock};
 pub use probes::{probe_filter, probe_landlock};
 

@@ -4,11 +4,12 @@
 //! Project quota would do the same without images. It is not used: the kernels that this was
 //! written and measured on do not have it.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
-use nix::sys::stat::{FileStat, Mode, fchmod, fstat, fstatat, mkdirat};
+use nix::sys::stat::{FchmodatFlags, FileStat, Mode, fchmod, fchmodat, fstat, fstatat, mkdirat};
+use nix::sys::statvfs::fstatvfs;
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, geteuid, unlinkat};
 use serde::{Deserialize, Serialize};
 use types::TenantId;
@@ -75,9 +76,22 @@ pub(crate) struct Root {
 pub(crate) struct Owner {
     pub(crate) uid: Uid,
     pub(crate) gid: Gid,
-    /// An id of the same tenant that runs nothing while a disk is made.
-    formatter: Uid,
+    /// The id of the same tenant that runs its tools, and before there are any makes its disk.
+    pub(crate) tools: Uid,
 }
+
+/// The two directories of a tenant that the tools of one of its agents see: the agent's workspace,
+/// and what all agents' tools have as home.
+pub(crate) fn folders(agent: &str) -> [String; 2] {
+    [format!("agents/{agent}/workspace"), HOME.to_owned()]
+}
+
+/// Tools are not run on a disk with less of its blocks or inodes left than this: under the 5 % of
+/// blocks that are the worker's own, so that tools which have filled theirs can still remove files.
+const ROOM_PERCENT: u64 = 3;
+
+/// In every tenant's root, the worker's like all else there.
+const HOME: &str = "home";
 
 impl Disks {
     /// Takes the directory of tenant roots, and unmounts what a killed launcher left mounted.
@@ -103,19 +117,19 @@ impl Disks {
 
     /// The ids of the tenant with this index.
     pub(crate) fn owner(&self, index: u32) -> Result<Owner, Error> {
-        let (worker, formatter) = match self.mode {
+        let (worker, tools) = match self.mode {
             HostMode::Root => (worker_uid(self.uid_base, index), tools_uid(self.uid_base, index)),
             HostMode::Rootless => (Some(geteuid().as_raw()), Some(geteuid().as_raw())),
         };
-        let ids = worker.zip(formatter).filter(|ids| ids.1 < privilege::MAX_ID);
-        let (worker, formatter) = ids.ok_or_else(|| Error::Refused {
+        let ids = worker.zip(tools).filter(|ids| ids.1 < privilege::MAX_ID);
+        let (worker, tools) = ids.ok_or_else(|| Error::Refused {
             reason: format!("index {index} is past the end of the id range"),
         })?;
         let gid = match self.mode {
             HostMode::Root => Gid::from_raw(worker),
             HostMode::Rootless => nix::unistd::getegid(),
         };
-        Ok(Owner { uid: Uid::from_raw(worker), gid, formatter: Uid::from_raw(formatter) })
+        Ok(Owner { uid: Uid::from_raw(worker), gid, tools: Uid::from_raw(tools) })
     }
 
     /// Makes the tenant's root, or mounts it again.
@@ -131,17 +145,21 @@ impl Disks {
             if fresh {
                 settle(&root, owner)?;
             }
-            return self.root(id, owner).map(|_root| Disk::None);
+            let root = self.root(id, owner)?;
+            furnish(&root.fd, owner)?;
+            return Ok(Disk::None);
         };
         let below = self.directory(name)?;
         let mounted =
             mounts::is_mount_root(&below).map_err(|err| failed("look at a mount", err))?;
         if !mounted {
             format::ensure(&self.tenants, name, formatter, owner, max)?;
-            image::attach(&self.tenants, name, &below)?;
+            image::attach(&self.tenants, name, &below, owner.uid)?;
             settle(&self.directory(name)?, owner)?;
         }
-        self.root(id, owner).map(|_root| Disk::Image)
+        let root = self.root(id, owner)?;
+        furnish(&root.fd, owner)?;
+        Ok(Disk::Image)
     }
 
     /// Opens a root that [`Self::prepare`] has made, and checks whose it is.
@@ -162,6 +180,59 @@ impl Disks {
             return Err(Error::Refused { reason: format!("the disk of {id} is not mounted") });
         }
         Ok(Root { fd, device: stat.st_dev, inode: stat.st_ino })
+    }
+
+    /// Whether tools may be run on a root's disk. One that is nearly full could not be emptied by
+    /// its worker if they took what is left: blocks are reserved for it, inodes are not.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] names what is short. Of a disk that is not the tenant's alone nothing is
+    /// said.
+    pub(crate) fn have_room(&self, root: &Root) -> Result<(), Error> {
+        if self.formatter.is_none() {
+            return Ok(());
+        }
+        let disk = fstatvfs(&root.fd).map_err(|err| failed("look at the tenant's disk", err))?;
+        let counts = [
+            ("inodes", disk.files_free(), disk.files()),
+            ("blocks", disk.blocks_free(), disk.blocks()),
+        ];
+        match counts.into_iter().find(|(_, free, all)| is_short(*free, *all)) {
+            None => Ok(()),
+            Some((what, ..)) => Err(Error::Refused {
+                reason: format!(
+                    "the tenant's disk has less than {ROOM_PERCENT} % of its {what} left; \
+                     files must be removed before anything is run"
+                ),
+            }),
+        }
+    }
+
+    /// Opens what the tools of an agent see of a root, without following a link that the tenant may
+    /// have made, and checks that it is the tenant's. Their modes are the worker's business: tools,
+    /// which are shown as the owner, could shut the worker out by them, so they are set again here.
+    pub(crate) fn folders(
+        proc: &OwnedFd,
+        root: &Root,
+        agent: &str,
+        owner: Owner,
+    ) -> Result<Vec<Root>, Error> {
+        let open = |path: &String| {
+            let how = OpenHow::new()
+                .flags(OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC)
+                .resolve(beneath() | ResolveFlag::RESOLVE_NO_XDEV);
+            let look = |err| failed(&format!("open {path} of the tenant"), err);
+            let fd = openat2(&root.fd, path.as_str(), how).map_err(look)?;
+            let stat = fstat(&fd).map_err(look)?;
+            if (stat.st_uid, stat.st_gid) != (owner.uid.as_raw(), owner.gid.as_raw()) {
+                return Err(Error::Refused { reason: format!("{path} is not the tenant's own") });
+            }
+            if Mode::from_bits_truncate(stat.st_mode) != Mode::S_IRWXU {
+                open_up(proc, &fd).map_err(look)?;
+            }
+            Ok(Root { fd, device: stat.st_dev, inode: stat.st_ino })
+        };
+        folders(agent).iter().map(open).collect()
     }
 
     /// Unmounts and removes the root of a tenant for good.
@@ -192,6 +263,18 @@ impl Disks {
     }
 }
 
+/// Makes a directory its owner's to use and nobody else's. It is open for naming only, which the
+/// kernel has no other way to change the mode of, and which works whatever the mode is.
+fn open_up(proc: &OwnedFd, directory: &OwnedFd) -> nix::Result<()> {
+    let path = format!("self/fd/{}", directory.as_raw_fd());
+    fchmodat(proc, path.as_str(), Mode::S_IRWXU, FchmodatFlags::FollowSymlink)
+}
+
+/// Whether so little of it is left that nothing more should be started.
+fn is_short(free: u64, all: u64) -> bool {
+    free.saturating_mul(100) < all.saturating_mul(ROOM_PERCENT)
+}
+
 /// No link of any kind is followed, and nothing above is reached.
 pub(crate) fn beneath() -> ResolveFlag {
     ResolveFlag::RESOLVE_BENEATH
@@ -216,10 +299,59 @@ fn settle(root: &OwnedFd, owner: Owner) -> Result<(), Error> {
     settled().map_err(|err| failed("hand the root to its tenant", err))
 }
 
+/// Makes the directory that tools have as home, where the tenant has nothing of that name.
+fn furnish(root: &OwnedFd, owner: Owner) -> Result<(), Error> {
+    let furnished = || -> nix::Result<()> {
+        match mkdirat(root, HOME, Mode::S_IRWXU) {
+            Err(Errno::EEXIST) => return Ok(()),
+            made => made?,
+        }
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let home = openat2(root, HOME, OpenHow::new().flags(flags).resolve(beneath()))?;
+        if fstat(&home)?.st_uid == geteuid().as_raw() {
+            fchown(&home, Some(owner.uid), Some(owner.gid))?;
+        }
+        Ok(())
+    };
+    furnished().map_err(|err| failed("make the home of the tenant's tools", err))
+}
+
 fn geteuid_is(uid: Uid) -> bool {
     geteuid() == uid
 }
 
 fn failed(what: &str, source: Errno) -> Error {
     Error::Failed { what: what.to_owned(), source: source.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use nix::fcntl::open;
+
+    use super::*;
+
+    #[test]
+    fn little_is_less_than_three_in_a_hundred() {
+        let check = |free, all, short| assert_eq!(is_short(free, all), short, "{free} of {all}");
+        check(2, 100, true);
+        check(3, 100, false);
+        check(u64::MAX, u64::MAX, false);
+        // A file system without a table of inodes.
+        check(0, 0, false);
+    }
+
+    #[test]
+    fn a_directory_that_was_shut_is_opened_up_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let shut = folder.path().join("shut");
+        std::fs::create_dir(&shut).unwrap();
+        std::fs::set_permissions(&shut, std::fs::Permissions::from_mode(0o0)).unwrap();
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW;
+        let [proc, directory] = ["/proc".as_ref(), shut.as_path()]
+            .map(|path: &std::path::Path| open(path, flags, Mode::empty()).unwrap());
+        open_up(&proc, &directory).unwrap();
+        assert_eq!(std::fs::metadata(&shut).unwrap().permissions().mode() & 0o7777, 0o700);
+    }
 }

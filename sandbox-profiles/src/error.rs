@@ -90,6 +90,9 @@ pub enum Error {
         /// Why, in one sentence.
         reason: String,
     },
+    /// The process was killed and is not gone yet. Whoever asked asks again.
+    #[error("the process is killed and not gone yet")]
+    Dying,
     /// The launcher is gone, or its socket is not usable.
     #[error("the launcher does not answer")]
     Gone(#[source] std::io::Error),

@@ -109,6 +109,15 @@ pub(crate) fn lifted(fd: impl AsFd) -> nix::Result<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(raw) })
 }
 
+/// Takes a descriptor that the process was started with, once, and has it closed at exec.
+pub(crate) fn adopt(number: RawFd) -> nix::Result<OwnedFd> {
+    // SAFETY: the number is only looked up here, which answers EBADF where it is not open.
+    let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
+    fcntl(borrowed, FcntlArg::F_SETFD(nix::fcntl::FdFlag::FD_CLOEXEC))?;
+    // SAFETY: it is open, and each number is taken by one caller before anything else is opened.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
 /// Closes every descriptor from `first` up but those in `kept`.
 ///
 /// The process must be a forked child that never returns to code that owns what is closed.

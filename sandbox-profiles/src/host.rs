@@ -48,6 +48,9 @@ pub struct HostReport {
     pub cgroup: Layout,
     /// How a tenant's disk is bounded.
     pub disk: Disk,
+    /// The version of the host's bubblewrap; only if a command was run in a sandbox made by it.
+    #[serde(default)]
+    pub bwrap: Option<String>,
     /// The kernel's Landlock level; zero is none.
     pub landlock_abi: u32,
     /// Whether an ordinary user may make user namespaces.
@@ -69,8 +72,9 @@ pub struct HostReport {
 }
 
 /// Every guarantee that a configuration can require, by the word of [`Degradation::guarantee`].
-pub const GUARANTEES: [&str; 8] = [
+pub const GUARANTEES: [&str; 9] = [
     "distinct-uids",
+    "tool-uids",
     "namespace-owner",
     "descriptors-seen",
     "disk-limit",

@@ -10,10 +10,13 @@ use std::process::ExitCode;
 use crate::{Error, Step, fds};
 
 mod answer;
+mod descriptors;
 mod fork;
+mod idmap;
 mod resources;
 mod serve;
 mod spare;
+mod trial;
 mod workers;
 
 /// What the launcher is started with.

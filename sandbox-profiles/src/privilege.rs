@@ -27,9 +27,10 @@ const MIN_BASE: u32 = 65_536;
 const NEEDED: [(&str, u32); 5] =
     [("CHOWN", 0), ("SETGID", 6), ("SETUID", 7), ("SETPCAP", 8), ("SYS_ADMIN", 21)];
 
-/// What the launcher keeps for its whole life: [`NEEDED`], and those for the owners, modes, signals,
-/// facts and limits of workers. The packaged unit says what each is for and gives no more either.
-const KEPT: [u32; 10] = [0, 1, 3, 5, 6, 7, 8, 19, 21, 24];
+/// What the launcher keeps for its whole life: [`NEEDED`], and those for the owners, modes,
+/// signals, facts and limits of workers, and for the loopback device of a sandbox. The packaged
+/// unit says what each is for and gives no more either.
+const KEPT: [u32; 11] = [0, 1, 3, 5, 6, 7, 8, 12, 19, 21, 24];
 
 /// What the supervisor owns below the state directory. The directory itself stays root's.
 const OWN: [&str; 4] = ["records", "audit", "keys", "run"];

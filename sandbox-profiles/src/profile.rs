@@ -1,4 +1,4 @@
-//! The three seccomp programs, compiled from `profiles/*.json` when the crate is built.
+//! The seccomp programs, compiled from `profiles/*.json` when the crate is built.
 //!
 //! What a rule means is said in the JSON; who runs under which program is said in the README.
 //! Nothing here chooses or changes a rule at run time, and no build has another program than the
@@ -20,6 +20,10 @@ pub enum Profile {
     Supervisor,
     /// The launcher, and with it every child: a deny list.
     Launcher,
+    /// A command or a terminal: an allow list, everything else does not exist.
+    Tool,
+    /// A command or a terminal with a way out.
+    ToolEgress,
 }
 
 struct Program {
@@ -31,7 +35,13 @@ include!(concat!(env!("OUT_DIR"), "/programs.rs"));
 
 impl Profile {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Worker, Self::Supervisor, Self::Launcher];
+    pub const ALL: [Self; 5] =
+        [Self::Worker, Self::Supervisor, Self::Launcher, Self::Tool, Self::ToolEgress];
+
+    /// The program of a command or a terminal.
+    pub(crate) fn of(egress: bool) -> Self {
+        if egress { Self::ToolEgress } else { Self::Tool }
+    }
 
     /// The file of `profiles/` that it comes from, without `.json`.
     pub fn name(self) -> &'static str {
@@ -39,6 +49,8 @@ impl Profile {
             Self::Worker => "worker",
             Self::Supervisor => "supervisor",
             Self::Launcher => "launcher",
+            Self::Tool => "tool",
+            Self::ToolEgress => "tool-egress",
         }
     }
 
@@ -61,6 +73,8 @@ impl Profile {
             Self::Worker => &WORKER,
             Self::Supervisor => &SUPERVISOR,
             Self::Launcher => &LAUNCHER,
+            Self::Tool => &TOOL,
+            Self::ToolEgress => &TOOL_EGRESS,
         }
     }
 }

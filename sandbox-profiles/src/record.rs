@@ -1,16 +1,18 @@
 //! The records on the launcher's socket: fixed size, little-endian, every field range-checked, and
 //! a field that a kind does not use must be zero. Nothing here allocates by what a record says.
 
-use types::TenantId;
+use types::{AgentId, TenantId};
 
 use crate::Error;
+use crate::program::Class;
+use crate::run::Backend;
 
 mod cursor;
 
 pub(crate) use cursor::{Reader, Writer};
 
 const MAGIC: u32 = 0x554D_4C43;
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 
 /// The largest tenant index: the last whose two ids are in the gateway's own block.
 const MAX_INDEX: u32 = crate::ids::BLOCK / 2 - 2;
@@ -35,10 +37,11 @@ pub(crate) enum Kind {
     Usage,
     Kill,
     Erase,
+    Run,
 }
 
 impl Kind {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 8] = [
         Self::Host,
         Self::Prepare,
         Self::Launch,
@@ -46,6 +49,7 @@ impl Kind {
         Self::Usage,
         Self::Kill,
         Self::Erase,
+        Self::Run,
     ];
 
     fn from_number(number: u16) -> Option<Self> {
@@ -61,20 +65,69 @@ impl Kind {
             Self::Usage => 4,
             Self::Kill => 5,
             Self::Erase => 6,
+            Self::Run => 7,
         }
     }
 
     /// How many descriptors come with it.
     pub(crate) fn descriptors(self) -> usize {
-        if self == Self::Launch { 3 } else { 0 }
+        match self {
+            Self::Launch => 3,
+            Self::Run => 5,
+            Self::Host | Self::Prepare | Self::Facts | Self::Usage | Self::Kill | Self::Erase => 0,
+        }
+    }
+
+    /// Whether it starts processes, which have limits.
+    fn starts(self) -> bool {
+        matches!(self, Self::Launch | Self::Run)
     }
 
     fn names_tenant(self) -> bool {
-        matches!(self, Self::Prepare | Self::Launch | Self::Erase)
+        matches!(self, Self::Prepare | Self::Launch | Self::Run | Self::Erase)
     }
 
     fn names_worker(self) -> bool {
         matches!(self, Self::Facts | Self::Usage | Self::Kill)
+    }
+}
+
+/// What kind of sandbox a command is run in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Run {
+    pub(crate) backend: Backend,
+    pub(crate) class: Class,
+    pub(crate) egress: bool,
+}
+
+impl Run {
+    /// Absence, in place of [`Self::number`].
+    const NONE: u32 = 0;
+    const SOME: u32 = 1;
+    const BWRAP: u32 = 1 << 1;
+    const TERMINAL: u32 = 1 << 2;
+    const EGRESS: u32 = 1 << 3;
+
+    pub(crate) fn number(self) -> u32 {
+        let bit = |set: bool, bit: u32| if set { bit } else { 0 };
+        Self::SOME
+            | bit(self.backend == Backend::Bwrap, Self::BWRAP)
+            | bit(self.class == Class::Terminal, Self::TERMINAL)
+            | bit(self.egress, Self::EGRESS)
+    }
+
+    /// What a number says; an error where it says nothing that [`Self::number`] says.
+    pub(crate) fn from_number(number: u32) -> Result<Option<Self>, Error> {
+        if number == Self::NONE {
+            return Ok(None);
+        }
+        let has = |bit: u32| number & bit != 0;
+        let run = Self {
+            backend: if has(Self::BWRAP) { Backend::Bwrap } else { Backend::Native },
+            class: if has(Self::TERMINAL) { Class::Terminal } else { Class::Command },
+            egress: has(Self::EGRESS),
+        };
+        if run.number() == number { Ok(Some(run)) } else { Err(Error::Record("run")) }
     }
 }
 
@@ -90,11 +143,15 @@ pub(crate) struct Request {
     pub(crate) memory_max: u64,
     pub(crate) disk_max: u64,
     pub(crate) cpu_millis: u32,
+    pub(crate) run: Option<Run>,
+    pub(crate) agent: Option<AgentId>,
 }
 
 impl Request {
     /// The size of every request, in bytes.
-    pub(crate) const SIZE: usize = 88;
+    pub(crate) const SIZE: usize = 160;
+    /// The most descriptors that come with one.
+    pub(crate) const DESCRIPTORS: usize = 5;
 
     pub(crate) fn new(kind: Kind) -> Self {
         Self {
@@ -107,6 +164,8 @@ impl Request {
             memory_max: 0,
             disk_max: 0,
             cpu_millis: 0,
+            run: None,
+            agent: None,
         }
     }
 
@@ -126,8 +185,10 @@ impl Request {
         out.u64(self.memory_max);
         out.u64(self.disk_max);
         out.u32(self.cpu_millis);
+        out.u32(self.run.map_or(Run::NONE, Run::number));
         let name = self.tenant.as_ref().map_or("", TenantId::as_str);
         out.text(name, TenantId::MAX);
+        out.text(self.agent.as_ref().map_or("", AgentId::as_str), AgentId::MAX);
         out.finish()
     }
 
@@ -148,9 +209,14 @@ impl Request {
             memory_max: from.u64()?,
             disk_max: from.u64()?,
             cpu_millis: from.u32()?,
+            run: Run::from_number(from.u32()?)?,
             tenant: match from.text(TenantId::MAX)? {
                 "" => None,
                 name => Some(name.parse().map_err(|_id| Error::Record("tenant"))?),
+            },
+            agent: match from.text(AgentId::MAX)? {
+                "" => None,
+                name => Some(name.parse().map_err(|_id| Error::Record("agent"))?),
             },
         };
         from.end()?;
@@ -159,14 +225,16 @@ impl Request {
     }
 
     fn check(&self) -> Result<(), Error> {
-        let launches = self.kind == Kind::Launch;
+        let (starts, runs) = (self.kind.starts(), self.kind == Kind::Run);
         let numbers = [
             ("index", self.index == 0 || self.kind.names_tenant() && self.index <= MAX_INDEX),
             ("worker", self.kind.names_worker() == (self.worker != 0)),
             ("tenant", self.kind.names_tenant() == self.tenant.is_some()),
-            ("pids", within(launches, &PIDS, &self.pids_max)),
-            ("cpu", within(launches, &CPU_MILLIS, &self.cpu_millis)),
-            ("memory", within(launches, &(MIN_MEMORY..=MAX_BYTES), &self.memory_max)),
+            ("agent", runs == self.agent.is_some()),
+            ("run", runs == self.run.is_some()),
+            ("pids", within(starts, &PIDS, &self.pids_max)),
+            ("cpu", within(starts, &CPU_MILLIS, &self.cpu_millis)),
+            ("memory", within(starts, &(MIN_MEMORY..=MAX_BYTES), &self.memory_max)),
             ("disk", within(self.kind == Kind::Prepare, &(MIN_DISK..=MAX_BYTES), &self.disk_max)),
         ];
         match numbers.iter().find(|(_, right)| !right) {
@@ -198,6 +266,9 @@ pub(crate) enum Verdict {
     Refused,
 }
 
+/// The values of the answer to [`Kind::Kill`] for a process that is killed and not gone yet.
+pub(crate) const DYING: [u64; 4] = [2, 0, 0, 0];
+
 /// One answer: a fixed header and a bounded payload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reply {
@@ -210,6 +281,8 @@ pub(crate) struct Reply {
 
 impl Reply {
     const HEADER: usize = 56;
+    /// The most descriptors that come with one: a process, and its listener.
+    pub(crate) const DESCRIPTORS: usize = 2;
     /// The most that a payload may hold: facts of a worker are a tenth of it.
     pub(crate) const MAX_PAYLOAD: usize = 64 << 10;
     /// The largest reply, in bytes.

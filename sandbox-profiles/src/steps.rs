@@ -1,5 +1,6 @@
-//! What turns a fork of the launcher into a worker, as a list that is run in order. Each step
-//! fails closed; what a step takes away is read back in `checks` or seen from outside in `verify`.
+//! What turns a fork of the launcher into a worker or into the init of a sandbox, as one list that
+//! is run in order. Each step fails closed; what a step takes away is read back in `checks` or seen
+//! from outside in `verify`.
 //!
 //! The order and the reason for it: nothing of a tenant is named while the host is in sight, the
 //! user namespace comes when every mount is made, and what needs a capability comes before the
@@ -7,18 +8,24 @@
 
 use nix::errno::Errno;
 
+mod bwrap;
 mod checks;
 mod child;
 mod context;
 mod identity;
 mod limits;
+mod network;
 mod root;
+mod system;
+mod tenant;
 
+pub(crate) use bwrap::INIT;
 pub(crate) use child::{Message, SYNC_GO, run};
-pub(crate) use context::{Context, Ordered, Parts};
+pub(crate) use context::{Context, Found, Ordered, Parts, What};
 pub(crate) use identity::map;
 pub(crate) use root::{DEVICES, device};
 
+use crate::Backend;
 use crate::host::Mode;
 
 /// How many seccomp filters a process has when the worker binary starts: the launcher's own,
@@ -49,15 +56,26 @@ pub enum Step {
     PrivateMounts,
     /// An empty root in memory.
     Root,
-    /// The five devices that programs expect.
+    /// The five devices that programs expect, and for a sandbox its own terminals.
     Devices,
+    /// The host's programs, read-only, and the few files of `/etc` that they need. Sandboxes only.
+    System,
+    /// The processes of the sandbox, and no switch of the kernel. Sandboxes only.
+    Proc,
+    /// What `/proc` says of the machine is covered. Bubblewrap does it in the `/proc` that it
+    /// makes.
+    Masks,
+    /// A place for files that end with the sandbox, of fixed size. Sandboxes only.
+    Temporary,
     /// The empty root takes the place of the host's, which goes out of reach.
     PivotRoot,
     /// A host name that says nothing.
     HostName,
-    /// Exactly the descriptors 0 to 3.
+    /// The listener on a network of one's own, where the order says so. Sandboxes only.
+    Loopback,
+    /// Exactly the descriptors that were ordered.
     Descriptors,
-    /// The tenant's directory, the one thing that can be written.
+    /// The tenant's directory, or two directories of it: the one thing that stays when written.
     Tenant,
     /// Nothing else can be written, executed or used as a device.
     ReadOnlyRoot,
@@ -96,8 +114,13 @@ pub const STEPS: &[Step] = &[
     Step::PrivateMounts,
     Step::Root,
     Step::Devices,
+    Step::System,
+    Step::Proc,
+    Step::Masks,
+    Step::Temporary,
     Step::PivotRoot,
     Step::HostName,
+    Step::Loopback,
     Step::Descriptors,
     Step::Tenant,
     Step::ReadOnlyRoot,
@@ -128,8 +151,13 @@ impl Step {
             Self::PrivateMounts => "private mounts",
             Self::Root => "root",
             Self::Devices => "devices",
+            Self::System => "system",
+            Self::Proc => "proc",
+            Self::Masks => "proc masks",
+            Self::Temporary => "temporary files",
             Self::PivotRoot => "pivot root",
             Self::HostName => "host name",
+            Self::Loopback => "loopback",
             Self::Descriptors => "descriptors",
             Self::Tenant => "tenant directory",
             Self::ReadOnlyRoot => "read-only root",
@@ -146,6 +174,19 @@ impl Step {
         }
     }
 
+    /// Whether the step is one of a worker's launch.
+    pub const fn is_for_workers(self) -> bool {
+        self.is_for(What::Worker)
+    }
+
+    /// Whether the step is taken on the way to become `what`.
+    const fn is_for(self, what: What) -> bool {
+        if matches!(self, Self::System | Self::Proc | Self::Temporary | Self::Loopback) {
+            return matches!(what, What::Sandbox(_));
+        }
+        !matches!(self, Self::Masks) || matches!(what, What::Sandbox(Backend::Native))
+    }
+
     /// The flag that the step is at the process's birth, where it is one.
     const fn at_birth(self, mode: Mode) -> Option<libc::c_int> {
         match (self, mode) {
@@ -159,9 +200,9 @@ impl Step {
         }
     }
 
-    /// Whether the step needs to know whose worker this will be.
+    /// Whether the step needs to know whose worker or sandbox this will be.
     const fn needs_order(self) -> bool {
-        matches!(self, Self::Descriptors | Self::Tenant | Self::ResourceLimits)
+        matches!(self, Self::Loopback | Self::Descriptors | Self::Tenant | Self::ResourceLimits)
     }
 
     fn take(self, context: &mut Context) -> nix::Result<()> {
@@ -174,16 +215,21 @@ impl Step {
             | Self::NetNamespace
             | Self::IpcNamespace
             | Self::UtsNamespace => Err(Errno::EINVAL),
-            Self::Session => limits::session(),
+            Self::Session => limits::session(context),
             Self::Cgroup => limits::enter_cgroup(context),
             Self::CgroupNamespace => limits::hide_cgroup(),
             Self::PrivateMounts => root::private_mounts(context),
             Self::Root => root::make(context),
             Self::Devices => root::devices(context),
+            Self::System => system::programs(context),
+            Self::Proc => system::proc(context),
+            Self::Masks => system::mask(context),
+            Self::Temporary => system::temporary(context),
             Self::PivotRoot => root::pivot(context),
             Self::HostName => root::host_name(context),
+            Self::Loopback => network::listen(context),
             Self::Descriptors => child::place_descriptors(context),
-            Self::Tenant => root::tenant(context),
+            Self::Tenant => tenant::mount(context),
             Self::ReadOnlyRoot => root::read_only(context),
             Self::UserNamespace => identity::user_namespace(context),
             Self::BoundingSet => crate::sys::identity::drop_bounding(),
@@ -217,7 +263,10 @@ mod tests {
         let check = |first, then| assert!(position(first) < position(then), "{first:?} {then:?}");
         check(Step::Cgroup, Step::CgroupNamespace);
         check(Step::PrivateMounts, Step::Root);
+        check(Step::Proc, Step::Masks);
+        check(Step::Devices, Step::Masks);
         check(Step::PivotRoot, Step::Descriptors);
+        check(Step::Loopback, Step::UserNamespace);
         check(Step::ReadOnlyRoot, Step::UserNamespace);
         check(Step::UserNamespace, Step::BoundingSet);
         check(Step::BoundingSet, Step::SecureBits);

@@ -10,6 +10,7 @@ use nix::unistd::Pid;
 
 pub(crate) mod identity;
 pub(crate) mod mounts;
+pub(crate) mod pty;
 
 /// Takes ownership of a descriptor that a system call has just returned.
 fn own(result: libc::c_long) -> nix::Result<OwnedFd> {
@@ -121,6 +122,20 @@ pub(crate) fn ioctl_words<const N: usize>(
     Errno::result(unsafe { libc::ioctl(fd.as_fd().as_raw_fd(), request, words.as_mut_ptr()) })
 }
 
+/// Brings up the loopback device of the network that `socket` is in. It has its address already.
+pub(crate) fn raise_loopback(socket: impl AsFd) -> nix::Result<()> {
+    // SAFETY: all zero is a valid ifreq.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(b"lo") {
+        *to = from.cast_signed();
+    }
+    request.ifr_ifru.ifru_flags =
+        libc::c_short::try_from(libc::IFF_UP).map_err(|_range| Errno::EINVAL)?;
+    let fd = socket.as_fd().as_raw_fd();
+    // SAFETY: the request reads one ifreq, which is live for the call.
+    Errno::result(unsafe { libc::ioctl(fd, libc::SIOCSIFFLAGS, &raw const request) }).map(drop)
+}
+
 /// Locks a directory for this open file and its copies, without waiting. The lock goes with the
 /// last copy, so it outlives a fork and not the process.
 pub(crate) fn lock(fd: impl AsFd) -> nix::Result<()> {
@@ -149,7 +164,23 @@ pub(crate) fn try_reap(pid: Pid) -> nix::Result<Option<End>> {
     wait(libc::P_PID, pid.as_raw().cast_unsigned(), libc::WEXITED | libc::WNOHANG)
 }
 
+/// Reaps some child that has ended.
+pub(crate) fn reap_any() -> nix::Result<Option<(Pid, End)>> {
+    match wait_for(libc::P_ALL, 0, libc::WEXITED | libc::WNOHANG) {
+        Err(Errno::ECHILD) => Ok(None),
+        ended => ended,
+    }
+}
+
 fn wait(kind: libc::idtype_t, id: libc::id_t, options: libc::c_int) -> nix::Result<Option<End>> {
+    Ok(wait_for(kind, id, options)?.map(|(_, end)| end))
+}
+
+fn wait_for(
+    kind: libc::idtype_t,
+    id: libc::id_t,
+    options: libc::c_int,
+) -> nix::Result<Option<(Pid, End)>> {
     // SAFETY: all zero is a valid siginfo, and means that there is nothing to tell.
     let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
     // SAFETY: info is live for the call.
@@ -158,9 +189,9 @@ fn wait(kind: libc::idtype_t, id: libc::id_t, options: libc::c_int) -> nix::Resu
     let pid = unsafe { info.si_pid() };
     // SAFETY: as for the number above.
     let status = unsafe { info.si_status() };
-    Ok(match (pid, info.si_code) {
-        (0, _) => None,
-        (_, libc::CLD_EXITED) => Some(End::Exited(status)),
-        _ => Some(End::Signaled(status)),
-    })
+    let end = match info.si_code {
+        libc::CLD_EXITED => End::Exited(status),
+        _ => End::Signaled(status),
+    };
+    Ok((pid != 0).then_some((Pid::from_raw(pid), end)))
 }

@@ -46,6 +46,8 @@ const { request } = await connect();
 await request("agents.create", { name: "Gardener", workspace: "gardener" });
 const { key } = await request("sessions.create", { agentId: "main", label: "Groceries" });
 assert(key);
+const workshop = await request("sessions.create", { agentId: "main", label: "Workshop" });
+await request("sessions.patch", { key: workshop.key, model: "test/script" });
 
 await report({
   async loadsAndListsSessions() {
@@ -75,6 +77,18 @@ await report({
     await shows(ANSWER);
     await shoot("reloaded");
     assert.deepEqual([await count(SAID), await count(ANSWER)], [1, 1], "each is shown once");
+  },
+
+  async showsACallOfATool() {
+    const steps = [{ call: [["write", { path: "card.txt", content: "made by a call" }]] }, { say: "the card is made" }];
+    await page.getByText("Workshop", { exact: true }).first().click();
+    // The page keeps the session before it beside this one.
+    await page.getByPlaceholder("Message main").last().fill(`script ${JSON.stringify(steps)}`);
+    await page.keyboard.press("Enter");
+    await page.getByText("the card is made", { exact: true }).filter({ visible: true }).first().waitFor();
+    await page.getByText("Raw details").filter({ visible: true }).first().click();
+    await page.locator(".chat-tool-row, .chat-tool-card, .chat-tool-msg-summary").filter({ visible: true }).first().waitFor();
+    await shoot("tool-call");
   },
 
   async listsAgents() {

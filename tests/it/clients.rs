@@ -1,7 +1,7 @@
 //! The official command line against the gateway with a tenant's token, unmodified. Each command
 //! is a process of its own; every method of the table by the official library is `libraries.rs`'s.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tests::ws::{Connect, Device};
 use tests::{Gateway, Official, Provider};
 
@@ -32,6 +32,21 @@ async fn it_looks_around() {
         says(user, &["nodes", "status"], "Known: 0");
         says(user, &["nodes", "pending"], "No pending");
         says(user, &["logs", "--limit", "5"], "Log file");
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_keeps_a_list_of_what_may_run() {
+    check(|user| {
+        let get = ["approvals", "get", "--gateway", "--json"];
+        let none = user.json(&get);
+        assert_eq!((&none["exists"], &none["file"]["version"]), (&json!(false), &json!(1)));
+        user.text(&["approvals", "allowlist", "add", "/usr/bin/uptime", "--gateway"]);
+        let some = user.json(&get);
+        let pattern = &some["file"]["agents"]["*"]["allowlist"][0]["pattern"];
+        assert_eq!(pattern, "/usr/bin/uptime", "{some}");
+        says(user, &["approvals", "get", "--gateway"], "/usr/bin/uptime");
     })
     .await;
 }

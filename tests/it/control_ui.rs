@@ -24,7 +24,7 @@ async fn a_person_talks_to_an_agent_in_the_browser() {
         let variables = [("OPENCLAWMU_PAGE", page.as_str()), ("OPENCLAWMU_SHOTS", shots.as_str())];
         user.script("control_ui.mjs", &variables)
     };
-    assert_eq!(tokio::task::spawn_blocking(look).await.unwrap().len(), 7);
+    assert_eq!(tokio::task::spawn_blocking(look).await.unwrap().len(), 8);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,7 +18,7 @@ use Answer::{Ok as Has, Refused};
 
 type Call = (&'static str, Value, Answer);
 
-const NO_SHELLS: Answer = Refused("UNAVAILABLE");
+const NO_SHELL: Answer = Refused("Terminal session not found");
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_method_can_be_called() {
@@ -100,10 +100,10 @@ fn looks(house: &House) -> Vec<Call> {
         ("config.schema", json!({}), Has("properties")),
         ("sessions.list", json!({}), Has("mark-of-acme")),
         ("sessions.preview", json!({"keys": [key]}), Has("the secret of mark-of-acme")),
-        ("terminal.spawn", json!({"cols": 80, "rows": 24}), NO_SHELLS),
-        ("terminal.write", json!({"terminalId": "t", "data": "ls"}), NO_SHELLS),
-        ("terminal.resize", json!({"terminalId": "t", "cols": 80, "rows": 24}), NO_SHELLS),
-        ("terminal.close", json!({"terminalId": "t"}), NO_SHELLS),
+        ("terminal.spawn", json!({"cols": 80, "rows": 24}), Has("terminalId")),
+        ("terminal.write", json!({"terminalId": "t", "data": "ls"}), NO_SHELL),
+        ("terminal.resize", json!({"terminalId": "t", "cols": 80, "rows": 24}), NO_SHELL),
+        ("terminal.close", json!({"terminalId": "t"}), NO_SHELL),
         ("terminal.list", json!({}), Has("[")),
     ]
 }

@@ -3,12 +3,15 @@
 #![expect(clippy::disallowed_methods, reason = "tests start programs, spawn and wait")]
 #![expect(clippy::cognitive_complexity, reason = "every .await and assertion counts as a branch")]
 
+mod approvals;
 mod authz;
 mod chat;
 mod clients;
 mod control;
 mod control_ui;
 mod cron;
+mod egress;
+mod egress_rules;
 mod escape;
 mod exhaustion;
 mod flood;
@@ -16,6 +19,7 @@ mod front;
 mod gateway_call;
 mod heartbeat;
 mod hooks;
+mod hostile;
 mod isolation;
 mod libraries;
 mod lifecycle;
@@ -31,5 +35,8 @@ mod settings;
 mod socket;
 mod tidy;
 mod tokens;
+mod tool_escape;
+mod tools;
 mod tui;
 mod victims;
+mod web_terminal;

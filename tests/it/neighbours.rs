@@ -8,10 +8,10 @@ use tests::house::{House, call};
 use tests::ws::Device;
 
 /// Methods that end the caller or wait for long; others try these.
-const LEFT_OUT: [&str; 3] = ["tenants.rotate", "tenants.delete", "agent.wait"];
+pub(super) const LEFT_OUT: [&str; 3] = ["tenants.rotate", "tenants.delete", "agent.wait"];
 
 /// Everything that can be seen of the house from inside, without what changes by itself.
-async fn state(house: &mut House) -> Value {
+pub(super) async fn state(house: &mut House) -> Value {
     let mut state = Map::new();
     for (method, params) in [
         ("agents.list", json!({})),

@@ -15,9 +15,9 @@ fn capabilities(pid: i32, set: &str) -> u64 {
     u64::from_str_radix(&status(pid, set), 16).unwrap()
 }
 
-/// `CHOWN`, `DAC_OVERRIDE`, `FOWNER`, `KILL`, `SETGID`, `SETUID`, `SETPCAP`, `PTRACE`, `SYS_ADMIN`
-/// and `SYS_RESOURCE`: what the packaged unit gives.
-const LAUNCHER: [u32; 10] = [0, 1, 3, 5, 6, 7, 8, 19, 21, 24];
+/// `CHOWN`, `DAC_OVERRIDE`, `FOWNER`, `KILL`, `SETGID`, `SETUID`, `SETPCAP`, `NET_ADMIN`, `PTRACE`,
+/// `SYS_ADMIN` and `SYS_RESOURCE`: what the packaged unit gives.
+const LAUNCHER: [u32; 11] = [0, 1, 3, 5, 6, 7, 8, 12, 19, 21, 24];
 
 #[test]
 fn the_launcher_keeps_what_it_needs_and_the_supervisor_nothing() {

@@ -11,16 +11,20 @@
 )]
 
 pub mod client;
+pub mod farm;
 mod gateway;
 pub mod house;
 mod log;
 mod official;
 pub mod provider;
+pub mod toolbox;
 mod wire;
 pub mod ws;
 
 pub use client::{Client, Reply, Stream};
+pub use farm::Farm;
 pub use gateway::{Builder, Gateway, Tenant, is_alive, peak, program, resident, until};
 pub use official::{Official, control_ui};
 pub use provider::Provider;
+pub use toolbox::{Hands, Shell, Toolbox};
 pub use wire::Wire;

@@ -1,6 +1,9 @@
 //! A model provider on loopback that speaks `OpenAI`'s streaming protocol by a script: what it
 //! does is chosen by the model's name, and it counts what it was asked.
 
+mod script;
+
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,6 +18,8 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::ReceiverStream;
+
+pub use script::{CURTAIN, Step, play};
 
 /// The key that the gateway must present, and that nobody else may ever see.
 pub const KEY: &str = "sk-provider-key-0123456789abcdef";
@@ -34,6 +39,7 @@ struct Seen {
     cancelled: AtomicUsize,
     words: AtomicUsize,
     bodies: Mutex<Vec<Value>>,
+    queue: Mutex<VecDeque<Step>>,
 }
 
 type Body = StreamBody<ReceiverStream<Result<Frame<Bytes>, Infallible>>>;
@@ -43,9 +49,9 @@ impl Provider {
     /// a call of that tool if tools are offered, `slow` takes 50 ms a
     /// word and never ends, `paced` gives the last message back in capitals, a word each 150 ms, `flood` sends words of 4 KiB as fast as they are taken and never ends,
     /// `broken` answers 500, `busy` answers 429 with `Retry-After: 7`, `cut` ends in the middle of
-    /// an event.
-    pub const MODELS: [&'static str; 7] =
-        ["mock", "slow", "paced", "flood", "broken", "busy", "cut"];
+    /// an event, `script` plays what it is told to ([`play`] and [`Provider::script`]).
+    pub const MODELS: [&'static str; 8] =
+        ["mock", "slow", "paced", "flood", "broken", "busy", "cut", "script"];
 
     /// Starts one.
     pub async fn start() -> Self {
@@ -59,7 +65,12 @@ impl Provider {
 
     /// A configuration with this provider and no other.
     pub fn config(&self) -> String {
-        json!({
+        self.config_with(json!({}))
+    }
+
+    /// The same with more: members of `more` beside it, or in its place.
+    pub fn config_with(&self, more: Value) -> String {
+        let mut config = json!({
             "providers": {"test": {
                 "kind": "openai",
                 "baseUrl": format!("http://{}/v1", self.address),
@@ -67,8 +78,28 @@ impl Provider {
                 "models": Self::MODELS,
             }},
             "defaultModel": "test/mock",
-        })
-        .to_string()
+        });
+        let more: serde_json::Map<_, _> = serde_json::from_value(more).unwrap();
+        config.as_object_mut().unwrap().extend(more);
+        config.to_string()
+    }
+
+    /// Lets the model `script` play these steps, after those that it has still to play.
+    pub fn script(&self, steps: Vec<Step>) {
+        self.seen.queue.lock().unwrap().extend(steps);
+    }
+
+    /// How many steps are still to be played.
+    pub fn unplayed(&self) -> usize {
+        self.seen.queue.lock().unwrap().len()
+    }
+
+    /// The results of tools that the model `script` was given last in answer to what contained
+    /// `mark`: the texts since the user's message, oldest first.
+    pub fn results(&self, mark: &str) -> Vec<String> {
+        let bodies = self.seen.bodies.lock().unwrap();
+        let told = |body: &&Value| body["model"] == "script" && body.to_string().contains(mark);
+        bodies.iter().rev().find(told).map(script::results).unwrap_or_default()
     }
 
     /// Where it listens.
@@ -132,6 +163,12 @@ async fn answer(request: Request<Incoming>, seen: Arc<Seen>) -> Response<Body> {
     let last = body["messages"].as_array().unwrap().last().unwrap()["content"].clone();
     let last = last.as_str().map_or_else(|| last.to_string(), str::to_owned);
     let offers = body["tools"].is_array();
+    if model == "script" {
+        let step = script::next(&body, &mut seen.queue.lock().unwrap());
+        let mut bodies = seen.bodies.lock().unwrap();
+        bodies.push(body);
+        return events(step.events(bodies.len()));
+    }
     seen.bodies.lock().unwrap().push(body);
     match (model.as_str(), last.strip_prefix("call ").and_then(|it| it.split_once(' '))) {
         ("mock", Some((name, arguments))) if offers => return call(name, arguments),
@@ -167,8 +204,14 @@ fn call(name: &str, arguments: &str) -> Response<Body> {
     let more = delta(json!({"index": 0, "function": {"arguments": rest}}));
     let end = json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}],
         "usage": {"prompt_tokens": 10, "completion_tokens": 4, "total_tokens": 14}});
-    let (sender, receiver) = tokio::sync::mpsc::channel(4);
-    for data in [begun.to_string(), more.to_string(), end.to_string(), "[DONE]".to_owned()] {
+    events([begun, more, end].map(|it| it.to_string()).into_iter().chain(["[DONE]".to_owned()]))
+}
+
+/// A stream whose events are known already.
+fn events(all: impl IntoIterator<Item = String>) -> Response<Body> {
+    let all: Vec<_> = all.into_iter().collect();
+    let (sender, receiver) = tokio::sync::mpsc::channel(all.len());
+    for data in all {
         sender.try_send(Ok(event(&data))).unwrap();
     }
     let body = StreamBody::new(ReceiverStream::new(receiver));

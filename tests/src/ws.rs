@@ -128,6 +128,12 @@ impl<'a> Connect<'a> {
         Self { address, path: "/".to_owned(), origin: None, params, device: None }
     }
 
+    /// The same, for a client that takes what only those get that say so.
+    pub fn cap(mut self, cap: &str) -> Self {
+        self.params["caps"] = json!([cap]);
+        self
+    }
+
     /// A node with these commands.
     pub fn node(address: SocketAddr, token: &str, commands: &[&str]) -> Self {
         let mut node = Self::new(address, token, &[]);
@@ -278,6 +284,12 @@ impl Ws {
     /// Events of that name that have come so far; waits for none.
     pub fn seen(&self, name: &str) -> usize {
         self.waiting.iter().filter(|frame| frame["event"] == name).count()
+    }
+
+    /// The next frame of an event of one of these names.
+    pub async fn next_of(&mut self, names: &[&str]) -> Value {
+        let wanted = |frame: &Value| frame["event"].as_str().is_some_and(|it| names.contains(&it));
+        self.find(wanted).await.unwrap_or_else(|closed| panic!("{names:?}: {closed:?}"))
     }
 
     /// Every frame that has come and was not asked for.

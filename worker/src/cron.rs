@@ -27,7 +27,7 @@ use types::UnixMillis;
 pub(crate) use alarm::{Alarm, Wish};
 pub(crate) use deliver::post;
 pub(crate) use input::MAX_TEXT;
-pub(crate) use remove::{is_of, remove};
+pub(crate) use remove::{agents_of, is_of, remove};
 pub(crate) use run::{start, tell};
 pub(crate) use schedule::zone;
 pub(crate) use settings::CronSettings;

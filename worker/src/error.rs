@@ -27,6 +27,9 @@ pub enum Error {
         /// The limit in bytes.
         max: usize,
     },
+    /// A transcript entry would be more than one line.
+    #[error("the entry has a line end within")]
+    Torn,
     /// A name from a file of the tenant would leave its directory.
     #[error("the stored session id is not a plain name")]
     BadName,
@@ -39,6 +42,9 @@ pub enum Error {
         /// Whether the disk is full.
         full: bool,
     },
+    /// The index of what agents remember failed.
+    #[error("the memory index failed")]
+    Index(#[from] rusqlite::Error),
     /// One of the two socket pairs failed.
     #[error("a socket pair failed")]
     Pair(#[from] runtime::pair::Error),
@@ -56,8 +62,10 @@ impl Error {
         match self {
             Self::Io { source, .. } => matches!(source.kind(), StorageFull | QuotaExceeded),
             Self::Shared { full } => *full,
+            Self::Index(err) => err.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull),
             Self::Invalid { .. }
             | Self::TooLong { .. }
+            | Self::Torn
             | Self::BadName
             | Self::Job(_)
             | Self::Pair(_) => false,

@@ -31,6 +31,7 @@ use crate::cron::Wish;
 use crate::service::Core;
 use crate::settings::QueueMode;
 use crate::store::Dir;
+use crate::tools::Allowed;
 
 /// The end of the key of a session that heartbeats have for themselves.
 const OWN: &str = ":heartbeat";
@@ -76,46 +77,68 @@ pub(crate) async fn sync(core: &Core) {
     }
 }
 
-/// Puts something aside for the next turn of the session, whoever starts it.
-pub(crate) async fn queue(core: &Core, key: &SessionKey, text: &str) -> Result<Queued, Error> {
+/// Puts something aside for the next turn of the session, whoever starts it: that turn has the tools
+/// of `ceiling` at most, where one is given.
+pub(crate) async fn queue(
+    core: &Core,
+    key: &SessionKey,
+    text: &str,
+    ceiling: Option<&Allowed>,
+) -> Result<Queued, Error> {
     let id = uuid::Uuid::new_v4().to_string();
     let (session_key, text) = (key.as_str().to_owned(), text.to_owned());
-    change(core, move |stored, ts| stored.push(Event { id, ts, session_key, text })).await
+    let tools_allow = ceiling.map(Allowed::names);
+    let push = move |stored: &mut Stored, ts| {
+        stored.push(Event { id, ts, session_key, text, tools_allow })
+    };
+    change(core, push).await
 }
 
-/// Tells the session something at once, and waits for what it says to it. Where another turn has
-/// told it first, nothing is said.
+/// Tells the session something at once, in the run of this id, which has the tools of `ceiling` at
+/// most, and waits for what it says to it. Where another turn has told it first, nothing is said.
 pub(crate) async fn tell_and_wait(
     core: &Core,
     key: &SessionKey,
     text: &str,
-    run_id: &str,
+    (run_id, ceiling): (&str, Option<Allowed>),
 ) -> Result<Arc<RunOutcome>, String> {
-    queue(core, key, text).await.map_err(|err| {
+    queue(core, key, text, ceiling.as_ref()).await.map_err(|err| {
         tracing::error!(error = %types::Chain(&err), "an event was not written");
         "the tenant's files could not be written".to_owned()
     })?;
-    wake(core, key, run_id).await
+    wake(core, key, run_id, ceiling).await
 }
 
 /// Starts a turn that tells what waits.
-async fn wake(core: &Core, key: &SessionKey, run_id: &str) -> Result<Arc<RunOutcome>, String> {
+async fn wake(
+    core: &Core,
+    key: &SessionKey,
+    run_id: &str,
+    ceiling: Option<Allowed>,
+) -> Result<Arc<RunOutcome>, String> {
     let mut request = RunRequest::new(key.clone(), say::WAKE, Source::Wake);
     run_id.clone_into(&mut request.run_id);
     // Taken together with messages of the user, it would hide them.
     request.queue = Some(QueueMode::Followup);
+    request.ceiling = ceiling;
     let handle = agent::run(core, request).await.map_err(|fault| fault.message)?;
     Ok(handle.done().await)
 }
 
-/// Tells the session something at once, and does not wait.
-pub(crate) async fn tell(core: &Core, key: &SessionKey, text: &str) -> Result<Queued, Error> {
-    let queued = queue(core, key, text).await?;
+/// Tells the session something at once, and does not wait. The turn that does it has the tools of
+/// `ceiling` at most, where one is given.
+pub(crate) async fn tell(
+    core: &Core,
+    key: &SessionKey,
+    text: &str,
+    ceiling: Option<Allowed>,
+) -> Result<Queued, Error> {
+    let queued = queue(core, key, text, ceiling.as_ref()).await?;
     let (run, background) = (core.runs.begin(), core.events.background());
     let (core, tasks, key) = (core.clone(), core.tasks.clone(), key.clone());
     drop(tasks.spawn(async move {
         let run_id = format!("wake:{}", uuid::Uuid::new_v4());
-        if let Err(why) = wake(&core, &key, &run_id).await {
+        if let Err(why) = wake(&core, &key, &run_id, ceiling).await {
             tracing::warn!(why, "a session was not told; it is with its next turn");
         }
         drop((run, background));

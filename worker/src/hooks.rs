@@ -164,8 +164,8 @@ async fn tell(
     known(core, &key).await?;
     let mode = wake.mode.unwrap_or(WakeMode::Now);
     let told = match mode {
-        WakeMode::Now => heartbeat::tell(core, &key, text).await,
-        WakeMode::NextHeartbeat => heartbeat::queue(core, &key, text).await,
+        WakeMode::Now => heartbeat::tell(core, &key, text, None).await,
+        WakeMode::NextHeartbeat => heartbeat::queue(core, &key, text, None).await,
     };
     let outcome = match told.map_err(|err| Refused::storage(&err))? {
         heartbeat::Queued::New => "queued",

@@ -12,6 +12,7 @@ mod events;
 mod heartbeat;
 mod hooks;
 pub mod log;
+mod memory;
 mod methods;
 mod openai;
 mod runs;
@@ -22,6 +23,7 @@ mod skills;
 mod store;
 #[cfg(test)]
 mod testing;
+mod tools;
 mod upcalls;
 
 pub use agent::session_key;

@@ -1,4 +1,5 @@
-//! The confined process of one tenant. Confinement comes first; nothing is read before it.
+//! The confined process of one tenant, or the init of one of its sandboxes, as the launcher asks.
+//! Confinement comes first; nothing is read before it.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -8,6 +9,9 @@ use openclawmu_worker::{app, log};
 use types::Chain;
 
 fn main() -> ExitCode {
+    if sandbox::init::is_asked(std::env::args_os()) {
+        return sandbox::init::run(std::env::args_os());
+    }
     match confined() {
         Ok(()) => ExitCode::SUCCESS,
         Err(err) => {

@@ -16,7 +16,7 @@ mod target;
 use proto::worker::{Route, ServeRequest};
 
 pub(crate) use error::Fault;
-pub(crate) use fold::Fold;
+pub(crate) use fold::{Before, Call, Fold, GAP};
 pub(crate) use models::{Models, known_agent};
 pub(crate) use reply::{Reply, head, whole};
 

@@ -155,6 +155,11 @@ impl Runs {
         self.0.stop.cancel();
     }
 
+    /// Whether everything has been stopped: the process ends.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.0.stop.is_cancelled()
+    }
+
     /// Resolves when the last run has ended since the last time that this resolved.
     pub(crate) async fn idle(&self) {
         self.0.idle.notified().await;

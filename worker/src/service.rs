@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use api::ApiError;
 use bytes::Bytes;
+use nix::errno::Errno;
+use nix::sys::stat::{Mode, mkdirat};
 use proto::worker::call_reply::Outcome;
 use proto::worker::worker_server::{Worker as Service, WorkerServer};
 use proto::worker::{
@@ -25,19 +27,22 @@ use tokio::sync::mpsc;
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, async_trait};
-use types::{Clock, UnixMillis};
+use types::{AgentId, Clock, UnixMillis};
 
+use crate::Error;
 use crate::agent::Desk;
 use crate::cron::{self, Cron};
 use crate::events::{EventStream, Events};
 use crate::heartbeat::Pulse;
+use crate::memory::Memory;
 use crate::methods::Call;
 use crate::openai::{self, Models, Reply};
 use crate::runs::Runs;
 use crate::settings::Live;
 use crate::skills::Cache;
-use crate::store::Store;
-use crate::upcalls::{Llm, Timers};
+use crate::store::{self, Store};
+use crate::tools::{self, Programs, Spawns};
+use crate::upcalls::{Egress, Llm, Sandbox, Timers};
 
 /// How long runs that a drain has stopped may take to store what they have.
 const STOP_GRACE: Duration = Duration::from_secs(2);
@@ -53,6 +58,10 @@ const QUIET: Duration = Duration::from_secs(1);
 pub(crate) struct Core {
     pub(crate) store: Store,
     pub(crate) llm: Llm,
+    pub(crate) sandbox: Sandbox,
+    pub(crate) egress: Egress,
+    pub(crate) programs: Programs,
+    pub(crate) memory: Memory,
     pub(crate) runs: Runs,
     pub(crate) tasks: Tasks,
     pub(crate) events: Events,
@@ -61,6 +70,7 @@ pub(crate) struct Core {
     pub(crate) desk: Desk,
     pub(crate) cron: Arc<Cron>,
     pub(crate) pulse: Arc<Pulse>,
+    pub(crate) spawns: Spawns,
     /// Held by whoever remembers an idempotency key of a hook.
     pub(crate) hook_keys: Arc<tokio::sync::Mutex<()>>,
     /// Set by `Start`.
@@ -100,6 +110,7 @@ impl Worker {
         let live = Live::default();
         let store = Store::new(root, clock, live.clone());
         let cron = Arc::new(Cron::new(Timers::new(host.clone())));
+        let (sandbox, egress) = (Sandbox::new(host.clone()), Egress::new(host.clone()));
         let (llm, runs, tasks) = (Llm::new(host), Runs::default(), tasks.clone());
         tasks.spawn_until_stopped(give_back_memory(runs.clone()));
         let events = Events::default();
@@ -107,6 +118,10 @@ impl Worker {
         let core = Core {
             store,
             llm,
+            sandbox,
+            egress,
+            programs: Programs::default(),
+            memory: Memory::default(),
             runs,
             tasks,
             events,
@@ -115,11 +130,18 @@ impl Worker {
             desk: Desk::default(),
             cron,
             pulse: Arc::default(),
+            spawns: Spawns::default(),
             hook_keys: Arc::default(),
             models,
             started_at,
         };
         Self(Arc::new(Inner { core, gate: Gate::default(), confinement }))
+    }
+
+    /// What its operations use.
+    #[cfg(test)]
+    pub(crate) fn core(&self) -> Core {
+        self.0.core.clone()
     }
 
     /// The service for `runtime::pair::serve`.
@@ -163,6 +185,7 @@ impl Service for Worker {
         if self.0.core.models.set(models).is_err() {
             return Err(Status::failed_precondition("started already"));
         }
+        self.0.make_directories().await;
         cron::sync(&self.0.core);
         let Confinement { landlock_abi, probes, .. } = &self.0.confinement;
         let probe =
@@ -251,6 +274,22 @@ impl Service for Worker {
 }
 
 impl Inner {
+    /// Makes what every sandbox of the tenant gets, before the first one may be asked for. A worker
+    /// goes on without: on a full disk there is still reading and deleting to do.
+    async fn make_directories(&self) {
+        let made = self.core.store.job(|root| {
+            match mkdirat(root, tools::HOME, Mode::S_IRWXU) {
+                Ok(()) | Err(Errno::EEXIST) => {}
+                Err(err) => return Err(Error::io("make the home")(err.into())),
+            }
+            let Some(main) = store::agent_folder(root, &AgentId::main())? else { return Ok(()) };
+            crate::agent::seed_workspace(&main).map(drop)
+        });
+        if let Err(err) = made.await {
+            tracing::warn!(error = %types::Chain(&err), "the directories of sandboxes are missing");
+        }
+    }
+
     /// Waits until nobody waits for an answer, and no run goes on in the background.
     async fn emptied(&self) {
         self.gate.emptied().await;

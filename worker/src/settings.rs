@@ -5,6 +5,7 @@
 //! somebody else's.
 
 mod agents;
+mod tools;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,6 +13,7 @@ use proto::worker::{Configuration, Skill};
 use serde::Deserialize;
 
 pub(crate) use agents::{Agents, DropPolicy, Messages, QueueMode};
+pub(crate) use tools::{Ask, Exec, Loop, Security, ToolSettings};
 
 /// The settings that hold now. Clones see the same.
 #[derive(Debug, Clone, Default)]
@@ -38,6 +40,7 @@ pub(crate) struct Settings {
     pub(crate) cron: crate::cron::CronSettings,
     pub(crate) hooks: crate::hooks::HookSettings,
     pub(crate) messages: Messages,
+    pub(crate) tools: ToolSettings,
 }
 
 impl Live {

@@ -1,15 +1,17 @@
 //! A worker on a directory of its own, and a host whose model says what the test says.
 
+mod powers;
+
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use proto::host::llm_event::Event;
 use proto::host::llm_server::{Llm, LlmServer};
-use proto::host::timers_server::{Timers, TimersServer};
+use proto::host::timers_server::TimersServer;
 use proto::host::{
-    EmbedReply, EmbedRequest, Finished, LlmBatch, LlmEvent, LlmRequest, Started, TimerReply,
-    TimerRequest, ToolCallDelta, Usage, Vector,
+    EmbedReply, EmbedRequest, Finished, LlmBatch, LlmEvent, LlmRequest, Started, ToolCallDelta,
+    Usage, Vector,
 };
 use proto::worker::worker_client::WorkerClient;
 use proto::worker::worker_event::What;
@@ -30,6 +32,8 @@ use tonic::{Request, Response, Status, Streaming};
 use types::ManualClock;
 
 use crate::Worker;
+use crate::service::Core;
+pub(crate) use powers::{Alarms, Fetches, Program, Programs};
 
 /// 2026-11-22T12:00:00Z.
 pub(crate) const NOW: u64 = 1_795_348_800_000;
@@ -88,30 +92,15 @@ impl Llm for Scripted {
     }
 }
 
-/// The times that the worker asked to be woken at, oldest first; 0 for none.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Alarms(Arc<std::sync::Mutex<Vec<u64>>>);
-
-impl Alarms {
-    pub(crate) fn last(&self) -> Option<u64> {
-        self.0.lock().unwrap().last().copied()
-    }
-}
-
-#[tonic::async_trait]
-impl Timers for Alarms {
-    async fn set(&self, request: Request<TimerRequest>) -> Result<Response<TimerReply>, Status> {
-        self.0.lock().unwrap().push(request.into_inner().at_ms);
-        Ok(Response::new(TimerReply {}))
-    }
-}
-
 /// The two ends of a worker.
 pub(crate) struct Harness {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) alarms: Alarms,
     pub(crate) client: WorkerClient<Client>,
     pub(crate) calls: mpsc::UnboundedReceiver<ModelCall>,
+    pub(crate) programs: Programs,
+    pub(crate) fetches: Fetches,
+    pub(crate) core: Core,
     pub(crate) root: PathBuf,
     /// Stops everything when dropped, before the directory goes.
     _tasks: StopOnDrop,
@@ -180,6 +169,7 @@ impl Harness {
         let alarms = Alarms::default();
         let powers = tonic::service::Routes::new(server);
         let powers = powers.add_service(TimersServer::new(alarms.clone()));
+        let (powers, programs, fetches) = powers::add(powers);
         drop(tasks.spawn(async move { serve(powers, far_b, &scope).await }));
         let host = connect(near_b, &tasks).await.unwrap();
         let confinement =
@@ -187,12 +177,23 @@ impl Harness {
         let clock = Arc::new(ManualClock::at(NOW));
         let worker =
             Worker::new(root.clone(), host, confinement, Arc::<ManualClock>::clone(&clock), &tasks);
-        let scope = tasks.clone();
+        let (scope, core) = (tasks.clone(), worker.core());
         drop(tasks.spawn(async move { serve(worker.into_service(), far_a, &scope).await }));
         let client = WorkerClient::new(connect(near_a, &tasks).await.unwrap())
             .max_decoding_message_size(limits::MAX_RESULT + limits::MAX_AROUND)
             .max_encoding_message_size(limits::MAX_MESSAGE);
-        Self { clock, alarms, client, calls, root, _tasks: StopOnDrop(tasks), _directory: None }
+        Self {
+            clock,
+            alarms,
+            client,
+            calls,
+            programs,
+            fetches,
+            core,
+            root,
+            _tasks: StopOnDrop(tasks),
+            _directory: None,
+        }
     }
 
     pub(crate) async fn start(&mut self) -> Result<(), Status> {

@@ -1,10 +1,17 @@
 //! What the worker asks of the supervisor, each power its own type.
 
+use proto::host::egress_client::EgressClient;
 use proto::host::llm_client::LlmClient;
+use proto::host::sandbox_client::SandboxClient;
 use proto::host::timers_client::TimersClient;
-use proto::host::{EmbedReply, EmbedRequest, LlmBatch, LlmRequest, TimerRequest};
+use proto::host::{
+    EmbedReply, EmbedRequest, FetchPart, FetchRequest, LlmBatch, LlmRequest, RunEvent, RunRequest,
+    TimerRequest,
+};
 use runtime::limits;
 use runtime::pair::Client;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
 /// Model calls. Clones share the connection.
@@ -44,5 +51,44 @@ impl Timers {
     /// Sets when the supervisor wakes this worker; durable when this returns.
     pub(crate) async fn set(&self, at: Option<u64>) -> Result<(), Status> {
         self.0.clone().set(TimerRequest { at_ms: at.unwrap_or(0) }).await.map(drop)
+    }
+}
+
+/// Programs in sandboxes. Clones share the connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Sandbox(SandboxClient<Client>);
+
+impl Sandbox {
+    /// Programs over `client`.
+    pub(crate) fn new(client: Client) -> Self {
+        Self(SandboxClient::new(client))
+    }
+
+    /// Starts the program that the first of `requests` is. Dropping what it says ends the program,
+    /// and everything that it left behind.
+    pub(crate) async fn run(
+        &self,
+        requests: mpsc::Receiver<RunRequest>,
+    ) -> Result<Streaming<RunEvent>, Status> {
+        Ok(self.0.clone().run(ReceiverStream::new(requests)).await?.into_inner())
+    }
+}
+
+/// The one way to the web. Clones share the connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Egress(EgressClient<Client>);
+
+impl Egress {
+    /// The way over `client`.
+    pub(crate) fn new(client: Client) -> Self {
+        Self(EgressClient::new(client))
+    }
+
+    /// Fetches one document. Dropping the stream, or this future, gives it up.
+    pub(crate) async fn fetch(
+        &self,
+        request: FetchRequest,
+    ) -> Result<Streaming<FetchPart>, Status> {
+        Ok(self.0.clone().fetch(request).await?.into_inner())
     }
 }

@@ -2,8 +2,8 @@
 //! prints what became of each as one JSON line. It judges by the list that the hostile worker
 //! itself prints; it attempts nothing.
 //!
-//! `boundary STATE_DIR WORKER attempts [PREFIX...] [skip=STEP]` makes the attempts while a neighbour
-//! is served, each perhaps by a worker that leaves out one step of its own confinement;
+//! `boundary STATE_DIR WORKER attempts [PREFIX...] [skip=STEP]` makes the attempts while a
+//! neighbour is served, each perhaps by a worker that leaves out one step of its own confinement;
 //! `boundary STATE_DIR WORKER without [STEP]` leaves one step of the launch out and prints what
 //! `verify` finds; `boundary STATE_DIR WORKER skip [STEP]` has the worker leave out one step of its
 //! own confinement; `boundary STATE_DIR WORKER facts` prints the raw facts of a good worker.

@@ -3,9 +3,9 @@
 //!
 //! It writes `NAME OUTCOME` to descriptor 2, where the outcome is the name of an errno or
 //! `ALLOWED`, or it dies by SIGSYS or SIGKILL, which whoever started it sees. With `--list` it
-//! prints each attempt with the outcomes that are accepted, and attempts nothing. `skip=STEP` leaves
-//! out one step of its own confinement by putting the public parts together without it; there is no
-//! switch in them.
+//! prints each attempt with the outcomes that are accepted, and attempts nothing. `skip=STEP`
+//! leaves out one step of its own confinement by putting the public parts together without it;
+//! there is no switch in them.
 #![expect(unsafe_code, reason = "attempts are raw system calls")]
 
 use std::io::{self, Read as _, Write as _};
@@ -95,7 +95,8 @@ fn confine_without(skip: &str) -> Result<(u32, bool), sandbox::Error> {
 /// Reads the order; the socket is non-blocking from birth.
 fn order() -> io::Result<String> {
     let mut line = String::new();
-    // SAFETY: descriptor 0 is this process's by the contract of its start, and nothing else uses it.
+    // SAFETY: descriptor 0 is this process's by the contract of its start, and nothing else uses
+    // it.
     let socket = unsafe { std::fs::File::from_raw_fd(0) };
     let mut socket = std::mem::ManuallyDrop::new(socket);
     let mut byte = [0];

@@ -68,8 +68,8 @@ fn large_file(outside: &Outside) -> Result<(), Errno> {
     fill("/tenant/large", outside.number("disk_mib").saturating_mul(2))
 }
 
-/// Writes twice the disk that the tenant was given, in files of 8 MiB: a limit on one file's size is
-/// no limit on the disk.
+/// Writes twice the disk that the tenant was given, in files of 8 MiB: a limit on one file's size
+/// is no limit on the disk.
 fn disk(outside: &Outside) -> Result<(), Errno> {
     let files = outside.number("disk_mib").div_ceil(4);
     (0..files).try_for_each(|number| fill(&format!("/tenant/fill-{number}"), 8))

@@ -45,7 +45,7 @@ pub(crate) fn foresee() -> (Layout, Option<String>) {
     }
 }
 
-fn nothing(name: String, reason: String) -> Cgroups {
+pub(super) fn nothing(name: String, reason: String) -> Cgroups {
     Cgroups { layout: Layout::None, name, hierarchies: Vec::new(), reason: Some(reason) }
 }
 

@@ -13,7 +13,7 @@ use crate::{Error, Profile};
 /// # Errors
 /// When the kernel refuses the program.
 pub fn worker_filter() -> Result<(), Error> {
-    load(Profile::Worker, 0)
+    load(Profile::Worker)
 }
 
 /// Puts the supervisor's deny list on every thread of the process.
@@ -21,7 +21,7 @@ pub fn worker_filter() -> Result<(), Error> {
 /// # Errors
 /// When the kernel refuses the program or a thread has another filter.
 pub fn supervisor_filter() -> Result<(), Error> {
-    load(Profile::Supervisor, libc::SECCOMP_FILTER_FLAG_TSYNC)
+    load_with(Profile::Supervisor, libc::SECCOMP_FILTER_FLAG_TSYNC)
 }
 
 /// Puts the launcher's deny list on every thread of the process, and so on all its children.
@@ -29,10 +29,15 @@ pub fn supervisor_filter() -> Result<(), Error> {
 /// # Errors
 /// When the kernel refuses the program or a thread has another filter.
 pub fn launcher_filter() -> Result<(), Error> {
-    load(Profile::Launcher, libc::SECCOMP_FILTER_FLAG_TSYNC)
+    load_with(Profile::Launcher, libc::SECCOMP_FILTER_FLAG_TSYNC)
 }
 
-fn load(profile: Profile, flags: libc::c_ulong) -> Result<(), Error> {
+/// Puts a program on the calling thread, which must be the only one.
+pub(crate) fn load(profile: Profile) -> Result<(), Error> {
+    load_with(profile, 0)
+}
+
+fn load_with(profile: Profile, flags: libc::c_ulong) -> Result<(), Error> {
     let failed = |source| Error::Confine { step: profile.name(), source };
     let code = profile.code();
     let len = u16::try_from(code.len()).map_err(|err| failed(std::io::Error::other(err)))?;

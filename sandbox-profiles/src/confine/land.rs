@@ -1,5 +1,5 @@
-//! Landlock for the worker: by object, not by name, so it holds even where the mount namespace were
-//! wrong.
+//! Landlock for workers and commands: by object, not by name, so it holds even where the mount
+//! namespace were wrong.
 //!
 //! It does not cover descriptors that are open already, nor stat, chmod and chown: those are the
 //! business of the mount flags and of the seccomp list.
@@ -20,6 +20,30 @@ pub(super) const ABI_REQUIRED: u32 = 6;
 /// What a worker may name beside its own directory.
 const DEVICES: [(&str, bool); 4] =
     [("/dev/null", true), ("/dev/zero", false), ("/dev/random", false), ("/dev/urandom", false)];
+/// What a command may do where.
+const TOOLS: &[(&str, BitFlags<AccessFs>)] = &[
+    ("/", make_bitflags!(AccessFs::{ReadDir})),
+    ("/usr", make_bitflags!(AccessFs::{ReadFile | ReadDir | Execute})),
+    ("/etc", make_bitflags!(AccessFs::{ReadFile | ReadDir})),
+    ("/proc", make_bitflags!(AccessFs::{ReadFile | ReadDir})),
+    ("/dev", make_bitflags!(AccessFs::{ReadFile | WriteFile | ReadDir})),
+    ("/dev/pts", make_bitflags!(AccessFs::{ReadFile | WriteFile | ReadDir | IoctlDev})),
+    ("/dev/tty", make_bitflags!(AccessFs::{ReadFile | WriteFile | IoctlDev})),
+    ("/workspace", OWN),
+    ("/home/agent", OWN),
+    ("/tmp", TEMPORARY),
+];
+/// Everything but devices, which nobody here needs, and sockets and pipes with a name: in a
+/// directory that two sandboxes see, one without a way out would have that of the other.
+const OWN: BitFlags<AccessFs> = make_bitflags!(AccessFs::{
+    ReadFile | ReadDir | WriteFile | Truncate | Execute | MakeReg | MakeDir | MakeSym | RemoveFile
+        | RemoveDir | Refer
+});
+/// The sandbox's own, which no other sees.
+const TEMPORARY: BitFlags<AccessFs> = make_bitflags!(AccessFs::{
+    ReadFile | ReadDir | WriteFile | Truncate | Execute | MakeReg | MakeDir | MakeSym | RemoveFile
+        | RemoveDir | Refer | MakeSock
+});
 /// `LANDLOCK_CREATE_RULESET_VERSION`.
 const VERSION: u32 = 1;
 
@@ -34,7 +58,7 @@ pub fn landlock() -> Result<u32, Error> {
     if abi == 0 {
         return Ok(0);
     }
-    let mut rules = handled(abi).map_err(Error::Landlock)?;
+    let mut rules = handled(abi, false).map_err(Error::Landlock)?;
     rules = allow(rules, "/tenant", tenant())?;
     for (path, writable) in DEVICES {
         let read: BitFlags<AccessFs> = AccessFs::ReadFile.into();
@@ -44,22 +68,43 @@ pub fn landlock() -> Result<u32, Error> {
     Ok(abi)
 }
 
+/// Restricts the calling thread to a sandbox's directories as they are meant: programs are read and
+/// executed, the tenant's own and `/tmp` written, terminals used. Signals and abstract sockets end
+/// at the thread and its children, so init is out of reach. There is no TCP but with a way out,
+/// where the network is the sandbox's own.
+pub(crate) fn tools(egress: bool) -> Result<u32, Error> {
+    let abi = abi();
+    if abi == 0 {
+        return Ok(0);
+    }
+    let mut rules = handled(abi, egress).map_err(Error::Landlock)?;
+    for (path, access) in TOOLS {
+        rules = allow(rules, path, *access)?;
+    }
+    rules.restrict_self().map_err(Error::Landlock)?;
+    Ok(abi)
+}
+
 /// Everything that the newest ABI known here can refuse is refused unless a rule allows it.
-fn handled(abi: u32) -> Result<RulesetCreated, landlock::RulesetError> {
+fn handled(abi: u32, tcp: bool) -> Result<RulesetCreated, landlock::RulesetError> {
     let mut rules = Ruleset::default();
     if abi >= ABI_REQUIRED {
         rules = rules
             .set_compatibility(CompatLevel::HardRequirement)
             .handle_access(AccessFs::from_all(ABI::V6))?
-            .handle_access(AccessNet::from_all(ABI::V6))?
             .scope(Scope::from_all(ABI::V6))?;
+        if !tcp {
+            rules = rules.handle_access(AccessNet::from_all(ABI::V6))?;
+        }
     }
-    rules
+    rules = rules
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(ABI::V10))?
-        .handle_access(AccessNet::from_all(ABI::V10))?
-        .scope(Scope::from_all(ABI::V10))?
-        .create()
+        .scope(Scope::from_all(ABI::V10))?;
+    if !tcp {
+        rules = rules.handle_access(AccessNet::from_all(ABI::V10))?;
+    }
+    rules.create()
 }
 
 /// Files and directories, no execution, no device, no socket, no pipe with a name, no symbolic

@@ -82,8 +82,17 @@ fn the_launcher_gives_up_the_network_and_the_kernels_insides() {
     let filter: fn() -> Result<(), Error> = launcher_filter;
     let stream = i64::from(libc::SOCK_STREAM);
     check(filter, &[libc::SYS_socket, libc::AF_UNIX.into(), stream], DONE);
-    for family in [libc::AF_INET, libc::AF_NETLINK, libc::AF_VSOCK] {
-        check(filter, &[libc::SYS_socket, family.into(), stream], libc::EAFNOSUPPORT);
+    // For the listener of a sandbox, in a network of its own.
+    check(filter, &[libc::SYS_socket, libc::AF_INET.into(), stream], DONE);
+    let others = [libc::SOCK_DGRAM, libc::SOCK_RAW].map(|kind| (libc::AF_INET, i64::from(kind)));
+    let families = [libc::AF_INET6, libc::AF_NETLINK, libc::AF_PACKET, libc::AF_VSOCK];
+    for (family, kind) in families.map(|family| (family, stream)).into_iter().chain(others) {
+        check(filter, &[libc::SYS_socket, family.into(), kind], libc::EAFNOSUPPORT);
+    }
+    let ioctl = |request: u64| [libc::SYS_ioctl, -1, i64::try_from(request).unwrap()];
+    check(filter, &ioctl(libc::SIOCSIFFLAGS), libc::EBADF);
+    for request in [libc::SIOCSIFADDR, libc::SIOCSIFHWADDR, libc::SIOCADDRT] {
+        check(filter, &ioctl(request), EPERM);
     }
     for number in [libc::SYS_setns, libc::SYS_ptrace, libc::SYS_bpf, libc::SYS_pidfd_getfd] {
         check(filter, &[number], EPERM);

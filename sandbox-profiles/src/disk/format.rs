@@ -27,6 +27,8 @@ const DEADLINE: Duration = Duration::from_mins(1);
 const BYTES_PER_INODE: u64 = 16 << 10;
 /// A small disk still holds a tenant's folders; a large one does not drown in inode tables.
 const INODES: (u64, u64) = (2048, 1 << 20);
+/// Percent of the disk that tools cannot fill, so that the worker goes on writing its journal.
+const RESERVED: &str = "5";
 /// The formatter's own memory, in bytes.
 const MEMORY_MAX: u64 = 1 << 30;
 
@@ -75,7 +77,7 @@ fn make(
     let file = openat(tenants, draft, flags, Mode::S_IRUSR | Mode::S_IWUSR)?;
     let length = libc::off_t::try_from(size).map_err(|_range| Errno::EFBIG)?;
     ftruncate(&file, length)?;
-    fchown(&file, Some(owner.formatter), Some(owner.gid))?;
+    fchown(&file, Some(owner.tools), Some(owner.gid))?;
     run(formatter, &file, owner, size)?;
     fchown(&file, Some(Uid::from_raw(0)), Some(Gid::from_raw(0)))?;
     fchmod(&file, Mode::S_IRUSR | Mode::S_IWUSR)?;
@@ -121,7 +123,7 @@ fn arguments(owner: Owner, size: u64) -> nix::Result<Vec<CString>> {
         "-b",
         &block,
         "-m",
-        "0",
+        RESERVED,
         "-N",
         &inodes,
         "-J",
@@ -161,7 +163,7 @@ fn child(
     }
     setgroups(&[])?;
     setresgid(owner.gid, owner.gid, owner.gid)?;
-    setresuid(owner.formatter, owner.formatter, owner.formatter)?;
+    setresuid(owner.tools, owner.tools, owner.tools)?;
     nix::sys::prctl::set_no_new_privs()?;
     execveat::<_, _, CString>(&formatter, c"", arguments, &[], AtFlags::AT_EMPTY_PATH)
 }

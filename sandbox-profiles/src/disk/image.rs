@@ -9,6 +9,7 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::mount::{MntFlags, umount2};
 use nix::sys::stat::{Mode, SFlag, fstat, major};
+use nix::unistd::Uid;
 
 use super::failed;
 use crate::Error;
@@ -42,15 +43,23 @@ pub(crate) fn is_possible() -> bool {
     control().is_ok()
 }
 
-/// Mounts the tenant's image on its directory.
-pub(super) fn attach(tenants: &OwnedFd, tenant: &str, below: &OwnedFd) -> Result<(), Error> {
+/// Mounts the tenant's image on its directory. What is reserved of the disk is for `worker`.
+pub(super) fn attach(
+    tenants: &OwnedFd,
+    tenant: &str,
+    below: &OwnedFd,
+    worker: Uid,
+) -> Result<(), Error> {
     let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
     let image = openat(tenants, name(tenant).as_str(), flags, Mode::empty())
         .map_err(|err| failed("open the tenant's disk", err))?;
     own(&image).map_err(|err| failed("own the tenant's disk", err))?;
     let (device, path) = loop_device(&image).map_err(|err| failed("attach a loop device", err))?;
+    let worker = CString::new(worker.to_string())
+        .map_err(|_nul| failed("name the worker", Errno::EINVAL))?;
     let options = [
         (c"source", Some(path.as_c_str())),
+        (c"resuid", Some(worker.as_c_str())),
         (c"errors", Some(c"remount-ro")),
         // The file is fresh and sparse: its inode tables read as zero already.
         (c"noinit_itable", None),

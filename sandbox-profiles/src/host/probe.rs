@@ -24,6 +24,8 @@ pub(crate) struct Seen<'a> {
     pub(crate) cgroup: Layout,
     pub(crate) cgroup_reason: Option<&'a str>,
     pub(crate) disk: Disk,
+    /// Whether tools have an id of their own.
+    pub(crate) tool_uids: bool,
     /// Digest and inode of the worker binary's copy.
     pub(crate) binary: Option<(String, u64)>,
 }
@@ -41,6 +43,7 @@ pub(crate) fn report(seen: &Seen<'_>) -> HostReport {
         mode: seen.mode,
         cgroup: seen.cgroup,
         disk: seen.disk,
+        bwrap: None,
         landlock_abi,
         user_namespaces,
         worker_digest: seen.binary.as_ref().map(|it| it.0.clone()),
@@ -65,6 +68,8 @@ pub(super) fn run(state_dir: &Path) -> HostReport {
         cgroup,
         cgroup_reason: reason.as_deref(),
         disk: if images { Disk::Image } else { Disk::None },
+        // What is not on an image is tried when a launcher starts.
+        tool_uids: mode == Mode::Root,
         binary: None,
     });
     let owner = fs::metadata(state_dir.join("tenants")).map(|it| it.uid());
@@ -134,6 +139,14 @@ fn degraded(seen: &Seen<'_>, landlock_abi: u32, user_namespaces: bool) -> Vec<De
             "install e2fsprogs and load the loop module",
         );
     }
+    if !seen.tool_uids && seen.mode == Mode::Root {
+        add(
+            "tool-uids",
+            "the file system of the state directory cannot show files with other ids, so tools run \
+             under their tenant's worker's uid",
+            "let disks be images (see disk-limit), or put the state directory on ext4, XFS or btrfs",
+        );
+    }
     if landlock_abi < LANDLOCK_WANTED {
         add(
             "landlock",
@@ -145,7 +158,7 @@ fn degraded(seen: &Seen<'_>, landlock_abi: u32, user_namespaces: bool) -> Vec<De
 }
 
 /// What is lost without root, whatever the host.
-const ROOTLESS: [(&str, &str); 4] = [
+const ROOTLESS: [(&str, &str); 5] = [
     (
         "distinct-uids",
         "the supervisor and all workers have one uid: a worker that left its namespaces could \
@@ -160,6 +173,11 @@ const ROOTLESS: [(&str, &str); 4] = [
         "descriptors-seen",
         "the kernel hides the open descriptors of a process without core dumps from all but root, \
          so only the worker itself checks that it has no other than its four",
+    ),
+    (
+        "tool-uids",
+        "tools have the worker's uid, so only their namespaces, Landlock and seccomp keep them from \
+         what else the tenant has",
     ),
     ("disk-limit", "disks of fixed size cannot be mounted without root"),
 ];

@@ -4,26 +4,27 @@
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read as _};
-use std::os::fd::{AsFd as _, OwnedFd};
-use std::os::unix::fs::FileExt as _;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, SealFlag, fcntl, open as open_path, openat};
-use nix::sys::memfd::{MFdFlags, memfd_create};
+use nix::fcntl::{OFlag, open as open_path, openat};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use nix::sys::stat::{Mode, fchmod, fstat, mkdirat};
+use nix::sys::stat::{Mode, SFlag, fchmod, fstat, mkdirat};
 use nix::unistd::{getegid, geteuid};
 
-use super::{Options, start};
+use super::{Options, idmap, start};
 use crate::cgroup::Cgroups;
 use crate::disk::{self, Disks};
 use crate::host::{self, HostReport};
 use crate::ids::{self, Ids};
+use crate::sealed::sealed;
 use crate::{Error, Step, privilege, steps, sys};
 
 /// A worker binary is a few megabytes; a larger file is something else.
 const BINARY_MAX: u64 = 512 << 20;
+/// Where every distribution has it.
+const BWRAP: &str = "/usr/bin/bwrap";
 /// The type of file system that `/proc` must be.
 const PROC_SUPER_MAGIC: i64 = 0x9fa0;
 
@@ -35,6 +36,10 @@ pub(super) struct Resources {
     pub(super) steps: &'static [Step],
     /// The sealed copy of the worker binary.
     pub(super) binary: OwnedFd,
+    /// The host's bubblewrap, until it turns out to be unusable.
+    pub(super) bwrap: Option<OwnedFd>,
+    /// Whether tools have an id of their own.
+    pub(super) tool_uids: bool,
     pub(super) proc: OwnedFd,
     pub(super) cgroups: Cgroups,
     pub(super) disks: Disks,
@@ -48,7 +53,7 @@ pub(super) fn open(options: &Options) -> Result<Resources, Error> {
     raise_descriptors().map_err(start("raise the limit on descriptors"))?;
     let proc = proc()?;
     for (name, number) in steps::DEVICES {
-        drop(steps::device(name, number).map_err(start("open the devices"))?);
+        drop(steps::device(name, (1, number)).map_err(start("open the devices"))?);
     }
     let (binary, digest) = binary(&options.worker)?;
     let tenants = tenants(&options.state_dir)?;
@@ -58,6 +63,7 @@ pub(super) fn open(options: &Options) -> Result<Resources, Error> {
         None
     };
     let disks = Disks::open(tenants, mode, ids.base, formatter);
+    let tool_uids = mode == host::Mode::Root && have_tool_uids(&proc, &disks)?;
     let cgroups = Cgroups::open();
     let inode = fstat(&binary).map_err(start("look at the worker binary"))?.st_ino;
     let report = host::report(&host::Seen {
@@ -66,9 +72,21 @@ pub(super) fn open(options: &Options) -> Result<Resources, Error> {
         cgroup: cgroups.layout(),
         cgroup_reason: cgroups.reason(),
         disk: disks.kind(),
+        tool_uids,
         binary: Some((digest, inode)),
     });
-    Ok(Resources { mode, ids, steps: options.steps, binary, proc, cgroups, disks, report })
+    Ok(Resources {
+        mode,
+        ids,
+        steps: options.steps,
+        binary,
+        bwrap: bwrap(),
+        tool_uids,
+        proc,
+        cgroups,
+        disks,
+        report,
+    })
 }
 
 /// One descriptor a worker, two sockets and a pipe each in the supervisor: the usual soft limit
@@ -89,6 +107,26 @@ fn proc() -> Result<OwnedFd, Error> {
     }
 }
 
+/// Whether tenants' files can be shown to tools as theirs. The images made here can; of another
+/// file system one has to ask.
+fn have_tool_uids(proc: &OwnedFd, disks: &Disks) -> Result<bool, Error> {
+    Ok(disks.kind() == disk::Disk::Image
+        || idmap::is_possible(proc, disks.tenants(), disks.owner(0)?))
+}
+
+/// The host's bubblewrap, where it is one that only root can have put there.
+fn bwrap() -> Option<OwnedFd> {
+    let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let program = open_path(BWRAP, flags, Mode::empty()).ok()?;
+    let stat = fstat(&program).ok()?;
+    let mode = Mode::from_bits_truncate(stat.st_mode);
+    let is_file = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG;
+    let of_root = stat.st_uid == 0 && !mode.intersects(Mode::S_IWGRP | Mode::S_IWOTH);
+    // A set-id one would be another program than the one that was tried out.
+    let plain = !mode.intersects(Mode::S_ISUID | Mode::S_ISGID);
+    (is_file && of_root && plain).then_some(program)
+}
+
 /// Copies the worker binary into memory that nobody can write, or read by its descriptor's mode:
 /// a process that runs it is not dumpable, and no file can be exchanged under it.
 fn binary(path: &Path) -> Result<(OwnedFd, String), Error> {
@@ -99,33 +137,14 @@ fn binary(path: &Path) -> Result<(OwnedFd, String), Error> {
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(failed)?;
     file.take(BINARY_MAX).read_to_end(&mut bytes).map_err(failed)?;
-    let copy = sealed(&bytes).map_err(failed)?;
+    let mode = Mode::from_bits_truncate(0o111);
+    let copy = sealed(c"openclawmu-worker", &bytes, mode).map_err(failed)?;
     let digest = ring::digest::digest(&ring::digest::SHA256, &bytes);
     let mut hex = String::new();
     for byte in digest.as_ref() {
         write!(hex, "{byte:02x}").map_err(|err| failed(io::Error::other(err)))?;
     }
     Ok((copy, hex))
-}
-
-fn sealed(bytes: &[u8]) -> io::Result<OwnedFd> {
-    let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
-    // Kernels before 6.3 do not know the flag that asks for an executable one, and need none.
-    let executable = MFdFlags::from_bits_retain(libc::MFD_EXEC);
-    let name = c"openclawmu-worker";
-    let fd = match memfd_create(name, flags | executable) {
-        Err(Errno::EINVAL) => memfd_create(name, flags)?,
-        fd => fd?,
-    };
-    let file = File::from(fd);
-    file.write_all_at(bytes, 0)?;
-    fchmod(&file, Mode::from_bits_truncate(0o111))?;
-    let seals = SealFlag::F_SEAL_WRITE
-        | SealFlag::F_SEAL_SHRINK
-        | SealFlag::F_SEAL_GROW
-        | SealFlag::F_SEAL_SEAL;
-    fcntl(file.as_fd(), FcntlArg::F_ADD_SEALS(seals))?;
-    Ok(file.into())
 }
 
 /// The directory of tenant roots: the launcher's alone, and one launcher's at a time.

@@ -101,6 +101,9 @@ impl Office {
             if signaled && let Some(code) = self.take_signals().map_err(start("read a signal"))? {
                 return Ok(code);
             }
+            if signaled {
+                self.desk.sweep();
+            }
             if asked {
                 self.answer();
             } else if !signaled && self.socket.is_some() {
@@ -164,16 +167,17 @@ impl Office {
 
     fn answer(&mut self) {
         let Some(socket) = &self.socket else { return };
-        let (bytes, received) = match fds::receive(socket, Request::SIZE + 1, 3) {
+        let (bytes, received) = match fds::receive(socket, Request::SIZE + 1, Request::DESCRIPTORS)
+        {
             Ok(request) => request,
             Err(err) if err.kind() == std::io::ErrorKind::InvalidData => (Vec::new(), Vec::new()),
             Err(_gone) => return self.hang_up(),
         };
-        let (reply, pidfd) = match Request::decode(&bytes) {
+        let (reply, sent) = match Request::decode(&bytes) {
             Ok(request) => {
                 let number = request.number;
-                let (reply, pidfd) = self.desk.answer(&request, received);
-                (Reply { number, ..reply }, pidfd)
+                let (reply, sent) = self.desk.answer(&request, received);
+                (Reply { number, ..reply }, sent)
             }
             Err(err) => {
                 self.refused = self.refused.saturating_add(1);
@@ -181,10 +185,10 @@ impl Office {
                 if self.refused <= COMPLAINTS || self.refused.is_power_of_two() {
                     complain(&format!("refused record {}: {err}", self.refused));
                 }
-                (Reply::other(Verdict::Refused, 0, &err.to_string()), None)
+                (Reply::other(Verdict::Refused, 0, &err.to_string()), Vec::new())
             }
         };
-        let sent: Vec<&OwnedFd> = pidfd.iter().collect();
+        let sent: Vec<&OwnedFd> = sent.iter().collect();
         // One request is answered at a time, so a reply always has room; a supervisor that leaves
         // replies lying does not hold up the launcher.
         if fds::send_now(socket, &reply.encode(), &sent).is_err() {

@@ -26,6 +26,12 @@ pub(crate) enum Action {
     /// The address family is unknown to the kernel.
     #[serde(rename = "EAFNOSUPPORT")]
     Eafnosupport,
+    /// The file system does not have that.
+    #[serde(rename = "EOPNOTSUPP")]
+    Eopnotsupp,
+    /// What the descriptor means does not have that.
+    #[serde(rename = "ENOTTY")]
+    Enotty,
 }
 
 impl Action {
@@ -38,6 +44,8 @@ impl Action {
             Self::Eperm => ERRNO | 1,
             Self::Enosys => ERRNO | 0x26,
             Self::Eafnosupport => ERRNO | 0x61,
+            Self::Eopnotsupp => ERRNO | 0x5f,
+            Self::Enotty => ERRNO | 0x19,
         }
     }
 }
@@ -48,24 +56,28 @@ impl Action {
 pub(crate) struct Source {
     /// Who runs under it, and how the list was found.
     pub comment: String,
-    /// A file whose rules stand before these.
+    /// Files whose rules stand before these, in this order.
     #[serde(default)]
-    pub include: Option<String>,
+    pub include: Vec<String>,
     /// What happens to a call that no rule names; absent in a file made to be included.
     #[serde(default)]
     pub default: Option<Action>,
     /// What a rule does that does not say.
     pub action: Action,
     /// Looked at from the top; the first that fits decides.
-    pub rules: Vec<Rule>,
+    pub rules: Vec<Row>,
 }
 
-/// One system call, perhaps only with certain arguments.
-#[derive(Debug, Clone, Deserialize)]
+/// One rule, or one for each of several calls that share their reason.
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Rule {
+pub(crate) struct Row {
     /// The call's name.
-    pub syscall: String,
+    #[serde(default)]
+    pub syscall: Option<String>,
+    /// The calls' names, in place of one.
+    #[serde(default)]
+    pub syscalls: Vec<String>,
     /// Why the rule exists.
     pub comment: String,
     /// What to do where it is not the file's `action`.
@@ -76,6 +88,17 @@ pub(crate) struct Rule {
     pub args: Vec<Condition>,
     /// The only architecture that has the call, where not all have it.
     #[serde(default)]
+    pub arch: Option<String>,
+}
+
+/// One system call, perhaps only with certain arguments.
+#[derive(Debug, Clone)]
+pub(crate) struct Rule {
+    /// The call's name.
+    pub syscall: String,
+    /// All must hold; empty means any arguments.
+    pub args: Vec<Condition>,
+    /// The only architecture that has the call, where not all have it.
     pub arch: Option<String>,
 }
 
@@ -148,6 +171,9 @@ pub(crate) const CONSTANTS: &[(&str, u64)] = &[
     ("AF_INET", 2),
     ("AF_INET6", 10),
     ("AF_NETLINK", 16),
+    ("SOCK_STREAM", 1),
+    ("SOCK_TYPE_MASK", 0xf),
+    ("IPPROTO_TCP", 6),
     ("PROT_EXEC", 4),
     ("CLONE_THREAD", 0x0001_0000),
     ("CLONE_NEWNS", 0x0002_0000),
@@ -162,16 +188,39 @@ pub(crate) const CONSTANTS: &[(&str, u64)] = &[
     ("F_GETFL", 3),
     ("F_SETFL", 4),
     ("F_DUPFD_CLOEXEC", 1030),
+    ("PR_SET_PDEATHSIG", 1),
     ("PR_GET_DUMPABLE", 3),
+    ("PR_SET_DUMPABLE", 4),
     ("PR_SET_NAME", 15),
     ("PR_GET_NAME", 16),
     ("PR_GET_SECCOMP", 21),
+    ("PR_CAPBSET_READ", 23),
+    ("PR_SET_CHILD_SUBREAPER", 36),
+    ("PR_SET_NO_NEW_PRIVS", 38),
     ("PR_GET_NO_NEW_PRIVS", 39),
     ("PR_SET_VMA", 0x5356_4d41),
     ("KEYCTL_JOIN_SESSION_KEYRING", 1),
     ("SECCOMP_FILTER_FLAG_NEW_LISTENER", 8),
     ("TIOCSTI", 0x5412),
     ("TIOCLINUX", 0x541c),
+    ("TIOCSETD", 0x5423),
+    ("TTY_PLAIN", 0x5400),
+    ("SIOCSIFFLAGS", 0x8914),
+    ("SIOC_MASK", 0xff00),
+    ("SIOC_ALL", 0x8900),
+    ("SOL_IP", 0),
+    ("SOL_IPV6", 41),
+    ("IPT_SO_SET_REPLACE", 64),
+    ("IPT_SO_SET_ADD_COUNTERS", 65),
+    ("TIOCGPTN", 0x8004_5430),
+    ("TIOCSPTLCK", 0x4004_5431),
+    ("TCGETS2", 0x802c_542a),
+    ("TCSETS2", 0x402c_542b),
+    ("TCSETSW2", 0x402c_542c),
+    ("TCSETSF2", 0x402c_542d),
+    ("FICLONE", 0x4004_9409),
+    ("FICLONERANGE", 0x4020_940d),
+    ("IOCTL_PLAIN", 0xffff_ff00),
 ];
 
 fn constant(name: &str) -> Option<u64> {
@@ -198,9 +247,9 @@ pub(crate) fn parse(
     let own = read(text)?;
     let default = own.default.ok_or("the profile has no default")?;
     let mut rules = Vec::new();
-    if let Some(name) = &own.include {
+    for name in &own.include {
         let common = read(&include(name)?)?;
-        if common.default.is_some() || common.include.is_some() {
+        if common.default.is_some() || !common.include.is_empty() {
             return Err(format!("{name} is included: it has neither a default nor an include"));
         }
         rules.extend(resolve(common));
@@ -217,13 +266,16 @@ fn read(text: &str) -> Result<Source, String> {
     if source.comment.trim().is_empty() {
         return Err("the profile says nothing about itself".to_owned());
     }
-    for rule in &source.rules {
-        check(rule).map_err(|what| format!("{}: {what}", rule.syscall))?;
+    for row in &source.rules {
+        check(row).map_err(|what| format!("{:?} {:?}: {what}", row.syscall, row.syscalls))?;
     }
     Ok(source)
 }
 
-fn check(rule: &Rule) -> Result<(), String> {
+fn check(rule: &Row) -> Result<(), String> {
+    if rule.syscall.is_some() != rule.syscalls.is_empty() {
+        return Err("the rule names neither one call nor several".to_owned());
+    }
     if rule.comment.trim().len() < 8 {
         return Err("the rule gives no reason".to_owned());
     }
@@ -242,5 +294,10 @@ fn check(rule: &Rule) -> Result<(), String> {
 
 fn resolve(source: Source) -> impl Iterator<Item = (Action, Rule)> {
     let action = source.action;
-    source.rules.into_iter().map(move |rule| (rule.action.unwrap_or(action), rule))
+    source.rules.into_iter().flat_map(move |row| {
+        let Row { syscall, syscalls, action: own, args, arch, .. } = row;
+        let rule = move |syscall| Rule { syscall, args: args.clone(), arch: arch.clone() };
+        let names = syscall.into_iter().chain(syscalls);
+        names.map(move |name| (own.unwrap_or(action), rule(name)))
+    })
 }

@@ -49,6 +49,18 @@ impl<'a> Reader<'a> {
         if self.0.is_empty() { Ok(()) } else { Err(Error::Record("size")) }
     }
 
+    /// A length and that many bytes of text.
+    pub(crate) fn word(&mut self) -> Result<&'a str, Error> {
+        let length = usize::try_from(self.u32()?).map_err(|_range| Error::Record("text"))?;
+        let (text, rest) = self.0.split_at_checked(length).ok_or(Error::Record("size"))?;
+        self.0 = rest;
+        std::str::from_utf8(text).map_err(|_utf8| Error::Record("text"))
+    }
+
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], Error> {
+        self.take()
+    }
+
     fn take<const N: usize>(&mut self) -> Result<[u8; N], Error> {
         let (field, rest) = self.0.split_first_chunk().ok_or(Error::Record("size"))?;
         self.0 = rest;
@@ -83,6 +95,20 @@ impl Writer {
     pub(crate) fn text(&mut self, text: &str, max: usize) {
         self.u32(u32::try_from(text.len()).unwrap_or(u32::MAX));
         self.0.extend(text.bytes().chain(std::iter::repeat(0)).take(max));
+    }
+
+    /// A length and the text. A length that does not fit becomes one that no reader believes.
+    pub(crate) fn word(&mut self, text: &str) {
+        self.count(text.len());
+        self.bytes(text.as_bytes());
+    }
+
+    pub(crate) fn count(&mut self, count: usize) {
+        self.u32(u32::try_from(count).unwrap_or(u32::MAX));
+    }
+
+    pub(crate) fn bytes(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
     }
 
     pub(crate) fn finish(self) -> Vec<u8> {

@@ -13,6 +13,11 @@ fn launch() -> Request {
     }
 }
 
+fn run() -> Request {
+    let run = Run { backend: Backend::Bwrap, class: Class::Terminal, egress: true };
+    Request { kind: Kind::Run, run: Some(run), agent: Some("main".parse().unwrap()), ..launch() }
+}
+
 fn one_of_each() -> Vec<Request> {
     let tenant: TenantId = "acme".parse().unwrap();
     vec![
@@ -23,6 +28,7 @@ fn one_of_each() -> Vec<Request> {
         Request::about(Kind::Usage, 2),
         Request::about(Kind::Kill, u64::MAX),
         Request { index: 9, ..Request::of(Kind::Erase, tenant) },
+        run(),
     ]
 }
 
@@ -54,6 +60,11 @@ fn fields_out_of_range_or_out_of_place_are_refused() {
     check("disk", |it| it.disk_max = 1 << 30);
     check("worker", |it| it.worker = 1);
     check("tenant", |it| it.tenant = None);
+    check("agent", |it| it.agent = Some(AgentId::main()));
+    check("agent", |it| *it = Request { agent: None, ..run() });
+    check("run", |it| *it = Request { run: None, ..run() });
+    check("run", |it| it.run = run().run);
+    check("memory", |it| *it = Request { memory_max: 0, ..run() });
     check("worker", |it| *it = Request::new(Kind::Kill));
     check("index", |it| *it = Request { index: 1, ..Request::new(Kind::Host) });
     check("tenant", |it| *it = Request::of(Kind::Host, "acme".parse().unwrap()));
@@ -67,14 +78,14 @@ fn hostile_bytes_are_refused() {
         bytes.resize(length, 0);
         Request::decode(&bytes).unwrap_err();
     }
-    let name = Request::SIZE - TenantId::MAX;
+    let name = Request::SIZE - TenantId::MAX - 4 - AgentId::MAX;
     let check = |at: usize, with: &[u8]| {
         let mut bytes = good.clone();
         bytes[at..at + with.len()].copy_from_slice(with);
         Request::decode(&bytes).unwrap_err();
     };
     check(0, b"\0");
-    check(4, b"\x02");
+    check(4, b"\x01");
     check(6, b"\xff");
     check(name, b"../a");
     check(name, b"a\0cd");
@@ -83,6 +94,15 @@ fn hostile_bytes_are_refused() {
     check(name - 4, b"\x05");
     check(name - 4, b"\xff\xff\xff\xff");
     check(name - 4, b"\0\0\0\0");
+}
+
+#[test]
+fn every_kind_of_sandbox_is_one_number() {
+    let known = (0..256).filter_map(|number| Some((number, Run::from_number(number).ok()??)));
+    let known: Vec<_> = known.collect();
+    assert_eq!(known.len(), 8);
+    assert!(known.iter().all(|(number, run)| run.number() == *number));
+    assert!(Run::from_number(0).unwrap().is_none());
 }
 
 #[test]

@@ -3,26 +3,31 @@
 
 use std::convert::Infallible;
 use std::ffi::CString;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 
 use nix::errno::Errno;
 use nix::fcntl::AtFlags;
 use nix::unistd::execveat;
 
-use super::{Context, Ordered, Parts, Step, checks, identity};
-use crate::{fds, sys};
+use super::{Context, Ordered, Parts, Step, What, bwrap, checks, identity};
+use crate::{Backend, fds, sys};
 
 /// What the launcher answers when the maps are written.
 pub(crate) const SYNC_GO: &[u8] = b"g";
 
 /// The worker's only argument.
-const NAME: &std::ffi::CStr = c"openclawmu-worker";
+const NAME: &str = "openclawmu-worker";
 
-/// What the fork says to the launcher. That it has become the worker is said by the pair's end.
+/// What the fork says to the launcher. That it has become a worker or an init is said by the
+/// pair's end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Message {
     /// The user namespace is made and wants its maps.
     MapMe,
+    /// Here is the sandbox's listener.
+    Listener,
+    /// Bubblewrap has started init.
+    Started,
     /// A step failed.
     Failed {
         /// Its name.
@@ -39,6 +44,8 @@ impl Message {
     pub(crate) fn encode(&self) -> Vec<u8> {
         match self {
             Self::MapMe => vec![0],
+            Self::Listener => vec![2],
+            Self::Started => vec![3],
             Self::Failed { step, errno } => {
                 [&[1][..], &errno.to_le_bytes(), step.as_bytes()].concat()
             }
@@ -48,6 +55,8 @@ impl Message {
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         match bytes.split_first()? {
             (0, []) => Some(Self::MapMe),
+            (2, []) => Some(Self::Listener),
+            (3, []) => Some(Self::Started),
             (1, rest) => {
                 let (errno, step) = rest.split_first_chunk()?;
                 let step = String::from_utf8_lossy(step).into_owned();
@@ -58,7 +67,7 @@ impl Message {
     }
 }
 
-/// Why the fork did not become a worker.
+/// Why the fork did not become what it was to be.
 enum Failure {
     /// Something failed.
     At(&'static str, Errno),
@@ -75,13 +84,13 @@ impl Drop for EndOnUnwind {
     }
 }
 
-/// Takes every step, waits for the order where one needs it, and becomes the worker.
+/// Takes every step, waits for the order where one needs it, and becomes what was ordered.
 pub(crate) fn run(parts: &Parts<'_>, steps: &[Step]) -> ! {
     let _guard = EndOnUnwind;
     match Context::new(parts) {
         Err(errno) => report(parts.sync, "descriptors of the fork", errno),
         Ok(mut context) => {
-            let Err(failure) = become_worker(&mut context, steps);
+            let Err(failure) = become_ordered(&mut context, steps);
             if let Failure::At(step, errno) = failure {
                 report(&context.sync, step, errno);
             }
@@ -101,13 +110,14 @@ fn number(errno: Errno) -> i32 {
     std::io::Error::from(errno).raw_os_error().unwrap_or(0)
 }
 
-fn become_worker(context: &mut Context, steps: &[Step]) -> Result<Infallible, Failure> {
+fn become_ordered(context: &mut Context, steps: &[Step]) -> Result<Infallible, Failure> {
     let at = |step: &'static str| move |errno| Failure::At(step, errno);
     keep_own(context).map_err(at("descriptors of the fork"))?;
     if context.born & libc::CLONE_NEWUSER != 0 {
         identity::map_own(context.ids).map_err(at(Step::UserNamespace.name()))?;
     }
-    for step in steps {
+    let what = context.what;
+    for step in steps.iter().filter(|step| step.is_for(what)) {
         if step.needs_order() && context.order.is_none() {
             context.order = Some(wait_for_order(context)?);
         }
@@ -119,13 +129,35 @@ fn become_worker(context: &mut Context, steps: &[Step]) -> Result<Infallible, Fa
     if let Some(check) = checks::first_failed(context) {
         return Err(Failure::At(check, Errno::EPERM));
     }
+    execute(context).map_err(at("exec"))
+}
+
+fn execute(context: &Context) -> nix::Result<Infallible> {
+    let run = context.order.as_ref().and_then(|order| order.run);
+    let plain = |words: &[&str]| {
+        let words = words.iter().map(|word| CString::new(*word).map_err(|_nul| Errno::EINVAL));
+        words.collect::<nix::Result<Vec<_>>>()
+    };
+    let (program, arguments) = match (context.what, run) {
+        (What::Worker, _) => (&context.binary, plain(&[NAME])?),
+        (What::Sandbox(Backend::Native), Some(run)) => {
+            (&context.binary, plain(&bwrap::init_arguments(run))?)
+        }
+        (What::Sandbox(Backend::Bwrap), Some(run)) => {
+            let bwrap = context.bwrap.as_ref().ok_or(Errno::ENOEXEC)?;
+            (bwrap, bwrap::arguments(context, run)?)
+        }
+        (What::Sandbox(_), None) => return Err(Errno::EINVAL),
+    };
     let empty: [CString; 0] = [];
-    execveat(&context.binary, c"", &[NAME], &empty, AtFlags::AT_EMPTY_PATH).map_err(at("exec"))
+    execveat(program, c"", &arguments, &empty, AtFlags::AT_EMPTY_PATH)
 }
 
 fn wait_for_order(context: &Context) -> Result<Ordered, Failure> {
-    match fds::receive(&context.sync, Ordered::SIZE, 4) {
-        Ok((bytes, fds)) => Ordered::decode(&bytes, fds).ok_or(Failure::At("order", Errno::EPROTO)),
+    match fds::receive(&context.sync, Ordered::SIZE, Ordered::DESCRIPTORS) {
+        Ok((bytes, fds)) => {
+            Ordered::decode(&bytes, fds, context.what).ok_or(Failure::At("order", Errno::EPROTO))
+        }
         Err(_gone) => Err(Failure::Dismissed),
     }
 }
@@ -133,21 +165,31 @@ fn wait_for_order(context: &Context) -> Result<Ordered, Failure> {
 /// Closes whatever else of the launcher's the fork has a copy of.
 fn keep_own(context: &Context) -> nix::Result<()> {
     let mut kept = vec![context.binary.as_fd(), context.null.as_fd(), context.sync.as_fd()];
+    kept.extend(context.bwrap.as_ref().map(AsFd::as_fd));
     kept.extend(context.cgroups.iter().map(|fd| fd.as_fd()));
     fds::close_all_but(3, &kept)
 }
 
-/// Puts the worker's four descriptors where it looks for them and closes all but what the steps
-/// to come still need, which exec closes.
+/// Puts the ordered descriptors where they are looked for and closes all but what the steps to come
+/// still need, which exec closes.
 pub(super) fn place_descriptors(context: &Context) -> nix::Result<()> {
     let order = context.order.as_ref().ok_or(Errno::EINVAL)?;
-    for (fd, at) in [(&order.serve, 0), (&context.null, 1), (&order.log, 2), (&order.host, 3)] {
+    let mut placed: Vec<&OwnedFd> = order.inherited.iter().collect();
+    match context.what {
+        // In place of standard output, which a worker does not have.
+        What::Worker => placed.insert(1, &context.null),
+        What::Sandbox(Backend::Native) => {}
+        What::Sandbox(Backend::Bwrap) => placed.extend([&context.binary, &context.sync]),
+    }
+    let first_free = RawFd::try_from(placed.len()).map_err(|_range| Errno::EMFILE)?;
+    for (fd, at) in placed.into_iter().zip(0..) {
         fds::place(fd, at)?;
     }
     let mut kept = vec![context.binary.as_fd(), context.sync.as_fd()];
-    kept.extend(context.root.as_ref().map(|fd| fd.as_fd()));
-    kept.extend(order.mount.as_ref().map(|fd| fd.as_fd()));
-    fds::close_all_but(4, &kept)
+    kept.extend(context.root.as_ref().map(AsFd::as_fd));
+    kept.extend(context.bwrap.as_ref().map(AsFd::as_fd));
+    kept.extend(order.mounts.iter().map(AsFd::as_fd));
+    fds::close_all_but(first_free, &kept)
 }
 
 #[cfg(test)]
@@ -157,7 +199,7 @@ mod tests {
     #[test]
     fn messages_cross() {
         let failed = Message::Failed { step: "pivot root".to_owned(), errno: 22 };
-        for message in [Message::MapMe, failed] {
+        for message in [Message::MapMe, Message::Listener, Message::Started, failed] {
             let bytes = message.encode();
             assert!(bytes.len() <= Message::MAX);
             assert_eq!(Message::decode(&bytes), Some(message));

@@ -8,15 +8,15 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::{Mode, umask};
 use nix::unistd::{setsid, write};
 
-use super::Context;
+use super::{Context, What};
 use crate::sys;
 
-/// Limits that are the same for every worker. Memory, processes and CPU belong to the cgroup;
-/// these are the belt to it, and close doors: with no locked memory there is no ring, with no
-/// queues no message can wait in the kernel, without core dumps nothing is written by the host.
+/// Limits that are the same for every worker and every sandbox. Memory, processes and CPU belong to
+/// the cgroup; these are the belt to it, and close doors: with no locked memory there is no ring,
+/// with no queues no message can wait in the kernel, without core dumps nothing is written by the
+/// host.
 pub(crate) const RESOURCES: &[(Resource, u64)] = &[
     (Resource::RLIMIT_CORE, 0),
-    (Resource::RLIMIT_NOFILE, 1024),
     (Resource::RLIMIT_MEMLOCK, 0),
     (Resource::RLIMIT_MSGQUEUE, 0),
     (Resource::RLIMIT_RTPRIO, 0),
@@ -26,14 +26,30 @@ pub(crate) const RESOURCES: &[(Resource, u64)] = &[
     (Resource::RLIMIT_FSIZE, 16 << 30),
 ];
 
-/// Of all processes of the gateway, a worker is the one to end when the machine's memory is short.
-const OOM_SCORE: &[u8] = b"500";
+/// Descriptors of one process. A worker serves two sockets and some files; tools that watch or
+/// build a source tree take more, and `program::Rlimits` says how many of these a command has.
+const fn open_files(what: What) -> (Resource, u64) {
+    match what {
+        What::Worker => (Resource::RLIMIT_NOFILE, 1024),
+        What::Sandbox(_) => (Resource::RLIMIT_NOFILE, 4096),
+    }
+}
 
-pub(super) fn session() -> nix::Result<()> {
+/// Of all processes of the gateway, a tool is the first to end when the machine's memory is short,
+/// and a worker the next.
+const fn oom_score(what: What) -> &'static [u8] {
+    match what {
+        What::Worker => b"500",
+        What::Sandbox(_) => b"800",
+    }
+}
+
+pub(super) fn session(context: &Context) -> nix::Result<()> {
     setsid()?;
     let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC;
     let score = open("/proc/self/oom_score_adj", flags, Mode::empty())?;
-    if write(&score, OOM_SCORE)? != OOM_SCORE.len() {
+    let wanted = oom_score(context.what);
+    if write(&score, wanted)? != wanted.len() {
         return Err(Errno::EIO);
     }
     // Open enough for the directories of the root; closed again before exec.
@@ -65,10 +81,16 @@ pub(super) fn fresh_keyring(context: &mut Context) -> nix::Result<()> {
     Ok(())
 }
 
+/// Whether no limit is above what [`RESOURCES`] and [`open_files`] say.
+pub(super) fn are_set(context: &Context) -> bool {
+    let is_set = |(resource, max): (Resource, u64)| getrlimit(resource).is_ok_and(|it| it.1 <= max);
+    RESOURCES.iter().copied().chain([open_files(context.what)]).all(is_set)
+}
+
 pub(super) fn resources(context: &mut Context) -> nix::Result<()> {
     let order = context.order.as_ref().ok_or(Errno::EINVAL)?;
-    let processes = (Resource::RLIMIT_NPROC, u64::from(order.pids_max));
-    for (resource, max) in RESOURCES.iter().copied().chain([processes]) {
+    let own = [(Resource::RLIMIT_NPROC, u64::from(order.pids_max)), open_files(context.what)];
+    for (resource, max) in RESOURCES.iter().copied().chain(own) {
         let max = max.min(getrlimit(resource)?.1);
         setrlimit(resource, max, max)?;
     }

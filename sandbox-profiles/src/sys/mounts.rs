@@ -42,7 +42,22 @@ pub(crate) fn attach(tree: impl AsFd, at: impl AsFd, path: &CStr) -> nix::Result
 
 /// Adds attributes to the mount that `fd` is the root of.
 pub(crate) fn restrict(fd: impl AsFd, attributes: u64) -> nix::Result<()> {
-    let attr = libc::mount_attr { attr_set: attributes, attr_clr: 0, propagation: 0, userns_fd: 0 };
+    change(fd, (attributes, 0), 0)
+}
+
+/// Takes attributes from the mount that `fd` is the root of, where nobody has locked them.
+pub(crate) fn loosen(fd: impl AsFd, attributes: u64) -> nix::Result<()> {
+    change(fd, (0, attributes), 0)
+}
+
+/// Shows the files of a detached mount with the ids that the user namespace maps theirs to.
+pub(crate) fn show_as(fd: impl AsFd, namespace: impl AsFd) -> nix::Result<()> {
+    let namespace = u64::try_from(namespace.as_fd().as_raw_fd()).map_err(|_range| Errno::EBADF)?;
+    change(fd, (libc::MOUNT_ATTR_IDMAP, 0), namespace)
+}
+
+fn change(fd: impl AsFd, (attr_set, attr_clr): (u64, u64), userns_fd: u64) -> nix::Result<()> {
+    let attr = libc::mount_attr { attr_set, attr_clr, propagation: 0, userns_fd };
     let (fd, number) = (fd.as_fd().as_raw_fd(), libc::SYS_mount_setattr);
     let (flags, size) = (libc::AT_EMPTY_PATH.cast_unsigned(), size_of_val(&attr));
     // SAFETY: attr is a live mount_attr and size is its size.

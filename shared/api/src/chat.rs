@@ -28,7 +28,7 @@ methods! { Worker;
         /// The messages of a session, oldest first.
         "chat.history" [Read] fn history(HistoryParams) -> History;
         /// What a client shows first: the newest messages of a session.
-        "chat.startup" [Read] fn startup(StartupParams) -> HistoryPage;
+        "chat.startup" [Read] fn startup(StartupParams) -> History;
         /// What a client offers beside the messages: models and commands.
         "chat.metadata" [Read] fn metadata(MetadataParams) -> Metadata;
         /// One message, longer than the history shows it.

@@ -108,6 +108,9 @@ pub const EVENTS: &[Event] = &[
     supervisor("voicewake.routing.changed", None, To::One),
     supervisor("exec.approval.requested", Some(Scope::Approvals), To::All),
     supervisor("exec.approval.resolved", Some(Scope::Approvals), To::All),
+    supervisor("terminal.output", Some(Scope::Admin), To::One),
+    supervisor("terminal.data", Some(Scope::Admin), To::One),
+    supervisor("terminal.exit", Some(Scope::Admin), To::One),
 ];
 
 /// The row of the event called `name`.

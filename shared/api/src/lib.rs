@@ -13,6 +13,7 @@ mod table;
 
 pub mod agent;
 pub mod agents;
+pub mod approvals;
 pub mod channels;
 pub mod chat;
 pub mod commands;
@@ -37,6 +38,7 @@ pub mod status;
 pub mod subscriptions;
 pub mod tenants;
 pub mod terminal;
+pub mod tool_policy;
 pub mod tools;
 pub mod voicewake;
 pub mod wire;
@@ -48,7 +50,7 @@ table::groups! {
     /// What a worker serves: the supervisor passes parameters and results on as bytes.
     pub mod worker = Worker [health::Health, sessions::Sessions, chat::Chat, agent::Agent, skills::Skills, agents::Agents, models::Models, status::Status, tools::Tools, commands::Commands, cron::Cron, heartbeat::Heartbeat, hooks::Hooks];
     /// What the supervisor serves itself.
-    pub mod supervisor = Supervisor [tenants::Tenants, devices::Devices, nodes::Nodes, voicewake::Voicewake, presence::Presence, subscriptions::Subscriptions, panels::Panels, pages::Pages, config::Config, skill_settings::SkillSettings, channels::Channels, terminal::Terminal];
+    pub mod supervisor = Supervisor [tenants::Tenants, devices::Devices, nodes::Nodes, voicewake::Voicewake, presence::Presence, subscriptions::Subscriptions, panels::Panels, pages::Pages, config::Config, skill_settings::SkillSettings, channels::Channels, terminal::Terminal, approvals::Approvals];
 }
 
 /// Every method, in the order of the groups.

@@ -12,18 +12,10 @@ pub use shown::*;
 methods! { Supervisor;
     /// Panels of clients.
     pub trait Panels {
-        /// Commands that wait for somebody's consent.
-        "exec.approval.list" [Approvals] fn exec_approvals(NoParams) -> Nothing;
-        /// Standing consents.
-        "exec.approval.grants.list" [Approvals] fn exec_grants(GrantsParams) -> Grants;
         /// Actions of plugins that wait for somebody's consent.
         "plugin.approval.list" [Approvals] fn plugin_approvals(NoParams) -> Nothing;
         /// Changes of the gateway by an agent that wait for somebody's consent.
         "openclaw.approval.list" [Approvals] fn gateway_approvals(NoParams) -> Nothing;
-        /// What was decided.
-        "approval.history" [Approvals] fn approval_history(HistoryParams) -> History;
-        /// Who may run which command on the gateway's machine: nobody any.
-        "exec.approvals.get" [Admin] fn exec_policy(NoParams) -> ExecPolicy;
         /// Questions of agents that wait for an answer.
         "question.list" [Read] fn questions(NoParams) -> Questions;
         /// Parts of the page that plugins bring.

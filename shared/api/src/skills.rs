@@ -14,7 +14,7 @@ methods! {
         /// The programs that skills want of a node.
         "skills.bins" [Read nodes] fn bins(BinsParams) -> BinsReport;
         /// Installs what a skill needs.
-        "skills.install" [Admin] fn install(InstallParams) -> InstallReport;
+        "skills.install" [Admin long] fn install(InstallParams) -> InstallReport;
     }
 }
 
@@ -165,7 +165,7 @@ pub struct BinsReport {
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct InstallParams {
-    /// For which agent; no effect yet.
+    /// For which agent; `main` where none is named. What is installed is every agent's.
     pub agent_id: Option<String>,
     /// Which skill.
     pub name: Option<String>,
@@ -205,4 +205,18 @@ pub struct InstallReport {
     pub code: Option<i32>,
     /// What people should know.
     pub warnings: Vec<String>,
+}
+
+impl InstallReport {
+    /// Nothing was run.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self {
+            ok: false,
+            message: message.into(),
+            stdout: String::new(),
+            stderr: String::new(),
+            code: None,
+            warnings: Vec::new(),
+        }
+    }
 }

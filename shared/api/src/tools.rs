@@ -1,4 +1,4 @@
-//! `tools.*`: what agents may use. They have no tools yet, so that every group is empty.
+//! `tools.*`: what agents may use.
 
 use serde::{Deserialize, Serialize};
 use types::AgentId;
@@ -32,7 +32,7 @@ pub struct Catalog {
     /// The sets that an agent can be given.
     pub profiles: Vec<Profile>,
     /// The tools, by group.
-    pub groups: [u8; 0],
+    pub groups: Vec<Group>,
 }
 
 /// A set of tools.
@@ -42,6 +42,35 @@ pub struct Profile {
     pub id: &'static str,
     /// For people.
     pub label: &'static str,
+}
+
+/// Tools that belong together.
+#[derive(Debug, Serialize)]
+pub struct Group {
+    /// What policies say after `group:`.
+    pub id: &'static str,
+    /// For people.
+    pub label: &'static str,
+    /// Always `core`.
+    pub source: &'static str,
+    /// The tools.
+    pub tools: Vec<Entry>,
+}
+
+/// One tool.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Entry {
+    /// The name that models and policies call it by.
+    pub id: &'static str,
+    /// For people.
+    pub label: &'static str,
+    /// What it does.
+    pub description: &'static str,
+    /// Always `core`.
+    pub source: &'static str,
+    /// The sets that it is in.
+    pub default_profiles: Vec<&'static str>,
 }
 
 /// Which session's tools.
@@ -62,6 +91,35 @@ pub struct Effective {
     pub agent_id: AgentId,
     /// The set that it was given.
     pub profile: &'static str,
-    /// The tools, by group.
-    pub groups: [u8; 0],
+    /// The tools; no group where there are none.
+    pub groups: Vec<EffectiveGroup>,
+}
+
+/// Tools of one source.
+#[derive(Debug, Serialize)]
+pub struct EffectiveGroup {
+    /// Always `core`.
+    pub id: &'static str,
+    /// For people.
+    pub label: &'static str,
+    /// Always `core`.
+    pub source: &'static str,
+    /// The tools.
+    pub tools: Vec<EffectiveEntry>,
+}
+
+/// One tool that may be used.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct EffectiveEntry {
+    /// The name that models and policies call it by.
+    pub id: &'static str,
+    /// For people.
+    pub label: &'static str,
+    /// What it does, in a sentence.
+    pub description: String,
+    /// All that is said of it.
+    pub raw_description: &'static str,
+    /// Always `core`.
+    pub source: &'static str,
 }

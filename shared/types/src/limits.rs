@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Limits {
-    /// Requests in one clock minute; none means unlimited.
+    /// Requests in one clock minute, model calls that no request has paid for among them; none means
+    /// unlimited.
     pub requests_per_minute: Option<u64>,
     /// Input plus output tokens in one UTC day; none means unlimited.
     pub tokens_per_day: Option<u64>,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use auth::Auth;
 use control::{Control, Requests};
+use egress::Broker;
 use front::{Front, Readiness, Ui};
 use gateway::Gateway;
 use host::Host;
@@ -60,6 +61,8 @@ pub struct Opened {
     pub ui: Option<Ui>,
     /// What the operator has set for all tenants.
     pub platform: settings::Platform,
+    /// What tenants may reach.
+    pub egress: egress::Config,
 }
 
 /// The running gateway.
@@ -86,6 +89,9 @@ pub enum Error {
     /// The providers cannot be used.
     #[error("the providers cannot be used")]
     Host(#[source] host::Error),
+    /// The way out cannot be made.
+    #[error("the way out of tenants cannot be made")]
+    Egress(#[source] egress::Error),
     /// The tenants cannot be read.
     #[error("the tenants cannot be read")]
     Tenants(#[source] tenants::Error),
@@ -121,7 +127,12 @@ impl App {
         opened: Opened,
     ) -> Result<Self, Error> {
         let mut registry = Registry::default();
-        let core = Core::open(launcher, host, opened.platform, &mut registry).await?;
+        let said = Said {
+            platform: opened.platform,
+            egress: opened.egress,
+            sandboxes: config.sandbox.config(),
+        };
+        let core = Core::open(launcher, host, said, &mut registry).await?;
         require(&config.require, core.tenants.host_report())?;
         say_what_is_weaker(core.tenants.host_report());
         let (serving, readiness) = (Tasks::default(), Readiness::default());
@@ -172,6 +183,13 @@ impl App {
     }
 }
 
+/// What the operator says of tenants, as it is used.
+struct Said {
+    platform: settings::Platform,
+    egress: egress::Config,
+    sandboxes: sandboxes::Config,
+}
+
 /// The parts that no socket leads to directly.
 struct Core {
     auth: Auth,
@@ -188,22 +206,27 @@ impl Core {
     async fn open(
         launcher: Launcher,
         host: host::Config,
-        platform: settings::Platform,
+        said: Said,
         registry: &mut Registry,
     ) -> Result<Self, Error> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (tasks, hub) = (Tasks::default(), Hub::default());
+        let Said { platform, egress, sandboxes } = said;
         let records = Records::open(Path::new(RECORDS)).await.map_err(Error::Records)?;
         let auth = Auth::load(records.clone(), Arc::clone(&clock)).await.map_err(Error::Auth)?;
         let host = Host::new(host, Arc::clone(&clock), registry).map_err(Error::Host)?;
+        let egress = Broker::new(egress, Arc::clone(&clock), registry, tasks.clone());
+        let egress = egress.map_err(Error::Egress)?;
         let key = settings::SealKey::load(Path::new(KEYS)).map_err(Error::Seal)?;
         let settings = Settings::new(records.clone(), platform, key);
         let parts = tenants::Parts {
             launcher,
             records: records.clone(),
             host,
+            egress,
             hub: hub.clone(),
             settings: settings.clone(),
+            sandboxes,
             clock: Arc::clone(&clock),
             tasks: tasks.child(),
             registry,

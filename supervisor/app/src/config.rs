@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::platform;
 use crate::secrets::Source;
+use crate::{platform, programs, reach};
 
 /// Brackets that may be open at once. The parser recurses, and a stack overflow ends the process.
 const MAX_DEPTH: usize = 64;
@@ -35,6 +35,10 @@ pub struct Config {
     pub tenant_defaults: serde_json::Map<String, serde_json::Value>,
     /// The skills that all tenants have.
     pub skills: platform::Skills,
+    /// What tenants may reach; nothing where nothing is said.
+    pub egress: reach::Egress,
+    /// How programs of tenants are run.
+    pub sandbox: programs::Sandbox,
 }
 
 /// The browser UI.
@@ -204,6 +208,8 @@ impl Config {
             }
         }
         platform::mistakes(&self.tenant_defaults, &self.skills, &mut mistakes);
+        self.egress.mistakes(&mut mistakes);
+        self.sandbox.mistakes(&mut mistakes);
         for model in self.default_model.iter().chain(&self.fallbacks) {
             if !self.has_model(model) {
                 mistakes.push(format!("{model}: no provider lists this model (PROVIDER/MODEL)"));
@@ -300,6 +306,9 @@ mod tests {
         check(&provider.replace("/v1", ""), Err("providers.a.baseUrl"));
         check(&provider.replace("['m']", "[]"), Err("providers.a.models"));
         check(&"[".repeat(100_000), Err("brackets"));
+        check("{ sandbox: { backend: 'bwrap', memoryMax: 67108864, terminals: 0 } }", Ok(()));
+        check("{ sandbox: { backend: 'docker' } }", Err("not a configuration"));
+        check("{ sandbox: { pidsMax: 1 } }", Err("sandbox.pidsMax: from 8"));
         check("{ tenantDefaults: { cron: { enabled: false } } }", Ok(()));
         let wanted = "tenantDefaults.models.x: config key not allowed: models.x";
         check("{ tenantDefaults: { models: { x: 1 } } }", Err(wanted));

@@ -7,8 +7,10 @@ mod config;
 mod doctor;
 mod log;
 mod platform;
+mod programs;
 mod provide;
 mod quickstart;
+mod reach;
 mod secrets;
 mod serve;
 

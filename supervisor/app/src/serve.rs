@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::app::{self, App, CONTROL_SOCKET, Listeners, Opened};
 use crate::config::{self, Config};
-use crate::{log, platform, provide};
+use crate::{log, platform, provide, reach};
 
 /// The configuration file, below the state directory, where none is named.
 const CONFIG_FILE: &str = "openclawmu.json5";
@@ -106,6 +106,9 @@ pub enum Error {
     /// What the operator has set for all tenants cannot be had.
     #[error("configuration")]
     Platform(#[source] platform::Error),
+    /// The way out cannot be made.
+    #[error("configuration")]
+    Egress(#[source] reach::Error),
     /// An address cannot be bound.
     #[error("{address} cannot be listened on")]
     Bind {
@@ -257,6 +260,7 @@ fn open((listen, control): (SocketAddr, SocketAddr), config: &Config) -> Result<
     Ok(Opened {
         listeners: Listeners { gateway: bind(listen)?, control: bind(control)? },
         platform: platform::read(config).map_err(Error::Platform)?,
+        egress: config.egress.read().map_err(Error::Egress)?,
         ui: config.control_ui.root.as_deref().map(open_ui).transpose()?,
     })
 }

@@ -54,6 +54,15 @@ impl Client {
         self.send(Method::POST, path, body, PATIENCE).await
     }
 
+    /// `PUT path` with a body.
+    pub async fn put<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Error> {
+        self.send(Method::PUT, path, body, PATIENCE).await
+    }
+
     /// `PATCH path` with a body.
     pub async fn patch<T: DeserializeOwned>(
         &self,
@@ -71,6 +80,25 @@ impl Client {
         longer: Duration,
     ) -> Result<T, Error> {
         self.send(Method::POST, path, body, PATIENCE + longer).await
+    }
+
+    /// `POST path` with bytes.
+    pub(crate) async fn post_bytes<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        bytes: Bytes,
+    ) -> Result<T, Error> {
+        self.call(Method::POST, path, bytes, PATIENCE).await
+    }
+
+    /// `GET path` whose answer comes in pieces.
+    pub(crate) async fn stream(&self, path: &str) -> Result<wire::Answer, Error> {
+        let mut answer = self.answer(Method::GET, path, Bytes::new(), PATIENCE).await?;
+        if answer.status() == 200 {
+            return Ok(answer);
+        }
+        let status = answer.status();
+        Err(Error::Control(problem(status, &answer.rest().await?)))
     }
 
     async fn send<T: DeserializeOwned>(
@@ -91,6 +119,22 @@ impl Client {
         body: Bytes,
         patience: Duration,
     ) -> Result<T, Error> {
+        let mut answer = self.answer(method, path, body, patience).await?;
+        let status = answer.status();
+        let body = answer.rest().await?;
+        if (200..300).contains(&status) {
+            return serde_json::from_slice(&body).map_err(|source| self.unknown(source));
+        }
+        Err(Error::Control(problem(status, &body)))
+    }
+
+    async fn answer(
+        &self,
+        method: Method,
+        path: &str,
+        body: Bytes,
+        patience: Duration,
+    ) -> Result<wire::Answer, Error> {
         let mut request = http::Request::builder().method(method).uri(path);
         if !body.is_empty() {
             request = request.header(http::header::CONTENT_TYPE, "application/json");
@@ -99,13 +143,7 @@ impl Client {
             let bearer = format!("Bearer {}", key.expose());
             request = request.header(http::header::AUTHORIZATION, bearer);
         }
-        let mut answer = wire::send(&self.target, request, body, patience).await?;
-        let status = answer.status();
-        let body = answer.rest().await?;
-        if (200..300).contains(&status) {
-            return serde_json::from_slice(&body).map_err(|source| self.unknown(source));
-        }
-        Err(Error::Control(problem(status, &body)))
+        wire::send(&self.target, request, body, patience).await
     }
 
     fn unknown(&self, source: serde_json::Error) -> Error {

@@ -15,6 +15,7 @@ mod output;
 mod progress;
 mod rpc;
 mod target;
+mod terminal;
 mod units;
 mod view;
 
@@ -41,6 +42,15 @@ pub async fn chat(client: &Client, chat: &Chat, output: &mut Output) -> Result<(
 /// Runs one command against a running gateway, says how it went, and gives the exit code.
 pub async fn run(options: &Options, command: Remote) -> ExitCode {
     let mut output = Output::new(options);
+    if let Remote::Tenants(TenantCommand::Terminal { id, agent }) = command {
+        return match terminal::run(&Client::new(options), &id, agent).await {
+            Ok(code) => ExitCode::from(code),
+            Err(error) => {
+                output.failure(&error);
+                error.outcome().into()
+            }
+        };
+    }
     let outcome = match command::run(options, command, &mut output).await {
         Ok(()) => Outcome::Done,
         Err(error) => {

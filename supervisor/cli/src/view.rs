@@ -3,8 +3,8 @@
 mod boundary;
 
 use control_api::{
-    Checks, CreatedKey, CreatedTenant, Deleted, IssuedToken, KeyList, Limits, Logs, Status, Tenant,
-    TenantList, Timestamp, TokenList, Usage,
+    Checks, CreatedKey, CreatedTenant, Deleted, EgressRules, IssuedToken, KeyList, Limits, Logs,
+    Status, Tenant, TenantList, Timestamp, TokenList, Usage,
 };
 use types::Scopes;
 
@@ -88,6 +88,19 @@ impl View for Logs {
         for line in &self.lines {
             output.line(line);
         }
+    }
+}
+
+impl View for EgressRules {
+    fn show(&self, output: &mut Output) {
+        if self.allow.is_empty() && self.everyone.is_empty() {
+            output.line(&format!("{} may reach nothing.", self.tenant));
+            return;
+        }
+        let row = |rule: &String, of: &str| vec![rule.clone(), of.to_owned()];
+        let own = self.allow.iter().map(|rule| row(rule, self.tenant.as_str()));
+        let everyone = self.everyone.iter().map(|rule| row(rule, "everyone"));
+        output.table(&["ALLOWED", "FOR"], own.chain(everyone).collect());
     }
 }
 

@@ -14,6 +14,7 @@ mod params;
 mod schema;
 mod status;
 mod tenants;
+mod terminals;
 mod time;
 mod tokens;
 
@@ -25,16 +26,19 @@ pub use doctor::{Check, Checks, Verdict};
 pub use error::{Code, Failure, Problem};
 pub use keys::{CreateKey, CreatedKey, Key, KeyList};
 pub use limits::{Limits, LimitsPatch};
-pub use params::{KeyPath, LogsQuery, PageQuery, TenantPath, TokenPath};
+pub use params::{KeyPath, LogsQuery, PageQuery, TenantPath, TerminalPath, TokenPath};
 pub use status::{HostSummary, Status, TenantCounts};
 pub use tenants::{
-    CreateTenant, CreatedTenant, Deleted, Logs, RestartTenant, Tenant, TenantList, TenantRow,
-    TenantState, UpdateTenant, Usage, Worker,
+    CreateTenant, CreatedTenant, Deleted, EgressRules, Logs, RestartTenant, SetEgress, Tenant,
+    TenantList, TenantRow, TenantState, UpdateTenant, Usage, Worker,
+};
+pub use terminals::{
+    MAX_TYPED, OpenTerminal, OpenedTerminal, Terminal, TerminalList, TerminalSize, Typed,
 };
 pub use time::Timestamp;
 pub use tokens::{CreateToken, IssuedToken, Token, TokenList};
 
-/// The largest request body, in bytes: the largest request is a set of limits with an id.
+/// The largest request body, in bytes: the largest request is a hundred egress rules.
 pub const MAX_BODY: usize = 64 << 10;
 
 /// Rows in one page of a list when the caller does not say.

@@ -28,6 +28,18 @@ pub struct TokenPath {
     pub token_id: String,
 }
 
+/// The terminal that the path names.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Path)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TerminalPath {
+    /// The tenant's id.
+    #[param(schema_with = schema::tenant_id)]
+    pub id: TenantId,
+    /// The terminal's id.
+    pub terminal_id: String,
+}
+
 /// The operator key that the path names.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Path)]

@@ -152,6 +152,29 @@ pub struct Logs {
     pub lines: Vec<String>,
 }
 
+/// What a tenant may reach beside what all tenants may.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SetEgress {
+    /// At most 100 rules, `[METHOD[,METHOD] ]SCHEME://HOST[:PORT][/PATH-PREFIX]` each. They take the
+    /// place of those before, and hold for a running worker at once.
+    #[schema(max_items = 100)]
+    pub allow: Vec<String>,
+}
+
+/// What a tenant may reach, before its own settings narrow it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct EgressRules {
+    /// The tenant's id.
+    #[schema(schema_with = schema::tenant_id)]
+    pub tenant: TenantId,
+    /// The tenant's own rules.
+    pub allow: Vec<String>,
+    /// The rules of all tenants, from the configuration.
+    pub everyone: Vec<String>,
+}
+
 /// What was deleted or revoked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Deleted {

@@ -63,22 +63,50 @@ impl Params for Nothing {
 }
 
 /// What stands in a body.
-pub(crate) trait Body: DeserializeOwned + Send + 'static {
+pub(crate) trait Body: Sized + Send + 'static {
+    fn parse(bytes: &[u8]) -> Result<Self, Error>;
     fn describe(operation: &mut Operation);
 }
 
+/// Any bytes: they are left in the call.
+pub(crate) struct Raw;
+
+/// JSON; an empty body stands for an empty object.
+fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    let bytes = if bytes.is_empty() { b"{}" } else { bytes };
+    serde_json::from_slice(bytes).map_err(Error::Body)
+}
+
 impl<T: ToSchema + DeserializeOwned + Send + 'static> Body for T {
+    fn parse(bytes: &[u8]) -> Result<Self, Error> {
+        json(bytes)
+    }
+
     fn describe(operation: &mut Operation) {
         operation.takes::<T>();
     }
 }
 
 impl Body for Nothing {
+    fn parse(bytes: &[u8]) -> Result<Self, Error> {
+        json(bytes)
+    }
+
     fn describe(_: &mut Operation) {}
 }
 
+impl Body for Raw {
+    fn parse(_: &[u8]) -> Result<Self, Error> {
+        Ok(Self)
+    }
+
+    fn describe(operation: &mut Operation) {
+        operation.takes_bytes();
+    }
+}
+
 impl Request {
-    /// Reads path, query and body. An empty body stands for an empty object.
+    /// Reads path, query and body.
     pub(crate) async fn read<P: Params, Q: Params, B: Body>(
         mut self,
     ) -> Result<Call<P, Q, B>, Error> {
@@ -97,8 +125,7 @@ async fn inputs<P: Params, Q: Params, B: Body>(
     let query = Query::<Q>::try_from_uri(&head.uri);
     let Query(query) = query.map_err(|err| Error::Address(err.body_text()))?;
     let bytes = whole(body).await?;
-    let json: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
-    let body = serde_json::from_slice(json).map_err(Error::Body)?;
+    let body = B::parse(&bytes)?;
     Ok((path, query, body, bytes))
 }
 

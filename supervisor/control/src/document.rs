@@ -98,6 +98,15 @@ impl Operation {
         self.change(|builder| builder.request_body(Some(body)));
     }
 
+    /// Bytes are taken.
+    pub(crate) fn takes_bytes(&mut self) {
+        let body = RequestBodyBuilder::new()
+            .content("application/octet-stream", Content::default())
+            .required(Some(Required::True))
+            .build();
+        self.change(|builder| builder.request_body(Some(body)));
+    }
+
     /// The body that is given.
     pub(crate) fn gives<T: ToSchema>(&mut self, status: StatusCode) {
         let response = ResponseBuilder::new()
@@ -155,6 +164,7 @@ impl Operation {
 fn method(row: &Row) -> HttpMethod {
     match row.method.as_str() {
         "POST" => HttpMethod::Post,
+        "PUT" => HttpMethod::Put,
         "PATCH" => HttpMethod::Patch,
         "DELETE" => HttpMethod::Delete,
         _ => HttpMethod::Get,

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use control_api::Code;
+use sandboxes::Refusal;
 
 /// Why a request, or the control plane itself, failed.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +43,9 @@ pub enum Error {
         /// What it must be.
         what: &'static str,
     },
+    /// An egress rule cannot be used.
+    #[error("allow: {0}")]
+    Rule(String),
     /// The idempotency key stands for another request.
     #[error("this idempotency key was used with another request")]
     KeyReused,
@@ -51,6 +55,9 @@ pub enum Error {
     /// A tenant could not do it.
     #[error(transparent)]
     Tenants(#[from] tenants::Error),
+    /// A terminal could not be served.
+    #[error(transparent)]
+    Programs(#[from] sandboxes::Error),
     /// The records failed.
     #[error("the records of idempotency keys failed")]
     Records(#[from] records::Error),
@@ -89,10 +96,11 @@ impl Error {
             Self::Address(_) | Self::Broken(_) | Self::Body(_) => Code::InvalidRequest,
             Self::Slow => Code::RequestTimeout,
             Self::TooLarge => Code::PayloadTooLarge,
-            Self::Value { .. } => Code::InvalidValue,
+            Self::Value { .. } | Self::Rule(_) => Code::InvalidValue,
             Self::KeyReused => Code::Conflict,
             Self::Auth(error) => auth_code(error),
             Self::Tenants(error) => Code::from_status(error.http_status()),
+            Self::Programs(error) => program_code(error),
             Self::Records(_)
             | Self::Encode(_)
             | Self::Metrics(_)
@@ -126,7 +134,9 @@ impl Error {
             | Self::Broken(_)
             | Self::Body(_)
             | Self::Value { .. }
+            | Self::Rule(_)
             | Self::KeyReused
+            | Self::Programs(_)
             | Self::Auth(_) => self.to_string(),
         }
     }
@@ -139,6 +149,8 @@ impl Error {
         }
         let field = if let Self::Value { field, .. } = self {
             *field
+        } else if matches!(self, Self::Rule(_)) {
+            "allow"
         } else if matches!(self, Self::Auth(auth::Error::NoScopes)) {
             "scopes"
         } else if matches!(self, Self::Auth(auth::Error::Label { .. })) {
@@ -160,6 +172,16 @@ impl Error {
             return None;
         };
         Some(*retry_after_s)
+    }
+}
+
+fn program_code(error: &sandboxes::Error) -> Code {
+    match error.refusal() {
+        Refusal::Invalid => Code::InvalidValue,
+        Refusal::Forbidden => Code::Forbidden,
+        Refusal::Missing => Code::NotFound,
+        Refusal::Full => Code::RateLimited,
+        Refusal::Unavailable => Code::Unavailable,
     }
 }
 

@@ -99,7 +99,7 @@ async fn answer(row: &Row, gate: &Gate, run: &impl Run, request: Request) -> Res
         Endpoint::Open(probe) => alive(*probe, gate),
         Endpoint::Guarded(needs, handler) => match admit(gate, &request, *needs, row.operation) {
             Ok(permit) => {
-                if row.method != http::Method::GET {
+                if row.is_noted {
                     let (operator, path) = (permit.operator().id(), request.uri().path());
                     let operation = row.operation;
                     // Before it is done, so that an operator who hangs up is named as well.

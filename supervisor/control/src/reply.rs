@@ -15,6 +15,8 @@ use crate::error::Error;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
+const BYTES: HeaderValue = HeaderValue::from_static("application/octet-stream");
+
 /// Headers of every reply: it is for a program, for nobody else, and for now.
 const HEADERS: [(HeaderName, HeaderValue); 5] = [
     (http::header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
@@ -41,6 +43,9 @@ pub(crate) struct Found<T>(pub(crate) T);
 /// Status 201 with a body.
 pub(crate) struct Made<T>(pub(crate) T);
 
+/// Bytes as they come.
+pub(crate) struct Stream(pub(crate) Body);
+
 /// Text in a form of its own.
 pub(crate) struct Text {
     pub(crate) kind: &'static str,
@@ -65,6 +70,18 @@ impl<T: Serialize + ToSchema + Send + 'static> Answer for Made<T> {
     fn describe(operation: &mut Operation) {
         operation.repeatable();
         operation.gives::<T>(StatusCode::CREATED);
+    }
+}
+
+impl Answer for Stream {
+    fn respond(self) -> Result<Response, Error> {
+        let mut response = Response::new(self.0);
+        response.headers_mut().insert(CONTENT_TYPE, BYTES);
+        Ok(response)
+    }
+
+    fn describe(operation: &mut Operation) {
+        operation.gives_text();
     }
 }
 

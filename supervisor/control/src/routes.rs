@@ -5,7 +5,7 @@ use http::Method;
 use types::Role;
 use types::Role::{Auditor, Operator, Owner};
 
-use crate::handlers::{gateway, keys, tenants, tokens};
+use crate::handlers::{egress, gateway, keys, tenants, terminals, tokens};
 use crate::row::{Probe, Row, guarded, open};
 
 /// One route, as a test or a reference page sees it.
@@ -35,6 +35,7 @@ pub fn routes() -> Vec<Route> {
 /// Every row.
 pub(crate) fn rows() -> Vec<Row> {
     let mut rows = tenant_rows();
+    rows.extend(terminal_rows());
     rows.extend(token_rows());
     rows.extend(gateway_rows());
     rows
@@ -56,7 +57,25 @@ fn tenant_rows() -> Vec<Row> {
         guarded(Method::POST, "/v1/tenants/{id}/restart", Operator, "restartTenant", "Replaces the worker.", t::restart),
         guarded(Method::GET, "/v1/tenants/{id}/inspect", Auditor, "inspectTenant", "Reads the worker's boundary from the kernel.", t::inspect),
         guarded(Method::GET, "/v1/tenants/{id}/logs", Auditor, "tenantLogs", "Shows the end of the tenant's log, which may hold the tenant's own words.", t::logs),
+        guarded(Method::GET, "/v1/tenants/{id}/egress", Auditor, "showEgress", "Shows what the tenant may reach.", egress::show),
+        guarded(Method::PUT, "/v1/tenants/{id}/egress", Operator, "setEgress", "Replaces what the tenant may reach beside what all tenants may.", egress::set),
         guarded(Method::GET, "/v1/tenants/{id}/usage", Auditor, "tenantUsage", "Shows what the tenant used today.", t::usage),
+    ]
+}
+
+#[rustfmt::skip] // one row, one line
+fn terminal_rows() -> Vec<Row> {
+    use terminals as t;
+    const ALL: &str = "/v1/tenants/{id}/terminals";
+    const ONE: &str = "/v1/tenants/{id}/terminals/{terminalId}";
+    vec![
+        guarded(Method::GET, ALL, Operator, "listTerminals", "Lists a tenant's open terminals.", t::list),
+        guarded(Method::POST, ALL, Operator, "openTerminal", "Opens a terminal in the tenant's sandbox; the tenant's log says so.", t::open),
+        guarded(Method::GET, ONE, Operator, "showTerminal", "Shows a terminal, or how it ended.", t::show),
+        guarded(Method::GET, "/v1/tenants/{id}/terminals/{terminalId}/output", Operator, "terminalOutput", "Streams what a terminal shows, as bytes, until it ends.", t::output),
+        guarded(Method::POST, "/v1/tenants/{id}/terminals/{terminalId}/input", Operator, "terminalInput", "Types bytes into a terminal, 64 KiB at most.", t::input).unnoted(),
+        guarded(Method::POST, "/v1/tenants/{id}/terminals/{terminalId}/size", Operator, "resizeTerminal", "Gives a terminal another size.", t::resize).unnoted(),
+        guarded(Method::DELETE, ONE, Operator, "closeTerminal", "Ends a terminal with everything that runs in it.", t::close),
     ]
 }
 
@@ -91,6 +110,7 @@ fn gateway_rows() -> Vec<Row> {
 fn name(method: &Method) -> &'static str {
     match method.as_str() {
         "POST" => "POST",
+        "PUT" => "PUT",
         "PATCH" => "PATCH",
         "DELETE" => "DELETE",
         _ => "GET",

@@ -24,6 +24,8 @@ pub(crate) struct Row {
     /// What it does, in one sentence.
     pub(crate) summary: &'static str,
     pub(crate) endpoint: Endpoint,
+    /// Whether a change that it orders is logged; keys that somebody types are not.
+    pub(crate) is_noted: bool,
 }
 
 /// What answers a route.
@@ -44,6 +46,11 @@ pub(crate) enum Probe {
 }
 
 impl Row {
+    /// The same row, whose requests are too many and too small to be logged each.
+    pub(crate) fn unnoted(self) -> Self {
+        Self { is_noted: false, ..self }
+    }
+
     /// The least role, or none where no key is needed.
     pub(crate) const fn needs(&self) -> Option<Role> {
         match &self.endpoint {
@@ -71,7 +78,8 @@ where
     R: Answer,
 {
     let handler = Box::new(Typed(handler, PhantomData));
-    Row { method, path, operation, summary, endpoint: Endpoint::Guarded(needs, handler) }
+    let is_noted = method != Method::GET;
+    Row { method, path, operation, summary, endpoint: Endpoint::Guarded(needs, handler), is_noted }
 }
 
 /// A row that needs no key.
@@ -81,7 +89,14 @@ pub(crate) const fn open(
     summary: &'static str,
     probe: Probe,
 ) -> Row {
-    Row { method: Method::GET, path, operation, summary, endpoint: Endpoint::Open(probe) }
+    Row {
+        method: Method::GET,
+        path,
+        operation,
+        summary,
+        endpoint: Endpoint::Open(probe),
+        is_noted: false,
+    }
 }
 
 /// A handler whose types are known to itself only.

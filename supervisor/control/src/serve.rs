@@ -173,7 +173,9 @@ impl Run for Handlers {
         permit: OperatorPermit,
         request: axum::extract::Request,
     ) -> Running {
-        let (head, body) = gate::parts(request);
+        let (mut head, body) = gate::parts(request);
+        // What is streamed ends when the gateway does.
+        head.extensions.insert(self.tasks.clone());
         let pending = handler.call(Request { control: self.control.clone(), permit, head, body });
         // A task of its own: an operator who hangs up leaves nothing half done, and a panic ends
         // this request alone.

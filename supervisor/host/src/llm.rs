@@ -158,18 +158,24 @@ impl Llm {
     }
 }
 
+impl Llm {
+    fn begin(&self) -> Result<ledger::Call, ledger::Refusal> {
+        self.account.begin_call(self.inner.clock.now())
+    }
+}
+
 #[tonic::async_trait]
 impl llm_server::Llm for Llm {
     type StreamStream = Reply;
 
     async fn stream(&self, request: Request<LlmRequest>) -> Result<Response<Reply>, Status> {
-        let call = self.account.begin_call().map_err(|refusal| refused(&refusal))?;
+        let call = self.begin().map_err(|refusal| refused(&refusal))?;
         let reply = self.answer(request.get_ref()).await?;
         Ok(Response::new(reply.keeping(call)))
     }
 
     async fn embed(&self, request: Request<EmbedRequest>) -> Result<Response<EmbedReply>, Status> {
-        let _call = self.account.begin_call().map_err(|refusal| refused(&refusal))?;
+        let _call = self.begin().map_err(|refusal| refused(&refusal))?;
         self.vectors(request.get_ref()).await.map(Response::new)
     }
 }

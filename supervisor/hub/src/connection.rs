@@ -242,6 +242,11 @@ impl Connection {
         self.queue.unloaded().await
     }
 
+    /// Whether it has ended, or is about to.
+    pub fn is_gone(&self) -> bool {
+        self.queue.is_closed()
+    }
+
     /// Ends it.
     pub fn close(&self, why: Close) {
         self.queue.close(why);

@@ -224,6 +224,10 @@ impl Queue {
         }
     }
 
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state().closing.is_some()
+    }
+
     pub(crate) fn close(&self, why: Close) {
         self.end(&mut self.state(), why);
     }

@@ -25,6 +25,8 @@ struct Books {
     /// Minutes since 1970, and the requests admitted in that minute.
     minute: u64,
     requests_this_minute: u64,
+    /// Model calls that requests of clients have paid for: one each.
+    paid_calls: u64,
     /// Days since 1970. What follows is of that day.
     day: u64,
     settled: Used,
@@ -48,6 +50,7 @@ impl Account {
             calls: 0,
             minute: now / MINUTE,
             requests_this_minute: 0,
+            paid_calls: 0,
             day: now / DAY,
             settled: used_today,
             held_tokens: 0,
@@ -74,11 +77,15 @@ impl Account {
 
     /// A place for one more model call. As many as requests may be under way, and as many again for
     /// requests that have just ended and whose calls are still being cancelled.
-    pub fn begin_call(self: &Arc<Self>) -> Result<Call, Refusal> {
+    ///
+    /// A request pays for one call. What an agent asks beyond that, and what it asks when no client has
+    /// (jobs, sub-agents), counts as a request, so that a limit holds for what agents do by themselves.
+    pub fn begin_call(self: &Arc<Self>, now: UnixMillis) -> Result<Call, Refusal> {
         let mut books = self.books();
         if books.calls >= books.concurrency.saturating_mul(2) {
             return Err(refusal("concurrency", u64::from(books.concurrency), 1));
         }
+        books.pay_for_call(now)?;
         books.calls += 1;
         drop(books);
         Ok(Call(Arc::clone(self)))
@@ -135,6 +142,8 @@ impl Books {
         if now / MINUTE > self.minute {
             self.minute = now / MINUTE;
             self.requests_this_minute = 0;
+            // Those that are under way may still make their call.
+            self.paid_calls = self.paid_calls.min(self.running.into());
         }
         if now / DAY > self.day {
             let unwritten = std::mem::take(&mut self.unwritten);
@@ -154,15 +163,32 @@ impl Books {
         if self.running >= self.concurrency {
             return Err(refusal("concurrency", u64::from(self.concurrency), 1));
         }
+        self.count_request(now)?;
+        self.running += 1;
+        self.paid_calls = self.paid_calls.saturating_add(1);
+        self.settle(self.day, &Used { requests: 1, ..Used::default() });
+        Ok(())
+    }
+
+    fn count_request(&mut self, now: UnixMillis) -> Result<(), Refusal> {
         if let Some(max) = self.requests_per_minute
             && self.requests_this_minute >= max
         {
             return Err(refusal("requestsPerMinute", max, seconds_left(now, MINUTE)));
         }
-        self.running += 1;
         self.requests_this_minute = self.requests_this_minute.saturating_add(1);
-        self.settle(self.day, &Used { requests: 1, ..Used::default() });
         Ok(())
+    }
+
+    fn pay_for_call(&mut self, now: UnixMillis) -> Result<(), Refusal> {
+        self.turn(now);
+        match self.paid_calls.checked_sub(1) {
+            Some(left) => {
+                self.paid_calls = left;
+                Ok(())
+            }
+            None => self.count_request(now),
+        }
     }
 
     fn reserve(&mut self, now: UnixMillis, tokens: u64, cost: Option<u64>) -> Result<u64, Refusal> {

@@ -3,6 +3,7 @@
 //!
 //! Every way in (`/rpc`, the WebSocket) comes through [`Methods::call`] with a permit.
 
+mod approvals;
 mod channels;
 mod config;
 pub mod devices;
@@ -84,6 +85,8 @@ pub struct Caller<'a> {
 pub(crate) struct Call<'a> {
     pub(crate) parts: &'a Parts,
     pub(crate) caller: Caller<'a>,
+    /// Who takes answers before the last one.
+    pub(crate) interim: Option<&'a mpsc::Sender<Bytes>>,
 }
 
 impl Methods {
@@ -107,7 +110,7 @@ impl Methods {
         let ticket = self.0.tenants.admit(caller.permit).map_err(|err| failed(&err))?;
         if method.served_by == ServedBy::Supervisor {
             bounded(method.name, params.len())?;
-            let call = Call { parts: &self.0, caller };
+            let call = Call { parts: &self.0, caller, interim: interim.as_ref() };
             let result = api::supervisor::dispatch(&call, method.name, params).await;
             drop(ticket);
             return result.map(Bytes::from);

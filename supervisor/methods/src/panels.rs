@@ -4,9 +4,8 @@
 use api::ApiError;
 use api::panels::{
     ActivityParams, Audit, AuditParams, Board, Branches, CardParams, Catalogs, CatalogsParams,
-    Companion, Cost, CostParams, Day, Discussion, Environments, EnvironmentsParams, ExecDefaults,
-    ExecFile, ExecPolicy, Following, Grants, GrantsParams, GroupDefaults, Groups, History,
-    HistoryParams, Members, NoParams, Nothing, Panels, PluginPages, PluginParts, Plugins,
+    Companion, Cost, CostParams, Day, Discussion, Environments, EnvironmentsParams, Following,
+    GroupDefaults, Groups, Members, NoParams, Nothing, Panels, PluginPages, PluginParts, Plugins,
     Preferences, PreferencesParams, Progress, Projects, ProjectsParams, Publishing,
     PublishingParams, PullRequestsParams, Questions, Secrets, Seen, SessionParams,
     SetPreferencesParams, Suggestions, SuggestionsParams, Surface, SurfaceParams, SystemInfo,
@@ -39,39 +38,12 @@ const MAX_DAYS: u16 = 366;
 const NAME: &str = "openclawmu";
 
 impl Panels for Call<'_> {
-    async fn exec_approvals(&self, _: NoParams) -> Result<Nothing, ApiError> {
-        Ok([])
-    }
-
-    async fn exec_grants(&self, params: GrantsParams) -> Result<Grants, ApiError> {
-        within("limit", params.limit, 500)?;
-        Ok(Grants::default())
-    }
-
     async fn plugin_approvals(&self, _: NoParams) -> Result<Nothing, ApiError> {
         Ok([])
     }
 
     async fn gateway_approvals(&self, _: NoParams) -> Result<Nothing, ApiError> {
         Ok([])
-    }
-
-    async fn approval_history(&self, params: HistoryParams) -> Result<History, ApiError> {
-        within("limit", params.limit, 100)?;
-        text("cursor", params.cursor.as_deref())?;
-        Ok(History::default())
-    }
-
-    async fn exec_policy(&self, _: NoParams) -> Result<ExecPolicy, ApiError> {
-        let resolved_defaults = ExecDefaults {
-            security: "deny",
-            ask: "off",
-            ask_fallback: "deny",
-            ..ExecDefaults::default()
-        };
-        let file = ExecFile { version: 1, ..ExecFile::default() };
-        let path = "exec-approvals.json";
-        Ok(ExecPolicy { path, file, hash: "0", resolved_defaults, ..ExecPolicy::default() })
     }
 
     async fn questions(&self, _: NoParams) -> Result<Questions, ApiError> {

@@ -2,8 +2,10 @@
 //!
 //! No caller sees a key, a revision or a row's stored form. Nothing here decides who may do what.
 
+mod approvals;
 mod devices;
 mod disk;
+mod documents;
 mod engine;
 mod error;
 mod hex;
@@ -30,6 +32,7 @@ pub use devices::{
     DeviceBinding, DeviceRequestRow, DeviceRole, DeviceRow, DeviceSelf, MAX_DEVICES, RoleGrant,
 };
 pub use disk::SledStore;
+pub use documents::{Document, MAX_DOCUMENT};
 pub use error::Error;
 pub use memory::MemoryStore;
 pub use nodes::{

@@ -1,81 +1,28 @@
 //! The table of what tenants have set. What may be set is not decided here.
 
-use serde::{Deserialize, Serialize};
-use types::{TenantId, UnixMillis};
+use types::TenantId;
 
-use crate::store::{Guard, Op};
-use crate::{Error, Records, TRIES, contended, json, tenants, unchanged};
+use crate::documents::Table;
+use crate::store::Op;
+use crate::{Document, Error, MAX_DOCUMENT, Records};
 
-const OVERLAYS: &str = "overlay/";
+const TABLE: Table = Table { prefix: "overlay/", name: "the overlay" };
 
 /// The longest overlay, in bytes.
-pub const MAX_OVERLAY: usize = 256 << 10;
+pub const MAX_OVERLAY: usize = MAX_DOCUMENT;
 
-/// Characters of one part of an overlay: escaped as JSON, even the worst ones fit a value.
-const PART: usize = 2 << 10;
-
-/// What a tenant has set.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Overlay {
-    /// JSON5, as the tenant wrote it; at most [`MAX_OVERLAY`] bytes.
-    pub raw: String,
-    /// What names this state of it.
-    pub hash: String,
-    /// When it was written.
-    pub updated_at: UnixMillis,
-}
-
-/// The row that says which parts there are.
-#[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct HeadRow {
-    hash: String,
-    parts: usize,
-    updated_at: UnixMillis,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct PartRow {
-    text: String,
-}
-
-fn overlay_prefix(tenant: &TenantId) -> String {
-    format!("{OVERLAYS}{tenant}/")
-}
-
-fn head_key(tenant: &TenantId) -> String {
-    format!("{}head", overlay_prefix(tenant))
-}
-
-fn part_key(tenant: &TenantId, part: usize) -> String {
-    format!("{}part-{part:03}", overlay_prefix(tenant))
-}
+/// What a tenant has set: JSON5, as the tenant wrote it.
+pub type Overlay = Document;
 
 /// What goes with the tenant.
 pub(crate) fn deletions(tenant: &TenantId) -> Op {
-    Op::DeletePrefix(overlay_prefix(tenant).into())
+    TABLE.deletions(tenant)
 }
 
 impl Records {
     /// What the tenant has set, if anything.
     pub async fn overlay(&self, tenant: &TenantId) -> Result<Option<Overlay>, Error> {
-        for _ in 0..TRIES {
-            let Some(item) = self.item(&head_key(tenant)).await? else { return Ok(None) };
-            let head: HeadRow = json::decode(&item.key, &item.value)?;
-            let mut raw = String::new();
-            for part in 0..head.parts {
-                if let Some(item) = self.item(&part_key(tenant, part)).await? {
-                    let part: PartRow = json::decode(&item.key, &item.value)?;
-                    raw.push_str(&part.text);
-                }
-            }
-            // A writer in between would have mixed two states.
-            let after = self.item(&head_key(tenant)).await?;
-            if after.is_some_and(|after| after.modified == item.modified) {
-                return Ok(Some(Overlay { raw, hash: head.hash, updated_at: head.updated_at }));
-            }
-        }
-        Err(contended(head_key(tenant)))
+        self.document(TABLE, tenant).await
     }
 
     /// Replaces what the tenant has set, if its hash is still `expected`. False where it is not.
@@ -85,41 +32,8 @@ impl Records {
         expected: Option<&str>,
         new: &Overlay,
     ) -> Result<bool, Error> {
-        if new.raw.len() > MAX_OVERLAY {
-            return Err(Error::TooLarge { what: "the overlay", max: MAX_OVERLAY });
-        }
-        let (key, parts) = (head_key(tenant), parts(&new.raw));
-        for _ in 0..TRIES {
-            let owner = self.item(&tenants::key(tenant)).await?.ok_or(Error::NotFound)?;
-            let before = self.item(&key).await?;
-            let found: Option<HeadRow> =
-                before.as_ref().map(|item| json::decode(&item.key, &item.value)).transpose()?;
-            if found.as_ref().map(|head| head.hash.as_str()) != expected {
-                return Ok(false);
-            }
-            let (hash, updated_at) = (new.hash.clone(), new.updated_at);
-            let head = HeadRow { hash, parts: parts.len(), updated_at };
-            let mut ops = vec![Op::put(key.clone(), json::encode(&head, None)?)];
-            for (number, text) in parts.iter().enumerate() {
-                let row = PartRow { text: text.clone() };
-                ops.push(Op::put(part_key(tenant, number), json::encode(&row, None)?));
-            }
-            let stale = parts.len()..found.map_or(0, |head| head.parts);
-            ops.extend(stale.map(|part| Op::Delete(part_key(tenant, part).into())));
-            let guards =
-                vec![Guard::Created(owner.key, owner.created), unchanged(&key, before.as_ref())];
-            if self.try_commit(guards, ops).await? {
-                return Ok(true);
-            }
-        }
-        Err(contended(key))
+        self.replace_document(TABLE, tenant, expected, new).await
     }
-}
-
-/// The text in pieces that fit a value each.
-fn parts(text: &str) -> Vec<String> {
-    let characters: Vec<char> = text.chars().collect();
-    characters.chunks(PART).map(|part| part.iter().collect()).collect()
 }
 
 #[cfg(test)]

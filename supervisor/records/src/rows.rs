@@ -24,6 +24,9 @@ pub struct TenantRow {
     pub last_active_at: Option<UnixMillis>,
     /// What limits its disk, once that is made.
     pub disk: Option<String>,
+    /// What it may reach beside what all tenants may, as text.
+    #[serde(default)]
+    pub egress: Vec<String>,
 }
 
 /// One token of one tenant. The secret itself is stored nowhere.

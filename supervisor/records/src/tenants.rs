@@ -4,8 +4,8 @@ use types::{Limits, TenantId, UnixMillis};
 
 use crate::store::{Guard, MAX_RANGE, Op};
 use crate::{
-    Error, Records, TRIES, TenantRow, contended, devices, json, nodes, overlays, pairing, sealed,
-    timers, tokens, unchanged, usage,
+    Error, Records, TRIES, TenantRow, approvals, contended, devices, json, nodes, overlays,
+    pairing, sealed, timers, tokens, unchanged, usage,
 };
 
 pub(crate) const PREFIX: &str = "tenant/";
@@ -52,6 +52,7 @@ impl Records {
             limits,
             last_active_at: None,
             disk: None,
+            egress: Vec::new(),
         };
         for _ in 0..TRIES {
             let next = self.item(NEXT_INDEX).await?;
@@ -110,7 +111,7 @@ impl Records {
                 Op::DeletePrefix(pairing::counters(id).into()),
             ];
             let paired = devices::prefixes(id).into_iter().chain(nodes::prefixes(id));
-            ops.extend([overlays::deletions(id), sealed::deletions(id)]);
+            ops.extend([overlays::deletions(id), sealed::deletions(id), approvals::deletions(id)]);
             ops.extend(paired.map(|prefix| Op::DeletePrefix(prefix.into())));
             if self.try_commit(vec![Guard::Created(item.key, item.created)], ops).await? {
                 return Ok(());

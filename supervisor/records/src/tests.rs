@@ -211,3 +211,17 @@ async fn what_a_newer_version_wrote_is_read_and_kept() {
     assert!(text.contains("\"future\":true") && text.contains("\"burst\":5"), "{text}");
     assert!(text.contains("\"suspended\":true"), "{text}");
 }
+
+#[tokio::test]
+async fn a_tenant_of_before_there_was_egress_may_reach_nothing_more() {
+    check(async |records| {
+        let row = records.insert_tenant(&id("a"), 5, Limits::default()).await.unwrap();
+        let mut old = serde_json::to_value(&row).unwrap();
+        assert!(old.as_object_mut().unwrap().remove("egress").is_some());
+        assert_eq!(serde_json::from_value::<TenantRow>(old).unwrap(), row);
+        let rules = vec!["https://a.example".to_owned()];
+        records.update_tenant(&id("a"), |row| row.egress.clone_from(&rules)).await.unwrap();
+        assert_eq!(records.tenant(&id("a")).await.unwrap().unwrap().egress, rules);
+    })
+    .await;
+}

@@ -1,5 +1,5 @@
 //! How settings are put together: a tenant's over the operator's, and a patch over a tenant's. Pure;
-//! of settings it knows only which lists forbid.
+//! of settings it knows only which lists forbid, and of which the stricter holds.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,15 +8,45 @@ use serde_json::{Map, Value};
 /// Lists of what is forbidden, wherever they are: nobody takes back what the operator forbids.
 const FORBIDDING: [&str; 2] = ["deny", "denyCommands"];
 
-/// `over` above `under`: objects are merged, lists that forbid add up, everything else is replaced.
+/// Words of which the stricter holds, whoever says it, with their values from strict to free: what the
+/// operator tightens, no tenant loosens.
+const STRICTER: [(&[&str], &[&str]); 4] = [
+    (&["tools", "exec", "security"], &["deny", "allowlist", "full"]),
+    (&["tools", "exec", "ask"], &["always", "on-miss", "off"]),
+    (&["tools", "exec", "network"], &["none", "broker"]),
+    (&["tools", "terminal", "enabled"], &["false", "true"]),
+];
+
+/// `over` above `under`: objects are merged, lists that forbid add up, of some words the stricter
+/// holds, everything else is replaced.
 pub(crate) fn merge(under: &Value, over: &Value) -> Value {
+    let mut merged = above(under, over);
+    for (path, order) in STRICTER {
+        let at = |it: &Value| path.iter().try_fold(it, |it, name| it.get(name)).cloned();
+        if let (Some(below), Some(above)) = (at(under), at(over))
+            && strictness(order, &below) < strictness(order, &above)
+            && let Some(place) = path.iter().try_fold(&mut merged, |it, name| it.get_mut(name))
+        {
+            *place = below;
+        }
+    }
+    merged
+}
+
+/// How far from the strictest a value is; what is not known is the strictest.
+fn strictness(order: &[&str], value: &Value) -> usize {
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    order.iter().position(|it| *it == text).unwrap_or_default()
+}
+
+fn above(under: &Value, over: &Value) -> Value {
     let (Value::Object(under), Value::Object(over)) = (under, over) else { return over.clone() };
     let mut merged = under.clone();
     for (key, value) in over {
         let forbids = FORBIDDING.contains(&key.as_str());
         let value = match (under.get(key), value) {
-            (Some(Value::Array(below)), Value::Array(above)) if forbids => both(below, above),
-            (Some(below), value) => merge(below, value),
+            (Some(Value::Array(below)), Value::Array(more)) if forbids => both(below, more),
+            (Some(below), value) => above(below, value),
             (None, value) => value.clone(),
         };
         merged.insert(key.clone(), value);

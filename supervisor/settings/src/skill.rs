@@ -136,6 +136,30 @@ impl Settings {
         Ok(secrets)
     }
 
+    /// The variables that `tenant` itself has set for a skill. The operator's are not among them: a
+    /// program can print its environment, and nobody may read those.
+    pub async fn own_skill_env(
+        &self,
+        tenant: &TenantId,
+        skill: &str,
+    ) -> Result<BTreeMap<String, Secret>, Error> {
+        let mut env = BTreeMap::new();
+        let set = self.secrets_set(tenant).await?.remove(skill).unwrap_or_default();
+        let keys = self.0.platform.keys.get(skill);
+        for name in set.env {
+            let platforms = keys.is_some_and(|it| it.secret(Some(&name)).is_some());
+            let replaced = keys.is_some_and(|it| it.tenant_may_replace);
+            if platforms && !replaced {
+                continue;
+            }
+            let own = self.0.vault.read(tenant, KIND, &place(skill, Some(&name))).await;
+            if let Some(secret) = own.map_err(Error::Vault)? {
+                env.insert(name, secret);
+            }
+        }
+        Ok(env)
+    }
+
     async fn secret(
         &self,
         tenant: &TenantId,

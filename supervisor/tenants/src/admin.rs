@@ -40,7 +40,7 @@ impl Tenants {
         let exists = |err: &records::Error| matches!(err, records::Error::Exists);
         let row =
             row.map_err(|err| if exists(&err) { Error::Exists } else { Error::Records(err) })?;
-        let tenant = Arc::new(Tenant::new(row, Used::default(), now));
+        let tenant = Arc::new(Tenant::new(&self.0, row, Used::default(), now));
         self.0.directory.insert(&[Arc::clone(&tenant)]);
         tracing::info!(tenant = %id, "tenant created");
         Ok(tenant.view(now))
@@ -98,7 +98,11 @@ impl Tenants {
         let tenant = self.find(id)?;
         self.update(&tenant, |row| row.suspended = true).await?;
         let control = tenant.control.lock().await;
-        lifecycle::drain(&tenant, SHORT_DRAIN).await;
+        // Whoever resumed it meanwhile was later.
+        if tenant.row.load().suspended {
+            tenant.programs.close().await;
+            lifecycle::drain(&tenant, SHORT_DRAIN).await;
+        }
         drop(control);
         tracing::info!(tenant = %id, "tenant suspended");
         Ok(())
@@ -111,7 +115,13 @@ impl Tenants {
     pub async fn resume(&self, id: &TenantId) -> Result<(), Error> {
         let tenant = self.find(id)?;
         self.update(&tenant, |row| row.suspended = false).await?;
-        lifecycle::forgive(&tenant, &mut *tenant.control.lock().await);
+        let mut control = tenant.control.lock().await;
+        // Whoever suspended it meanwhile was later.
+        if !tenant.row.load().suspended {
+            tenant.programs.open();
+        }
+        lifecycle::forgive(&tenant, &mut control);
+        drop(control);
         tracing::info!(tenant = %id, "tenant resumed");
         Ok(())
     }
@@ -183,6 +193,7 @@ impl Tenants {
     ) -> Result<(), Error> {
         self.update(tenant, |row| row.suspended = true).await?;
         let control = tenant.control.lock().await;
+        tenant.programs.close().await;
         lifecycle::drain(tenant, SHORT_DRAIN).await;
         let (launcher, name, index) =
             (self.0.launcher.clone(), tenant.id.clone(), tenant.row.load().index);
@@ -241,7 +252,7 @@ impl Tenants {
         counts
     }
 
-    async fn update(
+    pub(crate) async fn update(
         &self,
         tenant: &Tenant,
         change: impl FnMut(&mut TenantRow) + Send,
@@ -264,7 +275,7 @@ impl Tenants {
             let mut tenants = Vec::with_capacity(rows.len());
             for row in rows {
                 let used = self.used(&row.id, &day).await?;
-                tenants.push(Arc::new(Tenant::new(row, used, now)));
+                tenants.push(Arc::new(Tenant::new(&self.0, row, used, now)));
             }
             self.0.directory.insert(&tenants);
         }

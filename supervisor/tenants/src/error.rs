@@ -63,6 +63,9 @@ pub enum Error {
     /// The tenant's settings failed.
     #[error("the tenant's settings could not be read")]
     Settings(#[source] settings::Error),
+    /// Programs cannot be run as the operator says.
+    #[error("programs cannot be run as configured")]
+    Sandboxes(#[source] sandboxes::StartError),
     /// A task of the supervisor ended in a panic.
     #[error("an internal task failed")]
     Task(#[source] tokio::task::JoinError),
@@ -90,6 +93,7 @@ impl Error {
             | Self::ShuttingDown
             | Self::Records(_)
             | Self::Settings(_)
+            | Self::Sandboxes(_)
             | Self::Task(_) => 503,
         }
     }
@@ -113,7 +117,7 @@ impl Error {
             | Self::Pair(_)
             | Self::Start(_)
             | Self::Worker(_) => "the tenant's worker could not be started or reached".to_owned(),
-            Self::Records(_) | Self::Settings(_) | Self::Task(_) => {
+            Self::Records(_) | Self::Settings(_) | Self::Sandboxes(_) | Self::Task(_) => {
                 "the gateway cannot do this now".to_owned()
             }
         }
@@ -132,6 +136,7 @@ impl Error {
             | Self::Start(_)
             | Self::Records(_)
             | Self::Settings(_)
+            | Self::Sandboxes(_)
             | Self::Task(_) => Some(5),
             Self::NotFound
             | Self::Exists

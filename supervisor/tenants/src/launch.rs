@@ -14,7 +14,7 @@ use types::TenantId;
 use crate::powers::Powers;
 use crate::tenant::Tenant;
 use crate::worker::{Leash, Parts, Worker, client, serve_host};
-use crate::{Error, Inner, START_DEADLINE, events, watch};
+use crate::{Error, Inner, START_DEADLINE, events, reach, watch};
 
 /// Runs a blocking call of the launcher's client away from the runtime's threads.
 pub(crate) async fn blocking<T: Send + 'static>(
@@ -154,6 +154,7 @@ async fn start(
     tenant: &Tenant,
     connection: &pair::Client,
 ) -> Result<StartReply, Error> {
+    reach::settle(inner, tenant).await?;
     let request = StartRequest {
         configuration: Some(configuration(inner, &tenant.id).await?),
         models: inner.host.models().to_vec(),

@@ -14,6 +14,7 @@ mod lifecycle;
 mod logs;
 mod metrics;
 mod powers;
+mod reach;
 mod reply;
 mod sweep;
 mod tenant;
@@ -26,7 +27,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use auth::Permit;
+use auth::{OperatorPermit, Permit};
+use egress::Broker;
+use egress::Journal as _;
 use host::Host;
 use hub::Hub;
 use ledger::Admission;
@@ -34,8 +37,10 @@ use proto::worker::{CallReply, CallRequest, ServeRequest};
 use records::Records;
 use runtime::Tasks;
 use sandbox::{HostReport, Launcher};
+use sandboxes::approvals::{Approvals, Office};
+use sandboxes::{Programs, Sandboxes};
 use settings::Settings;
-use types::{Clock, TenantId};
+use types::{AgentId, Clock, TenantId};
 
 use directory::Directory;
 use metrics::Metrics;
@@ -43,6 +48,7 @@ use tenant::Tenant;
 
 pub use error::Error;
 pub use inspect::Inspection;
+pub use reach::Reach;
 pub use reply::{Replies, Reply};
 pub use tenant::Load;
 pub use view::{Counts, State, TenantView, UsageView, WorkerView};
@@ -52,6 +58,9 @@ const START_DEADLINE: Duration = Duration::from_secs(20);
 
 /// How long one method of the method table may take in a worker.
 const CALL_DEADLINE: Duration = Duration::from_mins(1);
+
+/// The method of a worker that looks at a workspace.
+const LOOK: &str = "agents.workspace.list";
 
 /// Every tenant of this installation. Clones are handles to the same.
 #[derive(Debug, Clone)]
@@ -63,8 +72,11 @@ struct Inner {
     host_report: HostReport,
     records: Records,
     host: Host,
+    egress: Broker,
     hub: Hub,
     settings: Settings,
+    office: Office,
+    sandboxes: Sandboxes,
     clock: Arc<dyn Clock>,
     tasks: Tasks,
     directory: Directory,
@@ -80,10 +92,14 @@ pub struct Parts<'a> {
     pub records: Records,
     /// What workers may ask for.
     pub host: Host,
+    /// How tenants get out.
+    pub egress: Broker,
     /// Who hears of what happens in workers.
     pub hub: Hub,
     /// What workers are told to go by.
     pub settings: Settings,
+    /// How their programs are run.
+    pub sandboxes: sandboxes::Config,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
     /// The scope in which every task of every tenant runs.
@@ -109,13 +125,28 @@ impl Tenants {
         let launcher = parts.launcher.clone();
         let host_report =
             launch::blocking(move || launcher.host()).await.map_err(Error::Launcher)?;
+        let clock = Arc::clone(&parts.clock);
+        let office = Office::new(parts.records.clone(), parts.hub.clone(), clock);
+        let sandboxes = Sandboxes::new(sandboxes::Parts {
+            launcher: parts.launcher.clone(),
+            report: &host_report,
+            config: parts.sandboxes,
+            settings: parts.settings.clone(),
+            hub: parts.hub.clone(),
+            tasks: parts.tasks.clone(),
+            registry: parts.registry,
+        });
+        let sandboxes = sandboxes.map_err(Error::Sandboxes)?;
         let tenants = Self(Arc::new(Inner {
             launcher: parts.launcher,
             host_report,
             records: parts.records,
             host: parts.host,
+            egress: parts.egress,
             hub: parts.hub,
             settings: parts.settings,
+            office,
+            sandboxes,
             clock: parts.clock,
             tasks: parts.tasks,
             directory: Directory::default(),
@@ -130,6 +161,78 @@ impl Tenants {
     /// What a tenant's clients take of the gateway; none where there is no such tenant.
     pub fn load_of(&self, id: &TenantId) -> Option<Arc<Load>> {
         self.0.directory.find(id).map(|tenant| Arc::clone(&tenant.load))
+    }
+
+    /// What of a tenant's commands waits for consent, and what needs none.
+    ///
+    /// # Errors
+    /// When there is no such tenant.
+    pub fn approvals(&self, id: &TenantId) -> Result<Approvals, Error> {
+        self.find(id).map(|tenant| tenant.approvals.clone())
+    }
+
+    /// A tenant's commands and terminals.
+    ///
+    /// # Errors
+    /// When there is no such tenant.
+    pub fn programs(&self, permit: &Permit) -> Result<Arc<Programs>, Error> {
+        Ok(Arc::clone(&self.find(permit.tenant())?.programs))
+    }
+
+    /// The same, when there is a home that they can run in: the tenant's worker makes the workspace of
+    /// an agent, where there is such an agent, when it is first looked at.
+    ///
+    /// # Errors
+    /// When the tenant's worker cannot be started or does not answer.
+    pub async fn housed_programs(
+        &self,
+        permit: &Permit,
+        agent: &AgentId,
+    ) -> Result<Arc<Programs>, Error> {
+        self.housed(permit.tenant(), agent).await
+    }
+
+    /// A tenant's terminals, for its operator.
+    ///
+    /// # Errors
+    /// When there is no such tenant.
+    pub fn terminals(&self, _: &OperatorPermit, id: &TenantId) -> Result<Arc<Programs>, Error> {
+        Ok(Arc::clone(&self.find(id)?.programs))
+    }
+
+    /// The same, when there is a home; the tenant's log says who looks in.
+    ///
+    /// # Errors
+    /// When the tenant's worker cannot be started or does not answer.
+    pub async fn housed_terminals(
+        &self,
+        permit: &OperatorPermit,
+        id: &TenantId,
+        agent: &AgentId,
+    ) -> Result<Arc<Programs>, Error> {
+        let programs = self.housed(id, agent).await?;
+        let operator = permit.operator().id();
+        self.find(id)?.log.note(&format!("operator {operator} opens a terminal"));
+        Ok(programs)
+    }
+
+    async fn housed(&self, id: &TenantId, agent: &AgentId) -> Result<Arc<Programs>, Error> {
+        let tenant = self.find(id)?;
+        let (worker, pass) = tenant.ready(&self.0).await?;
+        let request = CallRequest {
+            method: LOOK.to_owned(),
+            // An identifier has no letter that JSON would have to escape.
+            params: format!(r#"{{"agentId":"{agent}"}}"#).into(),
+            ..CallRequest::default()
+        };
+        let reply = tokio::time::timeout(CALL_DEADLINE, worker.call(request)).await;
+        drop(pass);
+        match reply {
+            // Where there is no such agent, there is no workspace, and nothing is run in it.
+            Ok(reply) => reply.map_err(|status| worker.failure(status))?,
+            Err(_elapsed) => return Err(Error::Timeout),
+        };
+        Ok(Arc::clone(&tenant.programs))
     }
 
     /// A place for one request. It is to be taken before anything large is kept for the request.
@@ -180,6 +283,9 @@ impl Tenants {
         let tenant = self.find(id)?;
         // Told before the worker is looked for: one that is being started looks again.
         tenant.settings_changes.fetch_add(1, Ordering::AcqRel);
+        tenant.programs.settings_changed();
+        // What is forbidden is so at once, whatever the worker says to its settings.
+        reach::settle(&self.0, &tenant).await?;
         match tenant.worker.load_full().filter(|worker| !worker.is_gone()) {
             Some(worker) => launch::configure(&self.0, &tenant, &worker).await,
             None => timers::ring_soon(&self.0, &tenant).await,

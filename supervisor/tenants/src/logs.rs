@@ -1,4 +1,7 @@
-//! What a worker writes to its log pipe: kept in a bounded ring per tenant and passed on at DEBUG.
+//! What a worker writes to its log pipe, and what the gateway notes of the tenant: kept in a bounded
+//! ring each and read as one, in the order in which it came. Workers' lines are passed on at DEBUG.
+//!
+//! A worker may have been taken over: it cannot push out what the gateway notes, nor write it.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,6 +25,9 @@ const KEPT: usize = 128 << 10;
 /// Bytes read of one line; a worker can be made to write longer ones.
 const LINE_BYTES: u64 = 4096;
 
+/// Bytes kept of a line of the gateway's own, as of a worker's.
+const LINE_MAX: usize = 4096;
+
 /// Bytes read in one second. A worker that writes faster loses what its pipe does not take, and
 /// takes no more of the supervisor's time.
 const PER_SECOND: usize = 256 << 10;
@@ -29,17 +35,32 @@ const PER_SECOND: usize = 256 << 10;
 /// What a line costs beyond its bytes, in memory and in time.
 const PER_LINE: usize = 64;
 
-/// The last lines of one tenant's workers.
+/// What lines of the gateway's own begin with, and no others.
+const OURS: &str = "gateway: ";
+
+/// What a worker's line that claims to be one begins with.
+const THEIRS: &str = "worker: ";
+
+/// The last lines of one tenant's workers, and the gateway's own.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Log(Arc<Mutex<Ring>>);
+pub(crate) struct Log(Arc<Mutex<Rings>>);
+
+#[derive(Debug, Default)]
+struct Rings {
+    worker: Ring,
+    notes: Ring,
+    /// Lines that ever came.
+    count: u64,
+    /// Bytes of all lines that ever came, each with its line end.
+    written: u64,
+}
 
 #[derive(Debug, Default)]
 struct Ring {
-    lines: VecDeque<Box<str>>,
+    /// Each with its number among all.
+    lines: VecDeque<(u64, Box<str>)>,
     /// What they cost.
     kept: usize,
-    /// Bytes of all lines that ever came, each with its line end.
-    written: u64,
 }
 
 /// The speed at which a pipe is read.
@@ -50,16 +71,57 @@ struct Pace {
 }
 
 impl Ring {
-    fn push(&mut self, line: Box<str>) {
+    fn push(&mut self, number: u64, line: Box<str>) {
         self.kept += cost(&line);
-        self.written += u64::try_from(line.len()).unwrap_or(0) + 1;
-        self.lines.push_back(line);
+        self.lines.push_back((number, line));
         while (self.lines.len() > LINES || self.kept > KEPT)
-            && let Some(oldest) = self.lines.pop_front()
+            && let Some((_, oldest)) = self.lines.pop_front()
         {
             self.kept -= cost(&oldest);
         }
     }
+}
+
+impl Rings {
+    /// A line of a worker. One that begins as ours do, whatever blanks are before, is marked.
+    fn worker(&mut self, line: &str) {
+        let line = visible(line);
+        let claims = line
+            .trim_start()
+            .get(..OURS.len() - 1)
+            .is_some_and(|it| it.eq_ignore_ascii_case(OURS.trim_end()));
+        let line = if claims { format!("{THEIRS}{line}") } else { line };
+        let number = self.number(&line);
+        self.worker.push(number, line.into());
+    }
+
+    /// A line of the gateway's own.
+    fn note(&mut self, line: &str) {
+        let line = format!("{OURS}{}", visible(line));
+        let line = line.get(..line.floor_char_boundary(LINE_MAX)).unwrap_or(&line);
+        let number = self.number(line);
+        self.notes.push(number, line.into());
+    }
+
+    fn number(&mut self, line: &str) -> u64 {
+        self.count += 1;
+        self.written += u64::try_from(line.len()).unwrap_or(0) + 1;
+        self.count
+    }
+
+    /// Every line that is kept, oldest first.
+    fn all(&self) -> Vec<String> {
+        let mut all: Vec<_> = self.worker.lines.iter().chain(&self.notes.lines).collect();
+        all.sort_unstable_by_key(|(number, _)| *number);
+        all.into_iter().map(|(_, line)| line.to_string()).collect()
+    }
+}
+
+/// A line in which nothing is obeyed by a terminal, or ends it.
+fn visible(line: &str) -> String {
+    let shown =
+        |it: char| if it.is_control() && it != '\t' { char::REPLACEMENT_CHARACTER } else { it };
+    line.chars().map(shown).collect()
 }
 
 const fn cost(line: &str) -> usize {
@@ -87,17 +149,17 @@ impl Pace {
 impl Log {
     /// The last `count` lines, oldest first.
     pub(crate) fn tail(&self, count: usize) -> Vec<String> {
-        let lines = &self.ring().lines;
-        lines.iter().skip(lines.len().saturating_sub(count)).map(ToString::to_string).collect()
+        let mut lines = self.rings().all();
+        lines.split_off(lines.len().saturating_sub(count))
     }
 
     /// Every line that is kept, oldest first, and the bytes of all that ever came.
     pub(crate) fn whole(&self) -> (Vec<String>, u64) {
-        let ring = self.ring();
-        (ring.lines.iter().map(ToString::to_string).collect(), ring.written)
+        let rings = self.rings();
+        (rings.all(), rings.written)
     }
 
-    fn ring(&self) -> MutexGuard<'_, Ring> {
+    fn rings(&self) -> MutexGuard<'_, Rings> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -118,7 +180,7 @@ impl Log {
                     Ok(Some(line)) => {
                         tracing::debug!(%tenant, line, "worker");
                         pace.spend(line.len()).await;
-                        log.ring().push(line.into_boxed_str());
+                        log.rings().worker(&line);
                     }
                     Ok(None) => return,
                     Err(err) => {
@@ -129,6 +191,12 @@ impl Log {
             }
         }));
         Ok(())
+    }
+}
+
+impl egress::Journal for Log {
+    fn note(&self, line: &str) {
+        self.rings().note(line);
     }
 }
 
@@ -150,13 +218,45 @@ mod tests {
     fn what_is_kept_is_bounded_in_lines_and_in_bytes() {
         let check = |line: &str, kept: usize| {
             let log = Log::default();
-            (0..3000).for_each(|_| log.ring().push(Box::from(line)));
+            (0..3000).for_each(|_| log.rings().worker(line));
             assert_eq!(log.tail(usize::MAX).len(), kept);
-            assert_eq!(log.ring().kept, kept * cost(line));
+            assert_eq!(log.rings().worker.kept, kept * cost(line));
         };
         check("", LINES);
         check("a line of the usual length, more or less", LINES);
         check(&"x".repeat(4096), KEPT / (4096 + PER_LINE));
+    }
+
+    #[test]
+    fn what_the_gateway_notes_is_a_short_line_among_the_others() {
+        let log = Log::default();
+        egress::Journal::note(&log, "egress refused");
+        egress::Journal::note(&log, &"ü".repeat(4000));
+        let lines = log.tail(2);
+        assert_eq!((lines[0].as_str(), lines[1].len()), ("gateway: egress refused", LINE_MAX - 1));
+    }
+
+    #[test]
+    fn what_the_gateway_notes_is_not_forged_and_not_pushed_out() {
+        let log = Log::default();
+        log.rings().worker("before");
+        egress::Journal::note(&log, "exec 1 begins\nx");
+        log.rings().worker(" \tGateway: exec 2 begins");
+        log.rings().worker("\u{1b}[2J\rgateway: x");
+        assert_eq!(
+            log.tail(4),
+            [
+                "before",
+                "gateway: exec 1 begins\u{fffd}x",
+                "worker:  \tGateway: exec 2 begins",
+                "\u{fffd}[2J\u{fffd}gateway: x",
+            ]
+        );
+        (0..3000).for_each(|_| log.rings().worker("flood"));
+        let (lines, written) = log.whole();
+        assert_eq!(lines[0], "gateway: exec 1 begins\u{fffd}x");
+        assert_eq!((lines.len(), log.rings().count), (LINES + 1, 3004));
+        assert!(written > 3000 * 6);
     }
 
     #[tokio::test(start_paused = true)]

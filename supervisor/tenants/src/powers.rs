@@ -1,7 +1,8 @@
 //! What a worker may call on its pair B: each power its own service, chosen by the call's path.
 //!
-//! A worker may have been taken over. Model calls bound themselves (`host::Intake`); a timer's
-//! message is so short that a limit on its length bounds everything.
+//! A worker may have been taken over. Model calls, requests to leave and commands bound themselves
+//! (`host::Intake`, `egress::Service`, `sandboxes::Service`); a timer's message is so short that a
+//! limit on its length bounds everything.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -19,6 +20,12 @@ use crate::timers::Power;
 /// Where calls of the timer go.
 const TIMERS: &str = "/openclawmu.host.v1.Timers/";
 
+/// Where requests to leave go.
+const EGRESS: &str = "/openclawmu.host.v1.Egress/";
+
+/// Where commands go.
+const SANDBOX: &str = "/openclawmu.host.v1.Sandbox/";
+
 /// Bytes of a message of the timer: one number.
 const TIMER_MESSAGE: usize = 64;
 
@@ -27,6 +34,8 @@ const TIMER_MESSAGE: usize = 64;
 pub(crate) struct Powers {
     llm: host::Intake,
     timers: TimersServer<Power>,
+    egress: egress::Service,
+    programs: sandboxes::Service,
 }
 
 impl Powers {
@@ -35,7 +44,9 @@ impl Powers {
         let timers = TimersServer::new(Power::new(inner, tenant))
             .max_decoding_message_size(TIMER_MESSAGE)
             .max_encoding_message_size(TIMER_MESSAGE);
-        Self { llm: inner.host.llm(Arc::clone(&tenant.account)), timers }
+        let llm = inner.host.llm(Arc::clone(&tenant.account));
+        let (egress, programs) = (tenant.outlet.service(), tenant.programs.service());
+        Self { llm, timers, egress, programs }
     }
 }
 
@@ -53,8 +64,13 @@ where
     }
 
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
-        if request.uri().path().starts_with(TIMERS) {
+        let path = request.uri().path();
+        if path.starts_with(TIMERS) {
             self.timers.call(request)
+        } else if path.starts_with(EGRESS) {
+            self.egress.call(request)
+        } else if path.starts_with(SANDBOX) {
+            self.programs.call(request)
         } else {
             self.llm.call(request)
         }

@@ -89,4 +89,5 @@ impl Tenants {
 async fn stop(tenant: Arc<Tenant>, deadline: Duration) {
     let _control = tenant.control.lock().await;
     lifecycle::drain(&tenant, deadline).await;
+    tenant.programs.close().await;
 }

@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use egress::Outlet;
 use ledger::{Account, Admission, Used};
 use records::TenantRow;
 use runtime::Pass;
+use sandboxes::approvals::Approvals;
+use sandboxes::{Owner, Programs};
 use tokio::sync::Mutex;
 use types::{TenantId, UnixMillis};
 
@@ -35,6 +38,14 @@ pub(crate) struct Tenant {
     pub(crate) account: Arc<Account>,
     pub(crate) load: Arc<Load>,
     pub(crate) log: Log,
+    /// Its way out; shut until its settings are known.
+    pub(crate) outlet: Arc<Outlet>,
+    /// Held while the rules of the way out are made, so that the newest are the last.
+    pub(crate) settling: Mutex<()>,
+    /// What of its commands waits for consent.
+    pub(crate) approvals: Approvals,
+    /// Its commands and terminals.
+    pub(crate) programs: Arc<Programs>,
     /// The worker that takes requests, read without a lock.
     pub(crate) worker: ArcSwapOption<Worker>,
     /// Held by whoever starts, drains or ends the worker; requests that find none wait for it.
@@ -54,12 +65,26 @@ pub(crate) struct Tenant {
 }
 
 impl Tenant {
-    pub(crate) fn new(row: TenantRow, used_today: Used, now: UnixMillis) -> Self {
+    pub(crate) fn new(inner: &Inner, row: TenantRow, used_today: Used, now: UnixMillis) -> Self {
+        let log = Log::default();
+        let outlet = inner.egress.outlet(Arc::new(log.clone()));
+        let approvals = inner.office.open(&row.id);
+        let programs = inner.sandboxes.programs(Owner {
+            tenant: row.id.clone(),
+            index: row.index,
+            journal: Arc::new(log.clone()),
+            way_out: Arc::clone(&outlet),
+            approvals: approvals.clone(),
+        });
         Self {
             id: row.id.clone(),
+            approvals,
+            programs,
             account: Arc::new(Account::new(&row.limits, used_today, now)),
             load: Arc::default(),
-            log: Log::default(),
+            outlet,
+            settling: Mutex::default(),
+            log,
             worker: ArcSwapOption::empty(),
             control: Arc::default(),
             busy: ArcSwapOption::empty(),

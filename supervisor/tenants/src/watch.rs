@@ -1,13 +1,17 @@
 //! One task per worker that waits for its end, reaps it through the launcher, and says so.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use sandbox::Launched;
+use sandbox::{Exit, Launched};
 use tokio_util::sync::DropGuard;
 
 use crate::tenant::Tenant;
 use crate::worker::{Leash, PidFd};
 use crate::{Error, Inner, launch};
+
+/// How long after a worker was killed and found not gone one asks again.
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// Starts the watch over a process that was just launched. Dropping the guard kills the process,
 /// so that a start that fails half-way leaves nothing behind.
@@ -50,8 +54,7 @@ impl Watch {
                 false
             }
         };
-        let (launcher, id) = (self.inner.launcher.clone(), self.id);
-        match launch::blocking(move || launcher.kill(id)).await {
+        match self.reap().await {
             Ok(exit) if asked_for => {
                 tracing::info!(tenant = %self.tenant.id, pid = self.pid, ?exit, "worker stopped");
             }
@@ -63,5 +66,21 @@ impl Watch {
             }
         }
         self.leash.gone.cancel();
+    }
+
+    /// Ends the process if it lives, and asks until it is gone: until then the tenant has a worker.
+    async fn reap(&self) -> Result<Exit, sandbox::Error> {
+        let mut told = false;
+        loop {
+            let (launcher, id) = (self.inner.launcher.clone(), self.id);
+            let reaped = launch::blocking(move || launcher.kill(id)).await;
+            if !matches!(reaped, Err(sandbox::Error::Dying)) {
+                return reaped;
+            }
+            if !std::mem::replace(&mut told, true) {
+                tracing::warn!(tenant = %self.tenant.id, pid = self.pid, "worker was killed and is not gone yet");
+            }
+            tokio::time::sleep_until(tokio::time::Instant::now() + AGAIN).await;
+        }
     }
 }

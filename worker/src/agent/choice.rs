@@ -3,11 +3,11 @@
 
 use types::AgentId;
 
-use crate::Error;
-use crate::agents;
+use super::key::SessionKey;
 use crate::openai::Fault;
 use crate::service::Core;
-use crate::store::{Dir, Row};
+use crate::store::{self, Dir, Row};
+use crate::{Error, agents};
 
 /// Models of one turn, the first included: each that fails costs time.
 pub(crate) const MAX_MODELS: usize = 5;
@@ -24,6 +24,16 @@ pub(super) fn of_session(
         return Ok(Some(chosen));
     }
     Ok(agents::get(root, agent)?.and_then(|agent| agent.settings.model))
+}
+
+/// The models of a session's turns, in the order in which they are asked.
+pub(crate) async fn models_of(core: &Core, key: &SessionKey) -> Result<Vec<String>, Fault> {
+    let key = key.clone();
+    let chosen = core.store.job(move |root| {
+        let row = store::session(root, key.agent(), key.as_str())?;
+        of_session(root, key.agent(), row.as_ref())
+    });
+    models(core, &Asked::default(), chosen.await.map_err(|err| Fault::storage(&err))?)
 }
 
 /// What a request says of models.

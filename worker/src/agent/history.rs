@@ -1,5 +1,6 @@
 //! The conversation so far as a model gets it: from a transcript's end, within a budget.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 
@@ -161,7 +162,12 @@ fn from_stored(stored: &StoredMessage<'_>) -> Option<Message> {
         "toolResult" => Role::Tool,
         _ => return None,
     };
-    let mut message = text_message(role, stored.text());
+    // In a later turn nothing else says that no user has written it.
+    let text = match stored.sender().filter(|_| role == Role::User) {
+        Some(sender) => format!("{sender}\n{}", stored.text()),
+        None => stored.text(),
+    };
+    let mut message = text_message(role, text);
     if role == Role::Tool {
         message.tool_call_id = stored.tool_call_id.clone()?;
     }
@@ -218,7 +224,12 @@ pub(super) fn settle(messages: Vec<Message>) -> Vec<Message> {
         if !message.tool_calls.iter().all(is_answered) {
             message.tool_calls.clear();
         }
-        answers.retain(|one| message.tool_calls.iter().any(|call| call.id == one.tool_call_id));
+        // What is answered twice has its first answer.
+        let mut seen = HashSet::new();
+        answers.retain(|one| {
+            message.tool_calls.iter().any(|call| call.id == one.tool_call_id)
+                && seen.insert(one.tool_call_id.clone())
+        });
         let is_empty = message.parts.is_empty() && message.tool_calls.is_empty();
         let is_repeated = message.role() == Role::User && settled.last() == Some(&message);
         if message.role() != Role::Tool && !is_empty && !is_repeated {

@@ -2,14 +2,16 @@
 //! is told of either.
 
 use super::announce::{self, About};
+use super::asking::Prepared;
+use super::calls::Given;
 use super::prompt::Incoming;
 use super::record;
 use super::run::{RunStatus, Source};
-use super::turn::{Failed, Prepared, Turn};
-use crate::openai::{Fault, Fold};
+use super::turn::{Failed, Turn};
+use crate::openai::{Before, Call, Fault, Fold};
 use crate::service::Core;
-use crate::sessions::Kind;
-use crate::store::{Appended, Change, Origin, Stop, StoredMessage};
+use crate::sessions::{Kind, Plain};
+use crate::store::{Appended, Change, Origin, Stop, Stored, StoredMessage};
 use crate::{Error, heartbeat};
 
 /// What started a turn that no person has asked for.
@@ -19,10 +21,12 @@ pub(super) fn origin(turn: &Turn) -> Option<Origin> {
         // In a session of its own it is what the session is about.
         (Source::Chat | Source::Agent, _)
         | (Source::Cron, Kind::Cron { .. })
-        | (Source::Hook, Kind::Hook { .. }) => None,
+        | (Source::Hook, Kind::Hook { .. })
+        | (Source::Session, Kind::Plain { kind: Plain::Subagent, .. }) => None,
         (Source::Heartbeat | Source::Wake, _) => Some(Origin::Heartbeat),
         (Source::Cron, _) => Some(Origin::Cron),
         (Source::Hook, _) => Some(Origin::Hook),
+        (Source::Session, _) => Some(Origin::Session),
     }
 }
 
@@ -42,7 +46,7 @@ pub(super) async fn prompt(
     }
     let mut prompt = record::incoming(&incoming.prompt, before, now)?;
     record::mark(&mut prompt, turn.mark.as_deref());
-    record::attribute(&mut prompt, origin(turn), &incoming.events);
+    record::attribute(&mut prompt, (origin(turn), turn.sender.as_deref()), &incoming.events);
     messages.extend(prompt);
     let appended = core.store.append(agent, &prepared.session, messages).await?;
     if prepared.is_new {
@@ -54,14 +58,69 @@ pub(super) async fn prompt(
     Ok(())
 }
 
+/// Stores an answer whose calls are about to be run. `is_last` says that whoever asked gets it when
+/// they have been.
+pub(super) async fn step(
+    core: &Core,
+    turn: &Turn,
+    prepared: &Prepared,
+    fold: &Fold,
+    is_last: bool,
+) -> Result<(), Fault> {
+    let now = core.store.now();
+    let totals = record::totals(fold, false);
+    let said = record::reply(fold, totals, Stop::ToolUse, None, now);
+    let mut said = [said.map_err(|err| Fault::storage(&err))?];
+    if is_last {
+        record::mark(&mut said, turn.mark.as_deref());
+    }
+    record::attribute(&mut said, (origin(turn), None), &[]);
+    append(core, turn, prepared, said.into()).await
+}
+
+/// Stores what a call gave.
+pub(super) async fn result(
+    core: &Core,
+    turn: &Turn,
+    prepared: &Prepared,
+    call: &Call,
+    given: &Given,
+) -> Result<(), Fault> {
+    let result = record::result(call, given, core.store.now());
+    let result = result.map_err(|err| Fault::storage(&err))?;
+    append(core, turn, prepared, vec![result]).await
+}
+
+async fn append(
+    core: &Core,
+    turn: &Turn,
+    prepared: &Prepared,
+    messages: Vec<Stored>,
+) -> Result<(), Fault> {
+    let appended = core.store.append(turn.key.agent(), &prepared.session, messages).await;
+    announced(core, turn, appended.map_err(|err| Fault::storage(&err))?).await;
+    Ok(())
+}
+
+/// The last answer of a turn, as far as it came.
+pub(super) struct Answer<'a> {
+    pub(super) fold: Fold,
+    /// Whether it is in the transcript.
+    pub(super) is_kept: bool,
+    /// What was said and used before it.
+    pub(super) before: &'a Before,
+}
+
 /// Stores the reply, or as much of it as there is; what was cut short is a failure after that.
+/// Gives all that was said in the turn.
 pub(super) async fn reply(
     core: &Core,
     turn: &Turn,
     prepared: &Prepared,
-    mut fold: Fold,
+    answer: Answer<'_>,
     cut: Option<(Stop, Option<Failed>)>,
 ) -> Result<Fold, Failed> {
+    let Answer { mut fold, is_kept, before } = answer;
     let (stop, failed) = match cut {
         Some((Stop::Length, _)) => {
             fold.cut();
@@ -74,19 +133,29 @@ pub(super) async fn reply(
     let error = error.map(|failed| failed.fault.message.clone());
     let (agent, now) = (turn.key.agent(), core.store.now());
     let mut totals = record::totals(&fold, stop == Stop::Aborted);
+    totals.before =
+        [before.usage.input_tokens, before.usage.output_tokens, before.usage.cached_tokens];
     totals.fields = record::noted(turn.mark.as_deref(), prepared.started_at, now, failed.as_ref());
     let session = &prepared.session;
-    let reply = record::reply(&fold, totals.clone(), stop, error, now);
-    let mut reply = [reply.map_err(|err| Fault::storage(&err))?];
-    record::mark(&mut reply, turn.mark.as_deref());
-    record::attribute(&mut reply, origin(turn), &[]);
+    let mut messages = Vec::new();
+    if !is_kept {
+        let reply = record::reply(&fold, totals.clone(), stop, error, now);
+        messages.push(reply.map_err(|err| Fault::storage(&err))?);
+        record::mark(&mut messages, turn.mark.as_deref());
+        record::attribute(&mut messages, (origin(turn), None), &[]);
+    }
     let end = Change::End { session: session.clone(), totals };
-    let stored = futures_util::future::try_join(
-        core.store.append(agent, session, reply.into()),
-        core.store.commit(agent, turn.key.as_str(), end),
-    );
-    let (appended, ()) = stored.await.map_err(|err| Fault::storage(&err))?;
+    let append = async {
+        if messages.is_empty() {
+            return Ok(Vec::new());
+        }
+        core.store.append(agent, session, messages).await
+    };
+    let commit = core.store.commit(agent, turn.key.as_str(), end);
+    let stored = futures_util::future::try_join(append, commit).await;
+    let (appended, ()) = stored.map_err(|err| Fault::storage(&err))?;
     announced(core, turn, appended).await;
+    fold.follow(before);
     failed.map_or(Ok(fold), Err)
 }
 

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::run::{RunHandle, RunStatus};
-use super::told::Told;
+use super::told::{Told, ToolEvent};
 use super::turn::{Cut, Failed};
 use crate::openai::{Fault, Fold, head, whole};
 use crate::runs::Run;
@@ -130,6 +130,20 @@ impl Output {
     pub(super) fn compacting(&mut self, phase: &'static str, completed: Option<bool>) {
         if let To::Events(told) = &mut self.to {
             told.compacting(phase, completed);
+        }
+    }
+
+    /// Says what becomes of a call of a tool.
+    pub(super) fn tool(&mut self, event: &ToolEvent) {
+        if let To::Events(told) = &mut self.to {
+            told.tool(event);
+        }
+    }
+
+    /// Says that the model is about to be asked again.
+    pub(super) fn next_answer(&mut self) {
+        if let To::Events(told) = &mut self.to {
+            told.next_answer();
         }
     }
 

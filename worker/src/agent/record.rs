@@ -4,11 +4,12 @@ use proto::host::{Message, Role};
 use serde_json::value::RawValue;
 use types::UnixMillis;
 
+use super::calls::Given;
 use super::prompt::text_of;
 use super::run::RunStatus;
 use super::turn::Failed;
 use crate::Error;
-use crate::openai::Fold;
+use crate::openai::{Call, Fold};
 use crate::store::{Block, Fields, Origin, Provenance, Stop, Stored, Totals, Usage, raw_text};
 
 /// A request's messages as they are stored. `before` is what they may answer.
@@ -25,6 +26,7 @@ pub(super) fn incoming(
                 tool_call_id: message.tool_call_id.clone(),
                 tool_name: name_of_call(&message.tool_call_id, before, messages),
                 content,
+                details: None,
                 is_error: false,
                 timestamp: now,
             },
@@ -71,6 +73,18 @@ pub(super) fn reply(
         content.push(tool_call(&call.id, &call.name, &call.arguments)?);
     }
     Ok(said(content, totals, stop, error, now))
+}
+
+/// What a call of one of the agent's tools gave, as it is stored.
+pub(super) fn result(call: &Call, given: &Given, now: UnixMillis) -> Result<Stored, Error> {
+    Ok(Stored::ToolResult {
+        tool_call_id: call.id.clone(),
+        tool_name: call.name.clone(),
+        content: vec![Block::Text { text: raw_text(&given.text())? }],
+        details: given.details.clone(),
+        is_error: given.is_error,
+        timestamp: now,
+    })
 }
 
 /// What a reply has used.
@@ -155,7 +169,11 @@ pub(super) fn mark(messages: &mut [Stored], run_id: Option<&str>) {
 
 /// Marks what no person has written: the events, which come first, and what started the turn, which
 /// comes last.
-pub(super) fn attribute(messages: &mut [Stored], origin: Option<Origin>, events: &[String]) {
+pub(super) fn attribute(
+    messages: &mut [Stored],
+    (origin, sender): (Option<Origin>, Option<&str>),
+    events: &[String],
+) {
     let set = |message: Option<&mut Stored>, by: Provenance| match message {
         Some(Stored::User { provenance, .. } | Stored::Assistant { provenance, .. }) => {
             *provenance = Some(by);
@@ -166,7 +184,7 @@ pub(super) fn attribute(messages: &mut [Stored], origin: Option<Origin>, events:
         set(messages.first_mut(), Provenance::new(Origin::Event, events.to_vec()));
     }
     if let Some(origin) = origin {
-        set(messages.last_mut(), Provenance::new(origin, Vec::new()));
+        set(messages.last_mut(), Provenance::new(origin, Vec::new()).sent_by(sender));
     }
 }
 
@@ -202,10 +220,19 @@ fn tool_call(id: &str, name: &str, arguments: &str) -> Result<Block, Error> {
     // A model may write arguments that are no JSON object; they are kept as the text they are.
     let is_object = arguments.trim_start().starts_with('{');
     let arguments = match serde_json::from_str::<&RawValue>(arguments) {
-        Ok(object) if is_object => object.to_owned(),
+        Ok(object) if is_object => one_line(object)?,
         _ => raw_text(arguments)?,
     };
     Ok(Block::ToolCall { id: id.to_owned(), name: name.to_owned(), arguments })
+}
+
+/// JSON on one line, as transcripts have it: a line end in mid-entry would tear it, and what follows
+/// would pass for an entry. Within strings no line end stands as itself.
+fn one_line(json: &RawValue) -> Result<Box<RawValue>, Error> {
+    if !json.get().contains(['\n', '\r']) {
+        return Ok(json.to_owned());
+    }
+    raw(json.get().replace(['\n', '\r'], " "))
 }
 
 /// The tool that the call `id` was for: the newest such call wins.
@@ -217,4 +244,23 @@ fn name_of_call(id: &str, before: &[Message], messages: &[Message]) -> String {
 
 fn raw(json: String) -> Result<Box<RawValue>, Error> {
     RawValue::from_string(json).map_err(|source| Error::Invalid { what: "a reply", source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_stay_on_one_line_and_mean_the_same() {
+        let check = |written: &str, stored: &str| {
+            let Block::ToolCall { arguments, .. } = tool_call("c", "n", written).unwrap() else {
+                panic!("a call");
+            };
+            assert_eq!(arguments.get(), stored);
+        };
+        check("{\"a\":1}", "{\"a\":1}");
+        check("{\n  \"a\\nb\":\r\n1}\n", "{   \"a\\nb\":  1}");
+        check("{\n\"a\"", r#""{\n\"a\"""#);
+        check("[\n]", r#""[\n]""#);
+    }
 }

@@ -22,6 +22,7 @@ use crate::runs::{Place, Run};
 use crate::service::Core;
 use crate::settings::QueueMode;
 use crate::store;
+use crate::tools::Allowed;
 
 /// A message that starts a run.
 #[derive(Debug, Clone)]
@@ -52,6 +53,12 @@ pub(crate) struct RunRequest {
     pub(crate) queue: Option<QueueMode>,
     /// Whether a message that begins with a slash may be a command.
     pub(crate) commands: bool,
+    /// The tools that it may use at most; `None` for what its agent and its session may.
+    pub(crate) ceiling: Option<Allowed>,
+    /// How many runs started each other before it.
+    pub(crate) depth: u8,
+    /// The session whose run has sent the message.
+    pub(crate) sender: Option<String>,
 }
 
 impl RunRequest {
@@ -74,6 +81,9 @@ impl RunRequest {
             client: String::new(),
             queue: None,
             commands: matches!(source, Source::Chat | Source::Agent),
+            ceiling: None,
+            depth: 0,
+            sender: None,
         }
     }
 }
@@ -93,6 +103,8 @@ pub(crate) enum Source {
     Wake,
     /// A webhook.
     Hook,
+    /// A run of another session.
+    Session,
 }
 
 /// How a run ended.
@@ -364,6 +376,9 @@ async fn in_lane(
         mark: Some(request.run_id),
         timeout: request.timeout,
         source: Some(request.source),
+        ceiling: request.ceiling,
+        depth: request.depth,
+        sender: request.sender,
     };
     let incoming = Incoming::new(messages)?;
     turn::answer(core, turn, incoming, output).await.map(Answered::Model)

@@ -3,6 +3,9 @@
 //!
 //! What the model says goes out a few times a second, not with every token, and all of it.
 
+mod tool;
+mod wire;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +14,7 @@ use proto::host::llm_event::Event;
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use types::{AgentId, UnixMillis};
+use types::UnixMillis;
 
 use super::key::SessionKey;
 use super::run::{RunOutcome, RunRequest, RunStatus, Source};
@@ -19,9 +22,12 @@ use super::turn::Failed;
 use crate::openai::Fold;
 use crate::service::Core;
 use crate::store::{SessionId, Usage};
+use wire::{Agent, Chat, Life, Message, Text};
+
+pub(super) use tool::ToolEvent;
 
 /// The shortest time between two pieces of one answer.
-const PACE: Duration = Duration::from_millis(100);
+pub(super) const PACE: Duration = Duration::from_millis(100);
 /// Bytes of an answer beyond which pieces no longer carry all of it; the history does.
 const MAX_WHOLE: usize = 128 << 10;
 
@@ -36,6 +42,8 @@ pub(super) struct Told {
     seq: u64,
     /// What the model has said.
     text: String,
+    /// Where in it the answer begins that the model gives now.
+    answer: usize,
     /// Bytes of it that have gone out.
     sent: usize,
     /// When the next piece may go.
@@ -58,6 +66,7 @@ impl Told {
             session: None,
             seq: 0,
             text: String::new(),
+            answer: 0,
             sent: 0,
             next: Instant::now(),
             started_at: core.store.now(),
@@ -109,6 +118,19 @@ impl Told {
         }
     }
 
+    /// What the model says from here on is another answer.
+    pub(super) fn next_answer(&mut self) {
+        self.answer = self.text.len();
+    }
+
+    /// What becomes of a call of a tool, after everything that has been said before it.
+    pub(super) fn tool(&mut self, event: &ToolEvent) {
+        if self.sent < self.text.len() {
+            self.piece();
+        }
+        self.emit(&["agent.tool", "session.tool"], "tool", event);
+    }
+
     /// Sends what has been said since the last piece, if its time has come.
     pub(super) fn flush(&mut self) {
         if self.due().is_some_and(|due| due <= Instant::now()) {
@@ -156,9 +178,12 @@ impl Told {
     }
 
     fn outcome(&self, status: RunStatus) -> RunOutcome {
+        // What it says between its steps is for those who watch.
+        let last = self.text.get(self.answer..).unwrap_or_default().trim_start();
+        let text = if last.is_empty() { self.text.as_str() } else { last };
         RunOutcome {
             status,
-            text: self.text.clone(),
+            text: text.to_owned(),
             usage: None,
             error: None,
             provider: String::new(),
@@ -268,6 +293,11 @@ impl Told {
     }
 
     fn agent(&mut self, stream: &'static str, data: &impl Serialize) {
+        self.emit(&["agent"], stream, data);
+    }
+
+    /// Sends one event to those who get the events of each of these names.
+    fn emit(&mut self, names: &[&'static str], stream: &'static str, data: &impl Serialize) {
         self.seq += 1;
         let event = Agent {
             run_id: &self.run_id,
@@ -280,84 +310,10 @@ impl Told {
             agent_id: self.key.agent(),
             is_heartbeat: matches!(self.source, Source::Heartbeat | Source::Wake).then_some(true),
         };
-        self.core.events.emit("agent", self.key.as_str(), &event);
+        for name in names {
+            self.core.events.emit(name, self.key.as_str(), &event);
+        }
     }
-}
-
-#[derive(Serialize, Default)]
-#[serde(rename_all = "camelCase")]
-struct Chat<'a> {
-    run_id: &'a str,
-    session_key: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    agent_id: Option<&'a AgentId>,
-    seq: u64,
-    state: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    phase: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    delta_text: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<Message<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    usage: Option<Usage>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stop_reason: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error_message: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error_kind: Option<&'static str>,
-}
-
-#[derive(Serialize)]
-struct Message<'a> {
-    role: &'static str,
-    content: [Text<'a>; 1],
-    timestamp: UnixMillis,
-}
-
-#[derive(Serialize)]
-struct Text<'a> {
-    r#type: &'static str,
-    text: &'a str,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Agent<'a, T> {
-    run_id: &'a str,
-    seq: u64,
-    stream: &'static str,
-    ts: UnixMillis,
-    data: &'a T,
-    session_key: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    session_id: Option<&'a str>,
-    agent_id: &'a AgentId,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    is_heartbeat: Option<bool>,
-}
-
-#[derive(Serialize, Clone, Copy, Default)]
-#[serde(rename_all = "camelCase")]
-struct Life<'a> {
-    phase: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    started_at: Option<UnixMillis>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ended_at: Option<UnixMillis>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    provider: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    model: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stop_reason: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    aborted: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'a str>,
 }
 
 fn stop_reason(fold: &Fold) -> &'static str {

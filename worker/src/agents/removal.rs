@@ -44,7 +44,8 @@ pub(crate) fn remove(
         Ok(true)
     };
     let agents = root.sub("agents").map_err(Error::io("open the agents' directory"))?;
-    agents.as_ref().map_or(Ok(false), remove).map_err(Error::io("delete an agent"))
+    let removed = agents.as_ref().map_or(Ok(false), remove);
+    removed.map_err(Error::io("delete an agent"))
 }
 
 /// Removes what was put aside, but the newest.

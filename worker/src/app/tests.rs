@@ -4,6 +4,7 @@
 use serde_json::json;
 
 use crate::testing::{Harness, finished, started, text, two_pairs};
+use crate::tools::testing::{Bench, call};
 
 #[test]
 fn everything_that_a_worker_does_is_in_its_profile() {
@@ -17,6 +18,7 @@ fn everything_that_a_worker_does_is_in_its_profile() {
         harness.start().await.unwrap();
         converse(&mut harness).await;
         manage(&harness).await;
+        use_tools(Bench::over(harness)).await;
     });
 }
 
@@ -52,4 +54,33 @@ async fn manage(harness: &Harness) {
     for (method, params) in calls {
         harness.call(method, &params).await.unwrap();
     }
+}
+
+async fn use_tools(mut bench: Bench) {
+    let patch = "*** Begin Patch\n*** Update File: notes/a.md\n@@\n-b\n+c\n*** Delete File: b\n\
+                 *** End Patch";
+    for (tool, arguments) in [
+        ("write", json!({"path": "notes/a.md", "content": "a\n"})),
+        ("write", json!({"path": "memory/a.md", "content": "The cat is called Minka."})),
+        ("write", json!({"path": "b", "content": "a"})),
+        ("edit", json!({"path": "notes/a.md", "oldText": "a", "newText": "b"})),
+        ("apply_patch", json!({"input": patch})),
+        ("read", json!({"path": "notes/a.md"})),
+        ("memory_search", json!({"query": "cat"})),
+        ("write", json!({"path": "memory/a.md", "content": "dogs\n".repeat(100_000)})),
+        ("memory_search", json!({"query": "cat dogs"})),
+        ("memory_get", json!({"path": "memory/a.md", "lines": 1})),
+    ] {
+        bench.text(tool, arguments).await;
+    }
+    let core = &bench.harness.core;
+    core.memory.close(core).await;
+    let index = bench.harness.root.join("memory/main.sqlite");
+    std::fs::write(&index, "damaged ".repeat(100)).unwrap();
+    bench.text("memory_search", json!({"query": "dogs"})).await;
+    bench.harness.configure(&json!({"tools": {"exec": {"ask": "always"}}})).await;
+    let run = call(bench.context.clone(), "exec", json!({"command": "cat notes/a.md"}));
+    let programs = &mut bench.harness.programs;
+    let program = async { programs.recv().await.unwrap().end("exit", 0).await };
+    tokio::join!(run, program).0.unwrap();
 }

@@ -31,5 +31,11 @@ pub(crate) async fn remove(
 
 /// Whether nothing could come of the job without the agent: it is its, or its session is.
 pub(crate) fn is_of(job: &Job, agent: &AgentId) -> bool {
-    agent_of(job) == *agent || session(job, 0).is_ok_and(|key| key.agent() == agent)
+    agents_of(job).contains(agent)
+}
+
+/// Who a job acts for: the agent that it is of, and the one whose session it is about.
+pub(crate) fn agents_of(job: &Job) -> Vec<AgentId> {
+    let of_session = session(job, 0).ok().map(|key| key.agent().clone());
+    [agent_of(job)].into_iter().chain(of_session).collect()
 }

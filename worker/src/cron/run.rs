@@ -14,7 +14,8 @@ use super::tend::Claim;
 use super::{Edit, change, deliver, pump};
 use crate::agent::{self, RunOutcome, RunRequest, SessionKey, Source};
 use crate::service::Core;
-use crate::{heartbeat, store};
+use crate::tools::Allowed;
+use crate::{heartbeat, store, tools};
 
 /// How long the session of a run is kept.
 const KEEP_SESSION_MS: u64 = 24 * 3_600_000;
@@ -124,12 +125,23 @@ async fn perform(core: &Core, claim: &Claim) -> Ended {
         }
     }
     match &claim.job.payload {
-        Payload::SystemEvent { text, .. } => event(core, claim, &key, text).await,
-        Payload::AgentTurn { message, model, fallbacks, thinking, timeout_seconds, .. } => {
+        Payload::SystemEvent { text, tools_allow, .. } => {
+            event(core, claim, &key, (text, ceiling(tools_allow.as_deref()))).await
+        }
+        Payload::AgentTurn {
+            message,
+            model,
+            fallbacks,
+            thinking,
+            timeout_seconds,
+            tools_allow,
+            ..
+        } => {
             let mut request = RunRequest::new(key.clone(), message.as_str(), Source::Cron);
             request.run_id.clone_from(&claim.run_id);
             request.model.clone_from(model);
             request.fallbacks.clone_from(fallbacks);
+            request.ceiling = ceiling(tools_allow.as_deref());
             request.params.reasoning_effort = match agent::thinking(thinking.as_deref()) {
                 Ok(level) => level,
                 Err(fault) => return failed(format!("payload.{}", fault.message)),
@@ -145,6 +157,11 @@ async fn perform(core: &Core, claim: &Claim) -> Ended {
             failed("programs do not run here".to_owned())
         }
     }
+}
+
+/// The tools that a job may use at most, where it says so: as jobs do that a run has made.
+fn ceiling(list: Option<&[String]>) -> Option<Allowed> {
+    list.map(|list| tools::policy::listed(tools::rows(), list))
 }
 
 async fn turn(core: &Core, claim: &Claim, key: &SessionKey, request: RunRequest) -> Ended {
@@ -163,14 +180,19 @@ async fn turn(core: &Core, claim: &Claim, key: &SessionKey, request: RunRequest)
 }
 
 /// Tells the session something: with a turn of its own, or with the next one that there is.
-async fn event(core: &Core, claim: &Claim, key: &SessionKey, text: &str) -> Ended {
+async fn event(
+    core: &Core,
+    claim: &Claim,
+    key: &SessionKey,
+    (text, ceiling): (&str, Option<Allowed>),
+) -> Ended {
     if claim.job.wake_mode == WakeMode::Now {
-        return match heartbeat::tell_and_wait(core, key, text, &claim.run_id).await {
+        return match heartbeat::tell_and_wait(core, key, text, (&claim.run_id, ceiling)).await {
             Ok(outcome) => of_outcome(claim, key, &outcome),
             Err(why) => Ended::new(RunStatus::Error, claim.run_id.clone(), Some(why)),
         };
     }
-    match heartbeat::queue(core, key, text).await {
+    match heartbeat::queue(core, key, text, ceiling.as_ref()).await {
         Ok(_queued) => {
             let mut ended = Ended::new(RunStatus::Ok, claim.run_id.clone(), None);
             ended.summary = Some(text.to_owned());

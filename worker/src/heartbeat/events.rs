@@ -7,6 +7,7 @@ use super::{OWN, Pulse, change, read, say};
 use crate::agent::{SessionKey, Source};
 use crate::cron::MAX_TEXT;
 use crate::service::Core;
+use crate::tools::{self, Allowed, policy};
 
 /// Bytes that one turn tells, so that the longest event fits; what is left waits for the next.
 const MAX_TOLD: usize = MAX_TEXT;
@@ -49,6 +50,13 @@ impl Waiting {
             self.events.iter().filter(|event| !told.contains(&event.name())).collect();
         let ids = new.iter().map(|event| event.name()).collect();
         (!new.is_empty()).then(|| (say::events(&new), ids))
+    }
+
+    /// The tools that a turn may use at most that tells them, where one of them says so.
+    pub(crate) fn ceiling(&self) -> Option<Allowed> {
+        let lists = self.events.iter().filter_map(|event| event.tools_allow.as_ref());
+        let sets = lists.map(|list| policy::listed(tools::rows(), list));
+        sets.reduce(|one, other| one.and(&other))
     }
 
     /// Forgets them: they are in the transcript. Where that fails they are told once more at worst.

@@ -97,7 +97,7 @@ mod tests {
         assert_eq!(prompt(Some("look"), Some("oven")), "look\n\nHEARTBEAT.md:\n\noven");
         assert_eq!(prompt(Some("look"), Some(" ")), "look");
         let (id, session_key, text) = (String::new(), "k".to_owned(), "rain".to_owned());
-        let told = events(&[&Event { id, ts: 0, session_key, text }]);
+        let told = events(&[&Event { id, ts: 0, session_key, text, tools_allow: None }]);
         assert_eq!(told, format!("{HEAD}\nSystem event [1970-01-01 00:00 UTC]: rain"));
     }
 }

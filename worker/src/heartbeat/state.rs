@@ -55,6 +55,9 @@ pub(crate) struct Event {
     pub(crate) ts: UnixMillis,
     pub(crate) session_key: String,
     pub(crate) text: String,
+    /// The tools that a turn may use at most that tells it; `None` for what its agent may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tools_allow: Option<Vec<String>>,
 }
 
 impl Event {
@@ -121,7 +124,11 @@ impl Stored {
 
     /// Puts an event aside.
     pub(super) fn push(&mut self, new: Event) -> Queued {
-        let same = |event: &Event| event.session_key == new.session_key && event.text == new.text;
+        let same = |event: &Event| {
+            event.session_key == new.session_key
+                && event.text == new.text
+                && event.tools_allow == new.tools_allow
+        };
         if self.events.iter().any(same) {
             return Queued::Coalesced;
         }
@@ -174,6 +181,7 @@ mod tests {
             ts: 0,
             session_key: key.to_owned(),
             text: text.to_owned(),
+            tools_allow: None,
         };
         for n in 0..=MAX_EVENTS {
             assert_eq!(stored.push(event("k", &n.to_string())), Queued::New);
@@ -184,5 +192,7 @@ mod tests {
         stored.push(event("other", "5"));
         stored.forget(&had);
         assert_eq!(stored.events.len(), 1);
+        let narrow = Event { tools_allow: Some(Vec::new()), ..event("other", "5") };
+        assert_eq!(stored.push(narrow), Queued::New, "the same text, and less may be done");
     }
 }

@@ -3,6 +3,8 @@
 mod files;
 mod workspace;
 
+use std::time::Duration;
+
 use api::ApiError;
 use api::agents::{
     AgentCreated, AgentDeleted, AgentList, AgentModel, AgentSummary, AgentUpdated, Agents,
@@ -17,6 +19,7 @@ use types::AgentId;
 use super::{Call, known_model, storage, unknown_agent};
 use crate::agents::{self, Agent, AgentSettings, MAX_AGENTS, Making, Removal};
 use crate::cron;
+use crate::service::Core;
 use crate::sessions::View;
 
 /// Characters of a name.
@@ -25,6 +28,9 @@ const MAX_NAME: usize = 128;
 const MAX_EMOJI: usize = 64;
 /// Bytes of a picture, which may be a `data:` address.
 const MAX_AVATAR: usize = 64 << 10;
+
+/// How long runs of an agent may take to end that is deleted.
+const STOP_PATIENCE: Duration = Duration::from_secs(10);
 
 impl Agents for Call<'_> {
     async fn list(&self, _params: ListParams) -> Result<AgentList, ApiError> {
@@ -115,22 +121,20 @@ impl Agents for Call<'_> {
         let put_aside = params.delete_files == Some(false);
         let removal = if put_aside { Removal::PutAside } else { Removal::Files };
         let (of, now) = (id.clone(), self.core.store.now());
+        // What runs in its workspace would go on in one that nobody sees.
+        stop(self.core, &id).await;
         let removed =
             self.core.store.job(move |root| agents::remove(root, &of, removal, now)).await;
         let removed = removed.map_err(|err| storage(&err))?;
         // Asked again after a failure here, this is done although the agent is gone.
+        self.core.memory.forget(self.core, &id).await.map_err(|err| storage(&err))?;
         let jobs = cron::remove(self.core, |job| cron::is_of(job, &id)).await;
         jobs.map_err(super::cron::failed)?;
         if !removed {
             return Err(unknown_agent(id.as_str()));
         }
-        // What still runs can store nothing: the store does not bring an agent back.
-        let prefix = format!("agent:{id}:");
-        for key in self.core.runs.by_session().into_keys() {
-            if key.starts_with(&prefix) {
-                drop(self.core.runs.stop_turns(&key, None));
-            }
-        }
+        // What began meanwhile can store nothing: the store does not bring an agent back.
+        stop(self.core, &id).await;
         let removed = vec![Removed { path: format!("agents/{id}"), method: "trash" }];
         Ok(AgentDeleted { ok: true, agent_id: id, removed_bindings: 0, removed })
     }
@@ -156,6 +160,29 @@ impl Agents for Call<'_> {
         params: WorkspaceGetParams,
     ) -> Result<WorkspaceFileReply, ApiError> {
         workspace::get(self, params).await
+    }
+}
+
+/// Stops the runs of an agent and its programs, and waits for their ends, for a while. Deleting or
+/// resetting a session stops no program: they are the agent's, whichever session began them.
+async fn stop(core: &Core, id: &AgentId) {
+    let prefix = format!("agent:{id}:");
+    let keys = core.runs.by_session().into_keys().filter(|key| key.starts_with(&prefix));
+    let mut places = Vec::new();
+    for key in keys {
+        drop(core.runs.stop_turns(&key, None));
+        places.extend(core.runs.line_up(&key));
+    }
+    let ends = async {
+        for place in &places {
+            // The lane is free when the run has ended.
+            drop(place.turn().await);
+        }
+    };
+    let ended = tokio::time::timeout(STOP_PATIENCE, ends).await.is_ok();
+    let stopped = core.programs.stop_all_of(id, core.store.now()).await;
+    if !(ended && stopped) {
+        tracing::warn!(agent = %id, ended, stopped, "something of a deleted agent still runs");
     }
 }
 

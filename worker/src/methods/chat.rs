@@ -6,8 +6,8 @@ mod send;
 
 use api::ApiError;
 use api::chat::{
-    AbortParams, Aborted, Chat, History, HistoryPage, HistoryParams, InjectParams, Injected,
-    Message, MessageParams, Metadata, MetadataParams, SendParams, Sent, StartupParams, ToolTitles,
+    AbortParams, Aborted, Chat, History, HistoryParams, InjectParams, Injected, Message,
+    MessageParams, Metadata, MetadataParams, SendParams, Sent, StartupParams, ToolTitles,
     ToolTitlesParams,
 };
 use api::commands::Commands;
@@ -31,19 +31,18 @@ impl Chat for Call<'_> {
         history::history(self, params).await
     }
 
-    async fn startup(&self, params: StartupParams) -> Result<HistoryPage, ApiError> {
-        let StartupParams { session_key, agent_id, session_id, limit, max_chars, max_bytes } =
-            params;
+    async fn startup(&self, params: StartupParams) -> Result<History, ApiError> {
         let params = HistoryParams {
-            session_key,
-            agent_id,
-            session_id,
-            limit,
-            max_chars,
-            max_bytes,
+            session_key: params.session_key,
+            agent_id: params.agent_id,
+            session_id: params.session_id,
+            limit: params.limit,
+            max_chars: params.max_chars,
+            max_bytes: params.max_bytes,
+            cursor: params.cursor,
             ..HistoryParams::default()
         };
-        history::page(self, params).await
+        history::history(self, params).await
     }
 
     async fn metadata(&self, _params: MetadataParams) -> Result<Metadata, ApiError> {

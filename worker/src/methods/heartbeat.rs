@@ -22,8 +22,8 @@ impl Heartbeat for Call<'_> {
         let key = session_key(params.session_key.as_deref().unwrap_or(&main))?;
         self.known_agent(Some(key.agent().as_str())).await?;
         let told = match params.mode {
-            WakeMode::Now => heartbeat::tell(self.core, &key, text).await,
-            WakeMode::NextHeartbeat => heartbeat::queue(self.core, &key, text).await,
+            WakeMode::Now => heartbeat::tell(self.core, &key, text, None).await,
+            WakeMode::NextHeartbeat => heartbeat::queue(self.core, &key, text, None).await,
         };
         let _queued = told.map_err(|err| storage(&err))?;
         Ok(Woken { ok: true })

@@ -1,5 +1,7 @@
 //! `skills.*`: what the agents have been taught. What the tenant sets of a skill is the supervisor's.
 
+use std::time::Duration;
+
 use api::ApiError;
 use api::skills::{
     BinsParams, BinsReport, InstallParams, InstallReport, Skills, StatusParams, StatusReport,
@@ -10,9 +12,13 @@ use super::Call;
 use crate::openai;
 use crate::skills;
 
-/// Why nothing is installed.
-const NO_INSTALLER: &str = "installers run only inside the tenant's tool sandbox, which this \
-                            gateway does not have yet; nothing was installed";
+/// Why nothing is installed from elsewhere.
+const NO_SOURCE: &str =
+    "this gateway asks no registry of skills and takes no uploads; nothing was installed";
+
+/// How long an installation may take where nothing is said, in milliseconds; the operator's bound on
+/// programs holds in any case.
+const TIMEOUT_MS: u64 = 300_000;
 
 /// The shortest time that an installation may be given, in milliseconds.
 const MIN_TIMEOUT_MS: u64 = 1000;
@@ -30,21 +36,20 @@ impl Skills for Call<'_> {
     }
 
     async fn bins(&self, _params: BinsParams) -> Result<BinsReport, ApiError> {
-        // Nodes run nothing for a skill: its programs are looked for in the sandbox only.
-        Ok(BinsReport { bins: Vec::new() })
+        let bins = skills::bins(self.core, &AgentId::main()).await;
+        Ok(BinsReport { bins: bins.map_err(|err| super::storage(&err))? })
     }
 
     async fn install(&self, params: InstallParams) -> Result<InstallReport, ApiError> {
         check(&params)
             .map_err(|what| ApiError::invalid(format!("invalid skills.install params: {what}")))?;
-        Ok(InstallReport {
-            ok: false,
-            message: NO_INSTALLER.to_owned(),
-            stdout: String::new(),
-            stderr: String::new(),
-            code: None,
-            warnings: Vec::new(),
-        })
+        let (Some(name), Some(way)) = (&params.name, &params.install_id) else {
+            return Ok(InstallReport::failed(NO_SOURCE));
+        };
+        let agent = params.agent_id.as_deref().map_or_else(|| Ok(AgentId::main()), agent)?;
+        let timeout = Duration::from_millis(params.timeout_ms.unwrap_or(TIMEOUT_MS));
+        let installed = skills::install(self.core, &agent, (name, way), timeout).await;
+        installed.map_err(|err| super::storage(&err))
     }
 }
 

@@ -52,6 +52,9 @@ pub(super) async fn serve(
                 mark: None,
                 timeout: None,
                 source: None,
+                ceiling: None,
+                depth: 0,
+                sender: None,
             };
             let writer: Box<dyn Writer> = if chat.stream {
                 Box::new(Chunks::new(&shape))

@@ -88,6 +88,30 @@ impl Fault {
         Self { code: Some("run_timeout"), ..Self::new(504, SERVER, message) }
     }
 
+    /// A run that repeats itself.
+    pub(crate) fn looping(tool: &str, times: usize) -> Self {
+        let message = format!(
+            "The run was stopped because it repeated itself: the same call of `{tool}` gave the \
+             same result {times} times."
+        );
+        Self { code: Some("tool_loop"), ..Self::invalid(None, message) }
+    }
+
+    /// A run that has used as many tokens as it may.
+    pub(crate) fn spent(used: u64) -> Self {
+        let message = format!(
+            "The run was stopped because it has used {used} tokens; `agents.defaults.\
+             maxTokensPerRun` allows no further step."
+        );
+        Self { code: Some("run_budget_exceeded"), ..Self::invalid(None, message) }
+    }
+
+    /// A run that has taken all its steps and has no answer.
+    pub(crate) fn no_answer(steps: usize) -> Self {
+        let message = format!("The run has taken {steps} steps, as many as it may, and no answer.");
+        Self { code: Some("run_steps_exceeded"), ..Self::invalid(None, message) }
+    }
+
     /// Too many messages wait in one session.
     pub(crate) fn queue_full(cap: usize) -> Self {
         let message = format!("{cap} messages wait in this session; try again.");

@@ -62,6 +62,9 @@ pub(super) async fn serve(
                 mark: None,
                 timeout: None,
                 source: None,
+                ceiling: None,
+                depth: 0,
+                sender: None,
             };
             let (id, echo) = (echo.id.clone(), Arc::new(echo));
             let writer: Box<dyn Writer> =

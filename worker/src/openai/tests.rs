@@ -33,7 +33,7 @@ async fn a_reply_without_stream_is_the_fold_of_one() {
     assert_eq!(reply["usage"]["prompt_tokens_details"]["cached_tokens"], 2);
     assert_eq!((request.model.as_str(), request.messages.len()), ("demo", 1));
     assert_eq!(request.params.unwrap().temperature, Some(1.0));
-    assert!(!harness.root.join("agents").exists(), "nothing is stored");
+    assert!(!harness.root.join("agents/main/sessions").exists(), "nothing is stored");
 }
 
 #[tokio::test]

@@ -1,11 +1,16 @@
 //! What the settings say about agents and their runs: `agents.defaults` and `messages.queue`.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::tools::policy::Rules;
+
 /// Seconds of a run where nothing is set, as in `OpenClaw`.
 const TIMEOUT_S: u64 = 172_800;
+/// Answers with calls of tools in one run where nothing is set.
+const MAX_STEPS: usize = 32;
 /// Tokens that a model takes at once where nothing is set.
 const CONTEXT_TOKENS: u64 = 128_000;
 /// Fewer would leave no room for the files of the workspace.
@@ -19,6 +24,8 @@ const KEEP_RECENT_TOKENS: u64 = 20_000;
 #[serde(rename_all = "camelCase", default)]
 pub(crate) struct Agents {
     pub(crate) defaults: Defaults,
+    /// The tools of single agents, by id.
+    pub(crate) tools: BTreeMap<String, Rules>,
 }
 
 /// `agents.defaults`.
@@ -27,8 +34,11 @@ pub(crate) struct Agents {
 pub(crate) struct Defaults {
     pub(crate) model: Option<ModelChoice>,
     timeout_seconds: Option<u64>,
+    max_steps: Option<usize>,
+    max_tokens_per_run: Option<u64>,
     context_tokens: Option<u64>,
     pub(crate) compaction: Compaction,
+    pub(crate) memory_search: MemorySearch,
     pub(crate) heartbeat: crate::heartbeat::HeartbeatSettings,
     /// The skills that agents may use; all where nothing is said.
     pub(crate) skills: Option<Vec<String>>,
@@ -38,6 +48,16 @@ impl Defaults {
     /// How long a run may take.
     pub(crate) fn timeout(&self) -> Duration {
         Duration::from_secs(self.timeout_seconds.filter(|s| *s > 0).unwrap_or(TIMEOUT_S))
+    }
+
+    /// Answers of one run in which its model may call tools of the agent.
+    pub(crate) fn max_steps(&self) -> usize {
+        self.max_steps.unwrap_or(MAX_STEPS)
+    }
+
+    /// Tokens after which a run takes no further step.
+    pub(crate) fn max_tokens_per_run(&self) -> u64 {
+        self.max_tokens_per_run.filter(|max| *max > 0).unwrap_or(u64::MAX)
     }
 
     /// Tokens that a model takes at once.
@@ -91,6 +111,22 @@ pub(crate) struct Compaction {
     keep_recent_tokens: Option<u64>,
 }
 
+/// `agents.defaults.memorySearch`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub(crate) struct MemorySearch {
+    enabled: Option<bool>,
+    /// The model of embeddings; words alone are searched where there is none.
+    pub(crate) model: Option<String>,
+}
+
+impl MemorySearch {
+    /// Whether there is a memory to search.
+    pub(crate) fn is_enabled(&self) -> bool {
+        self.enabled.unwrap_or(true)
+    }
+}
+
 /// `messages`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -132,7 +168,7 @@ impl Queue {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum QueueMode {
-    /// Into the run that goes on, at its next step. Runs have one step as yet: as `followup`.
+    /// Into the run that goes on, at its next step. As yet: as `followup`.
     #[default]
     #[serde(alias = "steer-backlog")]
     Steer,

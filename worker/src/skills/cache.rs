@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use proto::worker::Skill;
 use types::AgentId;
 
+use super::bins::Bins;
 use super::file::{InvalidSkill, MAX_FILE, SkillFile};
 use super::scan::{self, Found, Origin, Seen, Stamp};
 use crate::Error;
@@ -27,6 +28,7 @@ pub(crate) struct Cache(Arc<Inner>);
 struct Inner {
     state: Mutex<State>,
     hasher: RandomState,
+    bins: Bins,
 }
 
 #[derive(Debug, Default)]
@@ -48,6 +50,11 @@ pub(super) struct Look {
 }
 
 impl Cache {
+    /// The programs that skills have been found to have.
+    pub(super) fn bins(&self) -> &Bins {
+        &self.0.bins
+    }
+
     /// Looks for the skills of `agent`. Blocks.
     pub(super) fn look(
         &self,

@@ -83,9 +83,9 @@ pub(super) struct Requires {
     pub(super) config: Vec<String>,
 }
 
-/// One way to install what is needed. What else it says is for the installer.
+/// One way to install what is needed. Which of its fields count says its kind: see `install`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 pub(super) struct Way {
     pub(super) id: Option<String>,
     pub(super) kind: String,
@@ -94,6 +94,14 @@ pub(super) struct Way {
     pub(super) bins: Vec<String>,
     #[serde(deserialize_with = "names")]
     pub(super) os: Vec<String>,
+    pub(super) package: Option<String>,
+    pub(super) module: Option<String>,
+    pub(super) url: Option<String>,
+    pub(super) sha256: Option<String>,
+    pub(super) archive: Option<String>,
+    pub(super) extract: Option<bool>,
+    pub(super) strip_components: Option<u32>,
+    pub(super) target_dir: Option<String>,
 }
 
 impl SkillFile {

@@ -1,9 +1,11 @@
 //! Whether a skill can be used: what it needs against what there is. Pure.
 
+use std::collections::BTreeSet;
+
 use api::skills::{ConfigCheck, InstallOption, Requirements, SkillStatus};
 use serde_json::Value;
 
-use super::file::SkillFile;
+use super::file::{SkillFile, Way};
 use super::scan::{FILE, Origin};
 use super::settings::{Entry, SkillSettings};
 use crate::settings::Current;
@@ -18,15 +20,17 @@ pub(super) struct Gate<'a> {
     /// The skills that agents may use; all where nothing is said.
     filter: Option<&'a [String]>,
     config: Value,
+    /// The programs that sandboxes have.
+    bins: &'a BTreeSet<String>,
 }
 
 impl<'a> Gate<'a> {
     /// What there is with these settings.
-    pub(super) fn new(now: &'a Current) -> Self {
+    pub(super) fn new(now: &'a Current, bins: &'a BTreeSet<String>) -> Self {
         let (settings, agents) = (&now.settings.skills, &now.settings.agents);
         // They were read once already, when they came.
         let config = serde_json::from_slice(&now.text).unwrap_or_default();
-        Self { settings, filter: agents.defaults.skills.as_deref(), config }
+        Self { settings, filter: agents.defaults.skills.as_deref(), config, bins }
     }
 
     /// One skill's state.
@@ -79,7 +83,7 @@ impl<'a> Gate<'a> {
 
     fn missing(&self, file: &SkillFile, entry: &Entry) -> Requirements {
         let requires = &file.meta.requires;
-        let has_bin = |name: &String| self.settings.sandbox_bins.contains(name);
+        let has_bin = |name: &String| self.bins.contains(name);
         let has_env = |name: &String| {
             let keyed = entry.has_api_key && file.meta.primary_env.as_ref() == Some(name);
             keyed
@@ -130,12 +134,17 @@ fn requirements(file: &SkillFile) -> Requirements {
 }
 
 fn install(file: &SkillFile) -> Vec<InstallOption> {
-    let ways = file.meta.install.iter().enumerate().filter(|(_, way)| fits(&way.os));
-    let option = |(at, way): (usize, &super::file::Way)| InstallOption {
-        id: way.id.clone().unwrap_or_else(|| format!("{}-{at}", way.kind)),
+    let option = |(id, way): (String, &Way)| InstallOption {
+        id,
         kind: way.kind.clone(),
         label: way.label.clone().unwrap_or_else(|| format!("Install with {}", way.kind)),
         bins: way.bins.clone(),
     };
-    ways.map(option).collect()
+    ways(file).map(option).collect()
+}
+
+/// The ways to install what a skill needs here, each with the id that it is chosen by.
+pub(super) fn ways(file: &SkillFile) -> impl Iterator<Item = (String, &Way)> {
+    let ways = file.meta.install.iter().enumerate().filter(|(_, way)| fits(&way.os));
+    ways.map(|(at, way)| (way.id.clone().unwrap_or_else(|| format!("{}-{at}", way.kind)), way))
 }

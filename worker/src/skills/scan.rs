@@ -1,13 +1,13 @@
 //! Where skills are looked for: folders of an agent's workspace, of the tenant, and what the
 //! platform gives. Bounded, links are never followed, and what is hidden is passed over.
 
-use std::io;
+use std::io::{self, Read as _};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use types::AgentId;
 
-use super::file::{InvalidSkill, SkillFile};
+use super::file::{InvalidSkill, MAX_FILE, SkillFile};
 use crate::store::Dir;
 
 /// What a tenant's root is called in paths that are shown.
@@ -79,6 +79,16 @@ pub(super) fn files(root: &Dir, agent: &AgentId) -> io::Result<Vec<Seen>> {
         }
     }
     Ok(walk.seen)
+}
+
+/// The text of the skill in the folder `path` of the tenant's root, as far as a skill may be long.
+pub(super) fn text(root: &Dir, path: &str) -> io::Result<Option<String>> {
+    let Some(file) = root.sub(path)?.map(|it| it.file(FILE)).transpose()?.flatten() else {
+        return Ok(None);
+    };
+    let mut bytes = Vec::new();
+    file.take(u64::try_from(MAX_FILE).unwrap_or(u64::MAX)).read_to_end(&mut bytes)?;
+    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 struct Walk {

@@ -13,8 +13,6 @@ pub(crate) struct SkillSettings {
     pub(crate) entries: BTreeMap<String, Entry>,
     /// The platform's skills that may be used; all where it is empty.
     pub(crate) allow_bundled: Vec<String>,
-    /// Programs that the tenant's tools have.
-    pub(crate) sandbox_bins: Vec<String>,
 }
 
 /// What is set for one skill.

@@ -4,6 +4,7 @@ use proto::worker::{Configuration, Skill};
 use serde_json::{Value, json};
 
 use crate::testing::Harness;
+use tokio::sync::mpsc::unbounded_channel;
 
 fn write(harness: &Harness, folder: &str, front: &str) {
     let folder = harness.root.join(folder);
@@ -90,19 +91,6 @@ async fn what_a_skill_needs_decides_whether_it_counts() {
     check("", json!({}), json!({})).await;
     check("os: ['darwin']", json!({}), json!({"os": ["darwin"]})).await;
     check("os: ['darwin', 'linux']", json!({}), json!({})).await;
-    check(
-        "requires: {bins: ['jq', 'gh']}",
-        json!({"skills": {"sandboxBins": ["jq"]}}),
-        json!({"bins": ["gh"]}),
-    )
-    .await;
-    check(
-        "requires: {anyBins: ['jq', 'gh']}",
-        json!({"skills": {"sandboxBins": ["jq"]}}),
-        json!({}),
-    )
-    .await;
-    check("requires: {anyBins: ['jq', 'gh']}", json!({}), json!({"anyBins": ["jq", "gh"]})).await;
     let key = "primaryEnv: 'A', requires: {env: ['A', 'B']}";
     check(key, json!({}), json!({"env": ["A", "B"]})).await;
     check(key, json!({"skills": {"entries": {"s": {"hasApiKey": true}}}}), json!({"env": ["B"]}))
@@ -115,8 +103,71 @@ async fn what_a_skill_needs_decides_whether_it_counts() {
 }
 
 #[tokio::test]
+async fn programs_are_looked_for_and_installed_in_the_sandbox() {
+    let mut harness = Harness::new().await;
+    write(
+        &harness,
+        "skills/s",
+        "name: s\ndescription: d\nmetadata: {openclaw: {requires: {bins: ['jq', 'gh', '../x']}, \
+         install: [{kind: 'node', package: 'gh'}, {id: 'evil', kind: 'node', package: '--x'}]}}",
+    );
+    let mut programs = std::mem::replace(&mut harness.programs, unbounded_channel().1);
+    let looked = status(&harness);
+    let answer = async {
+        let program = programs.recv().await.unwrap();
+        assert_eq!(
+            program.command.argv[4..],
+            ["gh", "jq"],
+            "names that are paths are not asked for"
+        );
+        program.print("jq\nnot-asked-for\n").await;
+        program.end("exit", 0).await;
+    };
+    let (status, ()) = futures_util::future::join(looked, answer).await;
+    assert_eq!(skill(&status, "s")["missing"]["bins"], json!(["gh", "../x"]));
+    assert_eq!(harness.call("skills.bins", &json!({})).await.unwrap(), json!({"bins": ["jq"]}));
+    let install = async |params: Value| harness.call("skills.install", &params).await.unwrap();
+    for (way, why) in [("evil", "`package`"), ("none", "no installer `none`")] {
+        let refused = install(json!({"name": "s", "installId": way})).await;
+        assert_eq!(refused["ok"], false);
+        assert!(refused["message"].as_str().unwrap().contains(why), "{refused}");
+    }
+    let mut replies =
+        harness.replies("skills.install", &json!({"name": "s", "installId": "node-0"})).await;
+    let program = programs.recv().await.unwrap();
+    assert_eq!(program.command.argv[0], "npm");
+    assert_eq!((program.command.cwd.as_str(), program.command.timeout_s), ("/home/agent", 300));
+    program.print("added 1 package").await;
+    program.end("exit", 0).await;
+    let reply = replies.message().await.unwrap().unwrap().outcome.unwrap();
+    let proto::worker::call_reply::Outcome::Result(reply) = reply else { panic!("{reply:?}") };
+    let reply: Value = serde_json::from_slice(&reply).unwrap();
+    assert_eq!((&reply["ok"], &reply["stdout"]), (&json!(true), &json!("added 1 package")));
+}
+
+#[tokio::test]
+async fn nobody_is_asked_to_agree_to_a_look() {
+    let mut harness = Harness::new().await;
+    let needs = "name: s\ndescription: d\nmetadata: {openclaw: {requires: {bins: ['jq']}}}";
+    write(&harness, "skills/s", needs);
+    let mut programs = std::mem::replace(&mut harness.programs, unbounded_channel().1);
+    let looked = status(&harness);
+    let waiting = async {
+        let program = programs.recv().await.unwrap();
+        program.wait_for_approval("ask-1").await;
+        program.is_given_up().await;
+    };
+    let (looked, ()) = futures_util::future::join(looked, waiting).await;
+    assert_eq!(skill(&looked, "s")["missing"]["bins"], json!(["jq"]));
+    // It is not tried again with every turn.
+    status(&harness).await;
+    assert!(programs.try_recv().is_err());
+}
+
+#[tokio::test]
 async fn settings_switch_skills_off() {
-    let harness = Harness::new().await;
+    let mut harness = Harness::new().await;
+    harness.programs.close();
     write(&harness, "skills/t", "name: t\ndescription: d");
     write(
         &harness,
@@ -157,6 +208,8 @@ async fn a_change_is_noticed_and_nothing_is_installed_on_the_host() {
     let install = json!({"name": "t", "installId": "brew-0", "timeoutMs": 5000});
     let answer = harness.call("skills.install", &install).await.unwrap();
     assert_eq!((&answer["ok"], &answer["code"]), (&json!(false), &Value::Null));
+    let other = harness.call("skills.install", &json!({"source": "clawhub", "slug": "t"})).await;
+    assert_eq!(other.unwrap()["ok"], false);
 }
 
 #[test]
@@ -172,12 +225,12 @@ fn what_a_model_is_told_is_bounded_and_closes_no_tag() {
     };
     let told = |count: usize| {
         let (skills, _) =
-            super::judge((0..count).map(one).collect(), &crate::settings::Current::default());
-        super::told(&skills)
+            super::judge((0..count).map(one).collect(), &<_>::default(), &<_>::default());
+        super::told(&skills, &types::AgentId::main())
     };
     assert_eq!(told(0), "");
     let text = told(200);
     assert!(text.len() < super::MAX_TOLD_BYTES + 1000 && text.contains("more are not shown"));
     assert!(text.matches("</skill>").count() == text.matches("<name>").count());
-    assert!(told(1).contains("<location>/tenant/skills/s0/SKILL.md</location>"));
+    assert!(told(1).contains("<location>/skills/s0/SKILL.md</location>"));
 }

@@ -65,6 +65,8 @@ pub(crate) struct Totals {
     pub(crate) input: u64,
     pub(crate) output: u64,
     pub(crate) cached: u64,
+    /// Input, output and cached tokens of the run's answers before the last one.
+    pub(crate) before: [u64; 3],
     pub(crate) aborted: bool,
     /// What else is noted of the run.
     pub(crate) fields: Fields,
@@ -157,11 +159,12 @@ fn add_totals(fields: &mut Stored, totals: &Totals) -> Result<(), Error> {
     if all > 0 {
         set(fields, "lastTurnTokens", &all)?;
     }
+    let [input, output, cached] = totals.before;
     let sums = [
-        ("inputTokens", totals.input),
-        ("outputTokens", totals.output),
-        ("totalTokens", all),
-        ("cacheRead", totals.cached),
+        ("inputTokens", totals.input.saturating_add(input)),
+        ("outputTokens", totals.output.saturating_add(output)),
+        ("totalTokens", all.saturating_add(input).saturating_add(output)),
+        ("cacheRead", totals.cached.saturating_add(cached)),
     ];
     for (name, more) in sums {
         let sum = number(fields.get(name).map(|raw| &**raw)).saturating_add(more);

@@ -51,11 +51,14 @@ pub(crate) enum Stored {
         #[serde(skip_serializing_if = "is_false")]
         exclude_from_context: bool,
     },
-    /// What a tool of the client answered.
+    /// What a tool answered, the agent's or the client's.
     ToolResult {
         tool_call_id: String,
         tool_name: String,
         content: Vec<Block>,
+        /// What people and programs get beside it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        details: Option<serde_json::Value>,
         is_error: bool,
         timestamp: UnixMillis,
     },
@@ -255,6 +258,11 @@ impl<'a> StoredMessage<'a> {
     /// What wrote it or made a model write it, where that was no person.
     pub(crate) fn origin(&self) -> Option<Origin> {
         self.provenance.and_then(Read::parse).map(|read| read.origin())
+    }
+
+    /// What a model is told of who has sent it, where that was another session.
+    pub(crate) fn sender(&self) -> Option<String> {
+        self.provenance.and_then(Read::parse).and_then(|read| read.sender())
     }
 
     /// The events that it tells.

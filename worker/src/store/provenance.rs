@@ -14,6 +14,8 @@ pub(crate) enum Origin {
     Heartbeat,
     Cron,
     Hook,
+    /// Another session.
+    Session,
     /// What a session was told between its turns.
     Event,
 }
@@ -24,6 +26,7 @@ impl Origin {
             Self::Heartbeat => "heartbeat",
             Self::Cron => "cron",
             Self::Hook => "hook",
+            Self::Session => "sessions_send",
             Self::Event => "system-event",
         }
     }
@@ -33,6 +36,7 @@ impl Origin {
         match word {
             "cron" => Self::Cron,
             "hook" => Self::Hook,
+            "sessions_send" => Self::Session,
             "heartbeat" => Self::Heartbeat,
             _ => Self::Event,
         }
@@ -48,12 +52,20 @@ pub(crate) struct Provenance {
     /// The events that it tells, so that none is told again after a crash.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     events: Vec<String>,
+    /// The session whose run has sent it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_session_key: Option<String>,
 }
 
 impl Provenance {
     /// The mark of a message of `origin`, which tells `events`.
     pub(crate) const fn new(origin: Origin, events: Vec<String>) -> Self {
-        Self { kind: INTERNAL, source_tool: origin.word(), events }
+        Self { kind: INTERNAL, source_tool: origin.word(), events, source_session_key: None }
+    }
+
+    /// The same of a message that a run of this session has sent.
+    pub(crate) fn sent_by(self, session_key: Option<&str>) -> Self {
+        Self { source_session_key: session_key.map(str::to_owned), ..self }
     }
 }
 
@@ -67,6 +79,8 @@ pub(super) struct Read<'a> {
     source_tool: Option<Cow<'a, str>>,
     #[serde(default)]
     events: Vec<String>,
+    #[serde(borrow)]
+    source_session_key: Option<Cow<'a, str>>,
 }
 
 impl<'a> Read<'a> {
@@ -79,6 +93,16 @@ impl<'a> Read<'a> {
     pub(super) fn origin(&self) -> Origin {
         // Where nothing is named it is a heartbeat, as in `OpenClaw`.
         self.source_tool.as_deref().map_or(Origin::Heartbeat, Origin::from_word)
+    }
+
+    /// What a model is told of a message that another session has sent, before the message.
+    pub(super) fn sender(&self) -> Option<String> {
+        if self.origin() != Origin::Session {
+            return None;
+        }
+        let key = self.source_session_key.as_deref().unwrap_or("another");
+        let key: String = key.chars().filter(|c| !c.is_control() && !"[]".contains(*c)).collect();
+        Some(format!("[from session {key}]"))
     }
 
     pub(super) fn into_events(self) -> Vec<String> {

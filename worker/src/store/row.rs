@@ -54,6 +54,10 @@ lenient! {
         last_message_preview: String,
         spawned_by: String,
         parent_session_key: String,
+        /// How many runs started each other before those of this session.
+        spawn_depth: u64,
+        /// The tools that its runs may use at most: those of the run that started it.
+        tools_allow: Vec<String>,
         model_provider: String,
         /// The model that somebody chose for this session.
         model_override: String,

@@ -77,6 +77,19 @@ async fn a_torn_header_is_written_anew_and_zeroes_are_cut_off() {
 }
 
 #[tokio::test]
+async fn what_is_more_than_one_line_is_refused_whole() {
+    let directory = tempfile::tempdir().unwrap();
+    let (store, main, id) = (store(directory.path()), AgentId::main(), SessionId::new());
+    let forged = RawValue::from_string("{\n\"a\":1}".to_owned()).unwrap();
+    let mut messages = said("x");
+    let Some(Stored::User { content, .. }) = messages.first_mut() else { panic!("a message") };
+    content.push(Block::ToolCall { id: "c".to_owned(), name: "n".to_owned(), arguments: forged });
+    let refused = store.append(&main, &id, messages).await;
+    assert!(matches!(refused, Err(Error::Torn)), "{refused:?}");
+    assert!(!folder(directory.path()).join(format!("{}.jsonl", id.as_str())).exists());
+}
+
+#[tokio::test]
 async fn a_line_that_is_too_long_is_refused_whole() {
     let directory = tempfile::tempdir().unwrap();
     let (store, main, id) = (store(directory.path()), AgentId::main(), SessionId::new());

@@ -155,8 +155,13 @@ impl Lines {
         let parent_id = self.last.as_deref();
         let line = NewLine { r#type: kind, id, parent_id, timestamp: timestamp(now), what };
         write_json(&mut self.bytes, &line)?;
-        if self.bytes.len() - start > MAX_LINE {
+        let line = self.bytes.get(start..).unwrap_or_default();
+        if line.len() > MAX_LINE {
             return Err(Error::TooLong { max: MAX_LINE });
+        }
+        // Text that is passed on as it is may have them; what follows would pass for an entry.
+        if line.iter().position(|byte| *byte == b'\n') != line.len().checked_sub(1) {
+            return Err(Error::Torn);
         }
         self.last = Some(id.text());
         let appended = Appended { id: id.text(), seq: self.seq, message: None };

@@ -50,6 +50,8 @@ pub struct StartupParams {
     pub max_chars: Option<u32>,
     /// Bytes of all messages, 1 KiB to 4 MiB; 4 MiB if absent. More are as 4 MiB.
     pub max_bytes: Option<u32>,
+    /// Where what the client keeps ends: only what has come since is wanted.
+    pub cursor: Option<String>,
 }
 
 /// A conversation, or what has come to it.

@@ -234,10 +234,11 @@ pub enum Payload {
     SystemEvent {
         /// At most 64 KiB.
         text: String,
-        /// No effect yet.
+        /// The tools that its turn may use at most, by name or group; a job that an agent has made
+        /// always says which.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         tools_allow: Option<Vec<String>>,
-        /// No effect yet.
+        /// Kept; no effect.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         tools_allow_is_default: Option<bool>,
     },
@@ -265,10 +266,11 @@ pub enum Payload {
         /// No effect yet.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         light_context: Option<bool>,
-        /// No effect yet.
+        /// The tools that its turn may use at most, by name or group; a job that an agent has made
+        /// always says which.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         tools_allow: Option<Vec<String>>,
-        /// No effect yet.
+        /// Kept; no effect.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         tools_allow_is_default: Option<bool>,
     },

@@ -28,38 +28,6 @@ pub struct CardParams {
     pub session_key: String,
 }
 
-/// How many consents.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct GrantsParams {
-    /// 1 to 500.
-    pub limit: Option<u16>,
-}
-
-/// Which decisions.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct HistoryParams {
-    /// Where the last answer ended.
-    pub cursor: Option<String>,
-    /// 1 to 100.
-    pub limit: Option<u16>,
-    /// Of what kind.
-    pub kind: Option<ApprovalKind>,
-}
-
-/// What consent is asked for.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ApprovalKind {
-    /// A command.
-    Exec,
-    /// An action of a plugin.
-    Plugin,
-    /// A change of the gateway.
-    SystemAgent,
-}
-
 /// Which canvas.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]

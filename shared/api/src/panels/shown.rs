@@ -18,49 +18,6 @@ macro_rules! results {
 }
 
 results! {
-    /// Standing consents.
-    Grants {
-        /// None.
-        grants: Nothing,
-    }
-    /// Decisions.
-    History {
-        /// None.
-        items: Nothing,
-    }
-    /// Who may run which command on the gateway's machine.
-    ExecPolicy {
-        /// Of no file: the gateway's machine has none.
-        path: &'static str,
-        /// False.
-        exists: bool,
-        /// What it would say.
-        file: ExecFile,
-        /// Changes with the file.
-        hash: &'static str,
-        /// What holds.
-        resolved_defaults: ExecDefaults,
-    }
-    /// Rules for commands.
-    ExecFile {
-        /// The form of the file: 1.
-        version: u8,
-        /// None.
-        defaults: Empty,
-        /// None.
-        agents: Empty,
-    }
-    /// What holds for commands where no rule does.
-    ExecDefaults {
-        /// `deny`.
-        security: &'static str,
-        /// `off`.
-        ask: &'static str,
-        /// `deny`.
-        ask_fallback: &'static str,
-        /// False.
-        auto_allow_skills: bool,
-    }
     /// Questions.
     Questions {
         /// None.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use control_api::{
-    Boundary, CreateTenant, CreatedTenant, Deleted, LimitsPatch, Logs, RestartTenant, Tenant,
-    TenantList, UpdateTenant,
+    Boundary, CreateTenant, CreatedTenant, Deleted, EgressRules, LimitsPatch, Logs, RestartTenant,
+    SetEgress, Tenant, TenantList, UpdateTenant,
 };
 use serde::Serialize;
 use types::TenantId;
@@ -43,6 +43,11 @@ pub(super) async fn run(
         TenantCommand::Inspect { id } => {
             output.reply(&client.get::<Boundary>(&path(&id, "/inspect")).await?)
         }
+        TenantCommand::Egress { id, allow, clear } => {
+            output.reply(&egress(client, &id, allow, clear).await?)
+        }
+        // Its outcome is the shell's, and so it is not run here.
+        TenantCommand::Terminal { .. } => Ok(()),
         TenantCommand::Logs { id, lines } => {
             let path = path(&id, &format!("/logs?lines={lines}"));
             output.reply(&client.get::<Logs>(&path).await?)
@@ -96,6 +101,19 @@ async fn restart(client: &Client, id: &TenantId, how: RestartTenant) -> Result<T
     let path = path(id, "/restart");
     let work = client.post_patiently(&path, &how, longer);
     progress::during(format!("Restarting {id}"), work).await
+}
+
+async fn egress(
+    client: &Client,
+    id: &TenantId,
+    allow: Vec<String>,
+    clear: bool,
+) -> Result<EgressRules, Error> {
+    let path = path(id, "/egress");
+    if allow.is_empty() && !clear {
+        return client.get(&path).await;
+    }
+    client.put(&path, &SetEgress { allow }).await
 }
 
 async fn delete(client: &Client, id: &TenantId, yes: bool) -> Result<Deleted, Error> {

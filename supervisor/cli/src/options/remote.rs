@@ -93,6 +93,27 @@ pub enum TenantCommand {
         /// The tenant.
         id: TenantId,
     },
+    /// Show or replace what a tenant may reach.
+    Egress {
+        /// The tenant.
+        id: TenantId,
+        /// A rule: `[METHOD[,METHOD] ]SCHEME://HOST[:PORT][/PATH-PREFIX]`, for example
+        /// `https://api.example.com` or `GET https://*.example.org/v1/`. Together they take the place
+        /// of those before.
+        #[arg(long, value_name = "RULE")]
+        allow: Vec<String>,
+        /// Take all of the tenant's own rules away.
+        #[arg(long, conflicts_with = "allow")]
+        clear: bool,
+    },
+    /// Open a shell in a tenant's sandbox; its exit code is this command's.
+    Terminal {
+        /// The tenant.
+        id: TenantId,
+        /// In whose workspace.
+        #[arg(long, default_value = "main", value_name = "ID")]
+        agent: AgentId,
+    },
     /// Show the end of a tenant's log.
     Logs {
         /// The tenant.

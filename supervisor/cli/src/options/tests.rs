@@ -107,6 +107,18 @@ fn roles_and_limits_are_read() {
     else {
         panic!("not a tenant")
     };
+    let rules =
+        read("tenants egress a --allow https://a.example --allow http://b.example").unwrap();
+    let Command::Remote(Remote::Tenants(TenantCommand::Egress { allow, clear, .. })) =
+        rules.command
+    else {
+        panic!("no rules")
+    };
+    assert_eq!(
+        (allow.as_slice(), clear),
+        (&["https://a.example", "http://b.example"].map(str::to_owned)[..], false)
+    );
+    read("tenants egress a --allow https://a.example --clear").unwrap_err();
     let patch = control_api::LimitsPatch::from(create.limits);
     assert_eq!(patch.memory_max, Some(1 << 30));
     assert_eq!((patch.cpu_millis, patch.cost_micros_per_day), (Some(500), Some(1_000_000)));

@@ -57,10 +57,30 @@ fn requests_under_way_are_bounded_and_refused_ones_do_not_count() {
 #[test]
 fn model_calls_under_way_are_bounded_by_the_concurrency() {
     let account = account(&Limits { concurrency: 2, ..Limits::default() }, NOON);
-    let mut calls: Vec<_> = (0..4).map(|_| account.begin_call().unwrap()).collect();
-    assert_eq!(account.begin_call().map(drop).unwrap_err().limit, "concurrency");
+    let mut calls: Vec<_> = (0..4).map(|_| account.begin_call(NOON).unwrap()).collect();
+    assert_eq!(account.begin_call(NOON).map(drop).unwrap_err().limit, "concurrency");
     calls.pop();
-    drop(account.begin_call().unwrap());
+    drop(account.begin_call(NOON).unwrap());
+}
+
+#[test]
+fn a_request_pays_for_one_model_call_and_the_others_count_as_requests() {
+    let limits = Limits { requests_per_minute: Some(3), ..Limits::default() };
+    let account = account(&limits, NOON);
+    let client = account.admit(NOON).unwrap();
+    let call = |now: UnixMillis| account.begin_call(now).map(drop).map_err(|it| it.limit);
+    assert_eq!(call(NOON), Ok(()), "the client's own");
+    assert_eq!([call(NOON), call(NOON)], [Ok(()), Ok(())], "what an agent asks by itself");
+    assert_eq!(call(NOON), Err("requestsPerMinute"));
+    assert_eq!(account.admit(NOON).map(drop).unwrap_err().limit, "requestsPerMinute");
+    let later = NOON + 60_000;
+    drop(client);
+    (0..3).for_each(|_| drop(account.admit(later).unwrap()));
+    assert_eq!([call(later), call(later), call(later)], [Ok(()), Ok(()), Ok(())]);
+    assert_eq!(call(later), Err("requestsPerMinute"), "each request paid for one");
+    let again = later + 60_000;
+    (0..3).for_each(|_| assert_eq!(call(again), Ok(())));
+    assert_eq!(call(again), Err("requestsPerMinute"), "nothing of an ended minute is left");
 }
 
 #[test]

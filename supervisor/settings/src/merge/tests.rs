@@ -111,6 +111,30 @@ fn what_the_operator_forbids_stays_forbidden() {
 }
 
 #[test]
+fn what_the_operator_tightens_no_tenant_loosens() {
+    let check = |path: &[&str], strict: Value, free: Value| {
+        let wrap = |value: &Value| {
+            path.iter().rev().fold(value.clone(), |inner, name| json!({ *name: inner }))
+        };
+        let (strict, free) = (wrap(&strict), wrap(&free));
+        assert_eq!(merge(&strict, &free), strict);
+        assert_eq!(merge(&free, &strict), strict);
+        assert_eq!(merge(&free, &free), free);
+        assert_eq!(merge(&json!({}), &free), free);
+        assert_eq!(merge(&strict, &json!({})), strict);
+    };
+    check(&["tools", "exec", "security"], json!("deny"), json!("allowlist"));
+    check(&["tools", "exec", "security"], json!("allowlist"), json!("full"));
+    check(&["tools", "exec", "ask"], json!("always"), json!("on-miss"));
+    check(&["tools", "exec", "ask"], json!("on-miss"), json!("off"));
+    check(&["tools", "exec", "network"], json!("none"), json!("broker"));
+    check(&["tools", "terminal", "enabled"], json!(false), json!(true));
+    // Words of the same name elsewhere are replaced.
+    let (under, over) = (json!({"exec": {"ask": "always"}}), json!({"exec": {"ask": "off"}}));
+    assert_eq!(merge(&under, &over), over);
+}
+
+#[test]
 fn arrays_with_ids_are_merged_by_them() {
     let old = json!({"list": [{"id": "a", "x": 1}, {"id": "b"}]});
     let new = json!({"list": [{"id": "a", "y": 2}, {"id": "c", "z": null}]});

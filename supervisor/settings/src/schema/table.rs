@@ -28,16 +28,31 @@ pub(super) static ROOT: Kind = Kind::Object(&[
     field("tools", "The tools that agents have.", Kind::Object(TOOLS)),
 ]);
 
-const AGENTS: &[Field] = &[field("defaults", "Defaults of all agents.", Kind::Object(DEFAULTS))];
+const AGENTS: &[Field] = &[
+    field("defaults", "Defaults of all agents.", Kind::Object(DEFAULTS)),
+    field("tools", "The tools of single agents, by id.", Kind::Map(64, &Kind::Object(POLICY))),
+];
 
 const DEFAULTS: &[Field] = &[
     field("model", "The model, PROVIDER/MODEL, and those to try where it fails.", MODEL),
     field("heartbeat", "When agents look for something to do by themselves.", HEARTBEAT),
     field("timeoutSeconds", "Seconds that one run may take.", Kind::Whole(1, 604_800)),
+    field("maxSteps", "Answers with calls of tools in one run.", Kind::Whole(1, 1000)),
+    field(
+        "maxTokensPerRun",
+        "Tokens after which a run takes no further step.",
+        Kind::Whole(1, 1_000_000_000),
+    ),
     field("contextTokens", "Tokens that a model takes at once.", Kind::Whole(1000, 10_000_000)),
     field("compaction", "How a long conversation is shortened.", Kind::Object(COMPACTION)),
     field("maxConcurrent", "Runs at once.", Kind::Whole(1, 64)),
     field("skills", "The skills that agents may use; all where nothing is said.", NAMES),
+    field("memorySearch", "How what agents wrote down is searched.", Kind::Object(MEMORY_SEARCH)),
+];
+
+const MEMORY_SEARCH: &[Field] = &[
+    field("enabled", "Whether it can be searched.", Kind::Switch),
+    field("model", "The model of embeddings, PROVIDER/MODEL; words alone where none is set.", NAME),
 ];
 
 const MODEL: Kind = Kind::Either(&[
@@ -208,12 +223,78 @@ const TALK: &[Field] = &[
     field("interruptOnSpeech", "Whether speaking interrupts the agent.", Kind::Switch),
 ];
 
-const TOOLS: &[Field] = &[
+/// How free commands are, from the least.
+const SECURITY: Kind = Kind::Word(&["deny", "allowlist", "full"]);
+
+const EXEC: &[Field] = &[
     field(
-        "profile",
-        "The tools that are there where nothing else is said.",
-        Kind::Word(&["minimal", "coding", "messaging", "full"]),
+        "security",
+        "Which may run: none, those on the list, or all. The stricter of this and the \
+         operator's holds.",
+        SECURITY,
     ),
-    field("allow", "Tools that may be used.", NAMES),
-    field("deny", "Tools that may not.", NAMES),
+    field(
+        "ask",
+        "When somebody is asked first: never, for what is not on the list, or always. The stricter of \
+         this and the operator's holds.",
+        Kind::Word(&["off", "on-miss", "always"]),
+    ),
+    field("askFallback", "What holds where nobody answers.", Kind::Word(&["deny"])),
+    field("timeoutSeconds", "Seconds that one may take.", Kind::Whole(1, 86_400)),
+    field(
+        "network",
+        "What they can reach: nothing, or what the rules of egress allow. Nothing where the operator \
+         says so.",
+        Kind::Word(&["none", "broker"]),
+    ),
 ];
+
+const TERMINAL: &[Field] = &[
+    field("enabled", "Whether there are any. None where the operator says so.", Kind::Switch),
+    field("idleMinutes", "Minutes without a key after which one ends.", Kind::Whole(1, 1440)),
+    field("maxMinutes", "Minutes after which one ends in any case.", Kind::Whole(1, 10_080)),
+    field("env", "Variables beside the harmless ones that may be set.", Kind::List(64, &NAME)),
+];
+
+const TOOLS: &[Field] = &[
+    PROFILE,
+    ALLOW,
+    DENY,
+    field("exec", "Commands of agents.", Kind::Object(EXEC)),
+    field("terminal", "Shells that people type into.", Kind::Object(TERMINAL)),
+    field("egress", "What tools may reach of what the operator lets through.", EGRESS),
+    field("web", "Documents of the web.", Kind::Object(WEB)),
+    field("loop", "What happens to a run that repeats itself.", Kind::Object(LOOP)),
+    field("agentToAgent", "What agents may do to each other.", Kind::Object(AGENT_TO_AGENT)),
+];
+
+const AGENT_TO_AGENT: &[Field] = &[field(
+    "enabled",
+    "Whether tools of one agent reach the sessions and jobs of the others.",
+    Kind::Switch,
+)];
+
+const POLICY: &[Field] = &[PROFILE, ALLOW, DENY];
+
+const PROFILE: Field = field(
+    "profile",
+    "The tools that are there where nothing else is said.",
+    Kind::Word(&["minimal", "coding", "messaging", "full"]),
+);
+const ALLOW: Field = field("allow", "Tools that may be used: names, group:NAME or *.", NAMES);
+const DENY: Field = field("deny", "Tools that may not.", NAMES);
+
+const LOOP: &[Field] = &[
+    field("warnAt", "Equal results after which the model is told so.", Kind::Whole(2, 64)),
+    field("stopAt", "Equal results after which the run is stopped.", Kind::Whole(2, 64)),
+];
+
+/// METHODS SCHEME://HOST:PORT/PATH.
+const RULES: Kind = Kind::List(100, &Kind::Text(512));
+
+const EGRESS: Kind = Kind::Object(&[
+    field("allow", "Rules of which one must allow a request too.", RULES),
+    field("deny", "Rules that forbid.", RULES),
+]);
+const WEB: &[Field] =
+    &[field("maxChars", "Characters of a document that a model gets.", Kind::Whole(100, 200_000))];

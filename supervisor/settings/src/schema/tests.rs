@@ -22,9 +22,9 @@ fn what_may_be_set() {
             "model": {"primary": "demo/demo", "fallbacks": ["a/b"]},
             "heartbeat": {"every": "1h30m", "prompt": "p", "target": "last", "ackMaxChars": 30,
                 "activeHours": {"start": "08:00", "end": "24:00", "timezone": "Europe/Berlin"}},
-            "timeoutSeconds": 600, "contextTokens": 200_000, "maxConcurrent": 4, "skills": ["a"],
+            "timeoutSeconds": 600, "maxSteps": 8, "maxTokensPerRun": 100_000, "contextTokens": 200_000, "maxConcurrent": 4, "skills": ["a"],
             "compaction": {"mode": "safeguard", "reserveTokens": 1000, "keepRecentTokens": 2.0},
-        }},
+        }, "tools": {"ops": {"profile": "minimal", "allow": ["group:fs"], "deny": ["exec"]}}},
         "session": {
             "dmScope": "per-peer", "groupScope": "main", "identityLinks": {"ann": ["telegram:1"]},
             "reset": {"mode": "daily", "atHour": 4, "idleMinutes": 60},

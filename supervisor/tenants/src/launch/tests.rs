@@ -60,6 +60,7 @@ fn report() -> HostReport {
         supervisor_gid: 0,
         uid_base: 0,
         degraded: Vec::new(),
+        bwrap: None,
     }
 }
 
@@ -115,16 +116,26 @@ async fn world() -> World {
         fallbacks: Vec::new(),
         timeouts: host::Timeouts::default(),
     };
+    let everyones = vec!["https://all.example".parse().unwrap()];
+    let way_out = egress::Config { allow: everyones, ..egress::Config::default() };
     let parts = crate::Parts {
         launcher: Launcher::new(near),
         records: records.clone(),
         host: host::Host::new(config, Arc::clone(&clock), &mut registry).unwrap(),
+        egress: egress::Broker::new(
+            way_out,
+            Arc::clone(&clock),
+            &mut Registry::default(),
+            Tasks::default(),
+        )
+        .unwrap(),
         hub: hub::Hub::default(),
         settings: settings::Settings::new(
             records.clone(),
             settings::Platform::default(),
             settings::SealKey::random().unwrap(),
         ),
+        sandboxes: sandboxes::Config::default(),
         clock: Arc::clone(&clock),
         tasks: Tasks::default(),
         registry: &mut registry,
@@ -173,6 +184,28 @@ async fn set_timer(tenants: &Tenants, id: &TenantId, at_ms: u64) -> Result<(), t
 }
 
 #[tokio::test]
+async fn egress_rules_hold_at_once_and_are_a_tenants_own() {
+    let World { tenants, launcher: _launcher, auth: _auth } = world().await;
+    let [one, other]: [TenantId; 2] = ["one".parse().unwrap(), "other".parse().unwrap()];
+    for id in [&one, &other] {
+        tenants.create(id, &LimitsPatch::default()).await.unwrap();
+    }
+    let is_open = |id: &TenantId| tenants.find(id).unwrap().outlet.rules().is_open();
+    assert!(!is_open(&one), "nothing is reached before the settings are known");
+    let rule = "GET https://api.example".parse().unwrap();
+    tenants.set_reach(&one, &[rule]).await.unwrap();
+    assert!(is_open(&one) && !is_open(&other));
+    let reach = tenants.reach(&one).unwrap();
+    assert_eq!(reach.own, ["GET https://api.example"]);
+    assert_eq!(reach.everyones, ["https://all.example"]);
+    assert!(tenants.reach(&other).unwrap().own.is_empty());
+    let stored = tenants.0.records.tenant(&one).await.unwrap().unwrap();
+    assert_eq!(stored.egress, reach.own);
+    let nobody = "nobody".parse().unwrap();
+    assert!(matches!(tenants.set_reach(&nobody, &[]).await, Err(Error::NotFound)));
+}
+
+#[tokio::test]
 async fn a_due_timer_starts_its_own_tenants_worker_unless_that_is_suspended() {
     let World { tenants, launcher, auth: _auth } = world().await;
     let [due, suspended]: [TenantId; 2] = ["due".parse().unwrap(), "suspended".parse().unwrap()];
@@ -192,6 +225,37 @@ async fn a_due_timer_starts_its_own_tenants_worker_unless_that_is_suspended() {
     launcher.launch.send(()).unwrap();
     set_timer(&tenants, &due, 0).await.unwrap();
     assert_eq!(tenants.0.records.timers().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn who_resumes_a_tenant_that_is_being_suspended_has_the_last_word() {
+    let World { tenants, launcher: _launcher, auth: _auth } = world().await;
+    let id: TenantId = "a".parse().unwrap();
+    tenants.create(&id, &LimitsPatch::default()).await.unwrap();
+    let tenant = tenants.find(&id).unwrap();
+    let until = async |suspended: bool| {
+        while tenant.row.load().suspended != suspended {
+            tokio::task::yield_now().await;
+        }
+    };
+    let held = tenant.control.lock().await;
+    let (mut suspend, mut resume) = (Box::pin(tenants.suspend(&id)), Box::pin(tenants.resume(&id)));
+    tokio::select! { biased; _ = &mut suspend => panic!("did not wait"), () = until(true) => {} }
+    tokio::select! { biased; _ = &mut resume => panic!("did not wait"), () = until(false) => {} }
+    drop(held);
+    let (suspended, resumed) = tokio::join!(suspend, resume);
+    suspended.and(resumed).unwrap();
+    let wish = sandboxes::terminal::Wish {
+        agent: types::AgentId::main(),
+        shell: Some("none".to_owned()),
+        size: (80, 24),
+        env: std::collections::BTreeMap::new(),
+        viewer: None,
+        opener: sandboxes::terminal::Opener::default(),
+        at: 0,
+    };
+    let refused = tenant.programs.open_terminal(wish).await.unwrap_err();
+    assert!(matches!(refused, sandboxes::Error::Invalid(_)), "{refused}");
 }
 
 #[tokio::test]

@@ -124,7 +124,7 @@ fn usage(row: Option<&Row>) -> String {
 async fn status(core: &Core, request: &RunRequest, row: Option<&Row>) -> Result<String, Fault> {
     let settings = core.live.now().settings;
     let mut text = format!("Session: {}", request.key.as_str());
-    let models = models(core, request).await?;
+    let models = choice::models_of(core, &request.key).await?;
     line(&mut text, &format!("Model: {}", models.first().map_or("none", String::as_str)));
     let context = settings.agents.defaults.context_tokens();
     let used = row.and_then(|row| row.meta.last_turn_tokens).unwrap_or(0);
@@ -150,22 +150,9 @@ async fn compacted(core: &Core, request: &RunRequest, focus: &str) -> Result<Str
     })
 }
 
-async fn models(core: &Core, request: &RunRequest) -> Result<Vec<String>, Fault> {
-    let key = request.key.clone();
-    let chosen = core.store.job(move |root| {
-        let row = store::session(root, key.agent(), key.as_str())?;
-        choice::of_session(root, key.agent(), row.as_ref())
-    });
-    choice::models(
-        core,
-        &choice::Asked::default(),
-        chosen.await.map_err(|err| Fault::storage(&err))?,
-    )
-}
-
 async fn model(core: &Core, request: &RunRequest, name: &str) -> Result<String, Fault> {
     if name.is_empty() {
-        let models = models(core, request).await?;
+        let models = choice::models_of(core, &request.key).await?;
         return Ok(format!("Model: {}", models.first().map_or("none", String::as_str)));
     }
     if name == "default" {
@@ -211,7 +198,7 @@ async fn queue(core: &Core, request: &RunRequest, mode: &str) -> Result<String, 
     };
     set(core, request, Fields::from([("queueMode", value)])).await?;
     let as_yet = match QueueMode::from_name(mode) {
-        Some(QueueMode::Steer) => " As yet that is the same as followup: a run has one step only.",
+        Some(QueueMode::Steer) => " As yet that is the same as followup.",
         Some(QueueMode::Followup | QueueMode::Collect | QueueMode::Interrupt) | None => "",
     };
     Ok(format!("Messages that come during a run: {mode} from now on.{as_yet}"))

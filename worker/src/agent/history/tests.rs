@@ -79,4 +79,32 @@ fn calls_without_answers_and_answers_without_calls_are_left_out() {
     check(vec![user(), call(&["1", "2"], "t"), answer("1")], vec![user(), call(&[], "t")]);
     check(vec![user(), call(&["1"], ""), user()], vec![user()]);
     check(vec![answer("1"), user()], vec![user()]);
+    let other = Message { tool_call_id: "1".into(), ..text_message(Role::Tool, "late".into()) };
+    check(
+        vec![user(), call(&["1"], ""), answer("1"), other],
+        vec![user(), call(&["1"], ""), answer("1")],
+    );
+}
+
+#[test]
+fn what_another_session_has_sent_is_marked() {
+    let sent = |id: &str, parent: Option<&str>, provenance: serde_json::Value| {
+        let mut line = line(id, parent, "do it");
+        line["message"]["provenance"] = provenance;
+        line
+    };
+    let by = |tool: &str, key: &str| json!({"kind": "internal_system", "sourceTool": tool, "sourceSessionKey": key});
+    let lines = [
+        sent("a", None, by("sessions_send", "agent:ops:main")),
+        sent("b", Some("a"), json!({"kind": "internal_system", "sourceTool": "sessions_send"})),
+        sent("c", Some("b"), by("cron", "agent:ops:main")),
+        sent("d", Some("c"), by("sessions_send", "x]\n[y")),
+    ];
+    let wanted = [
+        "[from session agent:ops:main]\ndo it",
+        "[from session another]\ndo it",
+        "do it",
+        "[from session xy]\ndo it",
+    ];
+    assert_eq!(read_lines(&lines), wanted);
 }

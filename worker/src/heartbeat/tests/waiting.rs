@@ -268,3 +268,30 @@ async fn a_job_is_no_person_but_what_its_own_session_is_about() {
     check("session:agent:main:desk", "agent:main:desk", "").await;
     check("isolated", "agent:main:cron:", "the news").await;
 }
+
+#[tokio::test]
+async fn a_turn_that_is_told_something_has_the_tools_of_who_said_it() {
+    let mut harness = Harness::new().await;
+    let key = crate::agent::SessionKey::parse("main").unwrap();
+    let some = crate::tools::Allowed::of(["read", "write"]);
+    crate::heartbeat::queue(&harness.core, &key, "it rains", Some(&some)).await.unwrap();
+    let tools = |asked: &proto::host::LlmRequest| {
+        let tools = asked.params.as_ref().unwrap().tools.clone();
+        String::from_utf8_lossy(&tools).matches("\"function\":").count()
+    };
+    for (said, count) in [("one", 2), ("two", crate::tools::rows().count())] {
+        let sent = harness.send("main", &body(said));
+        let model = async {
+            let call = harness.calls.recv().await.unwrap();
+            let asked = call.request.clone();
+            call.open()
+                .send(Ok(batch(vec![started(), text("1"), finished("stop")])))
+                .await
+                .unwrap();
+            asked
+        };
+        let (_, asked) = tokio::join!(async { crate::testing::read(sent.await).await }, model);
+        assert_eq!(tools(&asked), count, "{said}");
+        assert!(format!("{:?}", asked.messages).contains("it rains"));
+    }
+}

@@ -172,3 +172,28 @@ async fn a_workspace_can_be_looked_into() {
     assert_eq!((&file["encoding"], &file["content"]), (&json!("base64"), &json!("//4=")));
     assert_eq!((&file["mimeType"], &file["size"]), (&json!("image/png"), &json!(2)));
 }
+
+#[tokio::test]
+async fn what_runs_ends_before_its_agent_is_gone() {
+    let mut bench = crate::tools::testing::Bench::over(Harness::new().await);
+    let made = json!({"name": "ops", "workspace": "x"});
+    bench.harness.call("agents.create", &made).await.unwrap();
+    let mut context = bench.context.clone();
+    context.key = crate::agent::SessionKey::parse("agent:ops:main").unwrap();
+    let asked = json!({"command": "sleep 9", "background": true});
+    let started = crate::tools::testing::call(context, "exec", asked);
+    let programs = &mut bench.harness.programs;
+    let play = async {
+        let program = programs.recv().await.unwrap();
+        program.run().await;
+        program
+    };
+    let (started, program) = tokio::join!(started, play);
+    started.unwrap();
+    let send = json!({"sessionKey": "agent:ops:main", "message": "go", "idempotencyKey": "r"});
+    bench.harness.call("chat.send", &send).await.unwrap();
+    let _asked = bench.harness.calls.recv().await.unwrap();
+    bench.harness.call("agents.delete", &json!({"agentId": "ops"})).await.unwrap();
+    assert!(!bench.harness.core.runs.has_turns("agent:ops:main"));
+    program.is_given_up().await;
+}

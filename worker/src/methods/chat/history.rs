@@ -76,7 +76,7 @@ struct Read {
     met: bool,
 }
 
-pub(super) async fn page(call: &Call<'_>, params: HistoryParams) -> Result<HistoryPage, ApiError> {
+async fn page(call: &Call<'_>, params: HistoryParams) -> Result<HistoryPage, ApiError> {
     let key = keyed(&params.session_key, params.agent_id.as_ref())?;
     let wanted = Wanted::new(call, &params)?;
     let offset = wanted.offset;

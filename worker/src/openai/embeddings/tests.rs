@@ -33,7 +33,7 @@ async fn texts_become_vectors_in_both_encodings() {
         (&two["data"][1]["index"], &two["data"][0]["object"]),
         (&json!(1), &json!("embedding"))
     );
-    assert!(!harness.root.join("agents").exists(), "nothing is stored");
+    assert!(!harness.root.join("agents/main/sessions").exists(), "nothing is stored");
 }
 
 #[tokio::test]
