@@ -14,10 +14,13 @@
 
 pub mod callee;
 pub mod floor;
+pub mod limits;
 pub mod load;
+pub mod money;
 pub mod pairs;
 pub mod provider;
 pub mod sockets;
 pub mod stats;
 pub mod system;
 pub mod tools;
+pub mod trail;

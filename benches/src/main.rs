@@ -1,5 +1,5 @@
 //! `bench`: runs every measurement and prints one JSON document; `bench quick` takes less time,
-//! `bench sandboxes` is that member alone.
+//! `bench sandboxes`, `bench books`, `bench limits` or `bench trail` is that member alone.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use benches::load::{self, Target};
-use benches::{floor, pairs, provider, sockets, system, tools};
+use benches::{floor, limits, money, pairs, provider, sockets, system, tools, trail};
 use serde_json::{Value, json};
 
 /// How long each target is warmed up.
@@ -26,12 +26,23 @@ fn main() {
     let quick = asked("quick");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let result = runtime.block_on(async {
-        if asked("sandboxes") {
-            return json!({"machine": machine(), "sandboxes": sandboxes(quick).await});
+        let alone = ["sandboxes", "limits", "books", "trail"].into_iter().find(|it| asked(it));
+        match alone {
+            Some(name) => json!({"machine": machine(), name: member(name, quick).await}),
+            None => measure(if quick { 2 } else { 8 }, quick).await,
         }
-        measure(if quick { 2 } else { 8 }, quick).await
     });
     println!("{}", serde_json::to_string_pretty(&result).unwrap());
+}
+
+/// One member by its name.
+async fn member(name: &str, quick: bool) -> Value {
+    match name {
+        "sandboxes" => sandboxes(quick).await,
+        "limits" => json!(limits::compare(provider::start(), round(quick)).await),
+        "books" => books(quick).await,
+        _ => audit_trail(quick).await,
+    }
 }
 
 async fn measure(seconds: u64, quick: bool) -> Value {
@@ -57,12 +68,36 @@ async fn measure(seconds: u64, quick: bool) -> Value {
         "agentTurns": agent_turns(&gateway, time).await,
         "coldStart": system::cold_start(&system, if quick { 10 } else { 100 }).await,
         "sandboxes": sandboxes,
+        "ledger": ledger(provider, quick).await,
         "memory": memories(provider, if quick { &[1, 10] } else { &[1, 50, 200] }).await,
     })
 }
 
+/// What limits, books and audit trail cost.
+async fn ledger(provider: SocketAddr, quick: bool) -> Value {
+    json!({
+        "limits": limits::compare(provider, round(quick)).await,
+        "books": books(quick).await,
+        "trail": audit_trail(quick).await,
+    })
+}
+
+/// How long each side of a comparison is under load, in each of its rounds.
+const fn round(quick: bool) -> Duration {
+    Duration::from_secs(if quick { 1 } else { 4 })
+}
+
 async fn sandboxes(quick: bool) -> Value {
     tools::measure(if quick { 30 } else { 200 }).await
+}
+
+/// Two entries a call: a million in all.
+async fn books(quick: bool) -> Value {
+    if quick { money::measure(30_000, 5000).await } else { money::measure(500_010, 50_000).await }
+}
+
+async fn audit_trail(quick: bool) -> Value {
+    trail::measure(if quick { 640 } else { 6400 }).await
 }
 
 async fn throughput(system: &system::System, targets: [&Target; 3], time: Duration) -> Value {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::load::{self, Target};
@@ -31,11 +31,21 @@ fn program() -> PathBuf {
 impl System {
     /// Starts a gateway whose provider is at `provider`.
     pub fn start(provider: SocketAddr) -> Self {
+        Self::start_with(provider, &json!({}))
+    }
+
+    /// The same with further members in its configuration.
+    pub fn start_with(provider: SocketAddr, more: &Value) -> Self {
         let state = tempfile::tempdir().unwrap();
-        let config = format!(
-            "{{providers:{{bench:{{kind:'openai',baseUrl:'http://{provider}/v1',models:['bench','flood']}}}}}}"
-        );
-        std::fs::write(state.path().join("openclawmu.json5"), config).unwrap();
+        let price = |name: &str| json!({"name": name, "inputMicrosPerMillion": 1_000_000, "outputMicrosPerMillion": 1_000_000});
+        let mut config = json!({"providers": {"bench": {
+            "kind": "openai", "baseUrl": format!("http://{provider}/v1"),
+            "models": [price("bench"), price("flood")],
+        }}});
+        for (name, value) in more.as_object().unwrap() {
+            config[name] = value.clone();
+        }
+        std::fs::write(state.path().join("openclawmu.json5"), config.to_string()).unwrap();
         let mut child = Command::new(program())
             .args(["serve", "--listen", "127.0.0.1:0", "--control-listen", "127.0.0.1:0"])
             .arg("--state-dir")

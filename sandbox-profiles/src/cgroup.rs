@@ -1,5 +1,8 @@
-//! Limits on memory, processes and CPU, and the sure kill: one leaf per worker, nested under the
-//! launcher's own place in each hierarchy. It never limits anything outside its own subtree.
+//! Limits on memory, processes and CPU, and the sure kill: one leaf per worker and per sandbox, nested
+//! under the launcher's own place in each hierarchy. It never limits anything outside its own subtree.
+//!
+//! Leaves of workers are in `openclawmu-PID`, those of sandboxes in `openclawmu-PID-programs` beside it,
+//! whose low weight counts for all programs together, against the workers as against the gateway.
 
 use std::os::fd::OwnedFd;
 
@@ -14,15 +17,13 @@ use crate::RawFacts;
 mod files;
 mod place;
 mod setup;
+mod weight;
 
 use place::{Controller, Place};
 pub(crate) use setup::foresee;
 
 /// The kernel's CPU period, in microseconds; a quota is counted in it.
 const CPU_PERIOD_MICROS: u64 = 100_000;
-/// A tenth of what a cgroup has by default: programs of tenants use what is left of the cores.
-const YIELDING_V1: (&str, &str) = ("cpu.shares", "102");
-const YIELDING_V2: (&str, &str) = ("cpu.weight", "10");
 /// A leaf is busy for a moment after its last process was reaped.
 const REMOVE_ATTEMPTS: u32 = 50;
 /// How long one moment is.
@@ -46,24 +47,49 @@ struct Hierarchy {
     place: Place,
     /// The launcher's own cgroup.
     parent: OwnedFd,
-    /// The directory of this launcher's leaves.
-    base: OwnedFd,
+    /// The directory of workers' leaves.
+    workers: OwnedFd,
+    /// The directory of sandboxes' leaves.
+    programs: OwnedFd,
 }
 
-/// The launcher's subtree in every hierarchy that it uses.
+impl Hierarchy {
+    /// The directory that the leaf is in.
+    fn of(&self, leaf: &Leaf) -> &OwnedFd {
+        match leaf.group {
+            Group::Workers => &self.workers,
+            Group::Programs => &self.programs,
+        }
+    }
+}
+
+/// The launcher's subtrees in every hierarchy that it uses.
 #[derive(Debug)]
 pub(crate) struct Cgroups {
     layout: Layout,
-    /// Name of the directory of leaves.
-    name: String,
     hierarchies: Vec<Hierarchy>,
     /// Why there is nothing, where there is nothing.
     reason: Option<String>,
 }
 
-/// The cgroup of one worker. It holds no descriptor.
+/// What has leaves, and shares out the CPU among them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Group {
+    Workers,
+    /// They use what the gateway and workers leave of the cores.
+    Programs,
+}
+
+impl Group {
+    const ALL: [Self; 2] = [Self::Workers, Self::Programs];
+}
+
+/// The cgroup of one worker or sandbox. It holds no descriptor.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Leaf(String);
+pub(crate) struct Leaf {
+    name: String,
+    group: Group,
+}
 
 /// The limits of one leaf.
 #[derive(Debug, Clone, Copy)]
@@ -71,12 +97,10 @@ pub(crate) struct Limits {
     pub(crate) memory_max: u64,
     pub(crate) pids_max: u32,
     pub(crate) cpu_millis: u32,
-    /// Whether its processes wait for those of workers where there are not cores for all.
-    pub(crate) yields: bool,
 }
 
 impl Cgroups {
-    /// Makes this launcher's subtree and removes those of launchers that are dead.
+    /// Makes this launcher's subtrees and removes those of launchers that are dead.
     pub(crate) fn open() -> Self {
         setup::open()
     }
@@ -84,7 +108,7 @@ impl Cgroups {
     /// None at all, as where nothing may be written.
     #[cfg(test)]
     pub(crate) fn none(reason: &str) -> Self {
-        setup::nothing("none".to_owned(), reason.to_owned())
+        setup::nothing(reason.to_owned())
     }
 
     pub(crate) fn layout(&self) -> Layout {
@@ -95,11 +119,12 @@ impl Cgroups {
         self.reason.as_deref()
     }
 
-    /// Makes the leaf of worker `id`, without limits yet.
-    pub(crate) fn create(&self, id: u64) -> nix::Result<Leaf> {
-        let leaf = Leaf(format!("t-{id}"));
+    /// Makes the leaf of process `id`, without limits yet.
+    pub(crate) fn create(&self, id: u64, group: Group) -> nix::Result<Leaf> {
+        let leaf = Leaf { name: format!("t-{id}"), group };
         for hierarchy in &self.hierarchies {
-            let made = mkdirat(&hierarchy.base, leaf.0.as_str(), Mode::from_bits_truncate(0o755));
+            let base = hierarchy.of(&leaf);
+            let made = mkdirat(base, leaf.name.as_str(), Mode::from_bits_truncate(0o755));
             if let Err(err) = made {
                 self.remove(&leaf);
                 return Err(err);
@@ -110,19 +135,17 @@ impl Cgroups {
 
     /// What a process writes `0` to in order to move itself into the leaf.
     pub(crate) fn entries(&self, leaf: &Leaf) -> nix::Result<Vec<OwnedFd>> {
-        let open = |hierarchy: &Hierarchy| files::writer(&hierarchy.base, &leaf.0, "cgroup.procs");
+        let open =
+            |hierarchy: &Hierarchy| files::writer(hierarchy.of(leaf), &leaf.name, "cgroup.procs");
         self.hierarchies.iter().map(open).collect()
     }
 
     /// Sets the limits of a leaf; swap counts as memory, so there is none.
     pub(crate) fn limit(&self, leaf: &Leaf, limits: &Limits) -> nix::Result<()> {
         for hierarchy in &self.hierarchies {
-            let write =
-                |file: &str, value: &str| files::write(&hierarchy.base, &leaf.0, file, value);
-            let optional = |file: &str, value: &str| match write(file, value) {
-                Err(Errno::ENOENT) => Ok(()),
-                result => result,
-            };
+            let base = hierarchy.of(leaf);
+            let write = |file: &str, value: &str| files::write(base, &leaf.name, file, value);
+            let optional = |file: &str, value: &str| optional(write(file, value));
             let place = &hierarchy.place;
             let memory = limits.memory_max.to_string();
             let quota = u64::from(limits.cpu_millis) * CPU_PERIOD_MICROS / 1000;
@@ -137,10 +160,6 @@ impl Cgroups {
             if place.has(Controller::Pids) {
                 write("pids.max", &limits.pids_max.to_string())?;
             }
-            if limits.yields && place.has(Controller::Cpu) {
-                let (file, weight) = if place.v2 { YIELDING_V2 } else { YIELDING_V1 };
-                optional(file, weight)?;
-            }
             if place.has(Controller::Cpu) && place.v2 {
                 write("cpu.max", &format!("{quota} {CPU_PERIOD_MICROS}"))?;
             } else if place.has(Controller::Cpu) {
@@ -153,10 +172,11 @@ impl Cgroups {
 
     /// Fills in what the leaf's own files say of its limits.
     pub(crate) fn describe(&self, leaf: &Leaf, facts: &mut RawFacts) {
-        for Hierarchy { place, base, .. } in &self.hierarchies {
-            let read = |file: &str| files::read(base, &leaf.0, file).unwrap_or_default();
+        for hierarchy in &self.hierarchies {
+            let (place, base) = (&hierarchy.place, hierarchy.of(leaf));
+            let read = |file: &str| files::read(base, &leaf.name, file).unwrap_or_default();
             let line = |file: &str| read(file).trim().to_owned();
-            facts.leaf.clone_from(&leaf.0);
+            facts.leaf.clone_from(&leaf.name);
             if place.has(Controller::Memory) {
                 facts.memory_max =
                     line(if place.v2 { "memory.max" } else { "memory.limit_in_bytes" });
@@ -178,13 +198,13 @@ impl Cgroups {
     pub(crate) fn memory_current(&self, leaf: &Leaf) -> Option<u64> {
         let hierarchy = self.hierarchies.iter().find(|it| it.place.has(Controller::Memory))?;
         let file = if hierarchy.place.v2 { "memory.current" } else { "memory.usage_in_bytes" };
-        files::read(&hierarchy.base, &leaf.0, file).ok()?.trim().parse().ok()
+        files::read(hierarchy.of(leaf), &leaf.name, file).ok()?.trim().parse().ok()
     }
 
     /// CPU time of the leaf in microseconds; only version 2 tells it everywhere.
     pub(crate) fn cpu_micros(&self, leaf: &Leaf) -> Option<u64> {
         let hierarchy = self.hierarchies.iter().find(|it| it.place.v2)?;
-        files::field(&files::read(&hierarchy.base, &leaf.0, "cpu.stat").ok()?, "usage_usec")
+        files::field(&files::read(hierarchy.of(leaf), &leaf.name, "cpu.stat").ok()?, "usage_usec")
     }
 
     /// How often the kernel killed in the leaf for want of memory.
@@ -192,7 +212,7 @@ impl Cgroups {
         let kills = || {
             let hierarchy = self.hierarchies.iter().find(|it| it.place.has(Controller::Memory))?;
             let file = if hierarchy.place.v2 { "memory.events" } else { "memory.oom_control" };
-            files::field(&files::read(&hierarchy.base, &leaf.0, file).ok()?, "oom_kill")
+            files::field(&files::read(hierarchy.of(leaf), &leaf.name, file).ok()?, "oom_kill")
         };
         kills().unwrap_or(0)
     }
@@ -200,8 +220,10 @@ impl Cgroups {
     /// Kills whatever is in the leaf and lifts its limit on CPU, so that it ends soon. Where there
     /// is no such file, or the leaf is gone, this does nothing.
     pub(crate) fn kill(&self, leaf: &Leaf) {
-        for Hierarchy { place, base, .. } in &self.hierarchies {
-            let write = |file: &str, value: &str| files::write(base, &leaf.0, file, value).is_ok();
+        for hierarchy in &self.hierarchies {
+            let (place, base) = (&hierarchy.place, hierarchy.of(leaf));
+            let write =
+                |file: &str, value: &str| files::write(base, &leaf.name, file, value).is_ok();
             let _killed = place.v2 && write("cgroup.kill", "1");
             let _lifted = place.has(Controller::Cpu)
                 && if place.v2 {
@@ -214,19 +236,16 @@ impl Cgroups {
 
     /// Kills whatever is left in the leaf and removes it. Says whether it is gone.
     pub(crate) fn remove(&self, leaf: &Leaf) -> bool {
-        let gone = |hierarchy: &Hierarchy| remove(&hierarchy.base, &leaf.0, hierarchy.place.v2);
+        let gone =
+            |hierarchy: &Hierarchy| remove(hierarchy.of(leaf), &leaf.name, hierarchy.place.v2);
         // Not `all`: every hierarchy is to be tried.
         self.hierarchies.iter().filter(|hierarchy| !gone(hierarchy)).count() == 0
     }
 
-    /// Removes the whole subtree at the end; every worker must be gone.
+    /// Removes the whole subtrees at the end; every worker must be gone.
     pub(crate) fn close(self) {
-        for hierarchy in self.hierarchies {
-            for leaf in files::children(&hierarchy.base) {
-                remove(&hierarchy.base, &leaf, hierarchy.place.v2);
-            }
-            drop(hierarchy.base);
-            remove(&hierarchy.parent, &self.name, false);
+        for hierarchy in &self.hierarchies {
+            setup::clear(&hierarchy.parent, nix::unistd::getpid(), hierarchy.place.v2);
         }
     }
 }
@@ -243,6 +262,11 @@ fn remove(parent: &OwnedFd, name: &str, v2: bool) -> bool {
         }
     }
     false
+}
+
+/// Nothing is wrong where the kernel does not have the file.
+fn optional(written: nix::Result<()>) -> nix::Result<()> {
+    if written == Err(Errno::ENOENT) { Ok(()) } else { written }
 }
 
 #[expect(

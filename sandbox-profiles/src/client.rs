@@ -190,6 +190,7 @@ impl Launcher {
                 source: std::io::Error::from_raw_os_error(reply.errno),
             }),
             Verdict::Refused => Err(Error::Refused { reason: reply.text() }),
+            Verdict::NoWorkspace => Err(Error::NoWorkspace),
         }
     }
 }

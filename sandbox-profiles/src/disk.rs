@@ -221,7 +221,13 @@ impl Disks {
             let how = OpenHow::new()
                 .flags(OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC)
                 .resolve(beneath() | ResolveFlag::RESOLVE_NO_XDEV);
-            let look = |err| failed(&format!("open {path} of the tenant"), err);
+            let look = |err| {
+                // Home is made with the root; a workspace the worker makes.
+                if err == Errno::ENOENT && path != HOME {
+                    return Error::NoWorkspace;
+                }
+                failed(&format!("open {path} of the tenant"), err)
+            };
             let fd = openat2(&root.fd, path.as_str(), how).map_err(look)?;
             let stat = fstat(&fd).map_err(look)?;
             if (stat.st_uid, stat.st_gid) != (owner.uid.as_raw(), owner.gid.as_raw()) {

@@ -90,6 +90,9 @@ pub enum Error {
         /// Why, in one sentence.
         reason: String,
     },
+    /// The tenant has no such agent, or its worker has not made its workspace yet.
+    #[error("the agent has no workspace")]
+    NoWorkspace,
     /// The process was killed and is not gone yet. Whoever asked asks again.
     #[error("the process is killed and not gone yet")]
     Dying,

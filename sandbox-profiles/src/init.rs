@@ -123,6 +123,9 @@ fn start(arguments: &[OsString]) -> Result<Started, Refusal> {
         return Err(Refusal::new("spec: another class than ordered", Errno::EINVAL));
     }
     let frozen = files::freeze(&spec)?;
+    // A command that sleeps and wakes, as one that writes line after line, would otherwise push aside
+    // the gateway each time. The command's filter lets it take nothing back.
+    sys::yielding().map_err(Refusal::at("scheduling"))?;
     fork(&spec, frozen.as_ref())
 }
 

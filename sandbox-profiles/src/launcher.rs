@@ -13,6 +13,7 @@ mod answer;
 mod descriptors;
 mod fork;
 mod idmap;
+mod probe;
 mod resources;
 mod serve;
 mod spare;

@@ -17,6 +17,7 @@ mod launcher;
 pub mod memory;
 pub mod pairs;
 mod privilege;
+pub mod probes;
 mod profile;
 pub mod program;
 mod record;

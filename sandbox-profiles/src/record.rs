@@ -3,16 +3,16 @@
 
 use types::{AgentId, TenantId};
 
-use crate::Error;
 use crate::program::Class;
 use crate::run::Backend;
+use crate::{Error, probes};
 
 mod cursor;
 
 pub(crate) use cursor::{Reader, Writer};
 
 const MAGIC: u32 = 0x554D_4C43;
-const VERSION: u16 = 2;
+const VERSION: u16 = 3;
 
 /// The largest tenant index: the last whose two ids are in the gateway's own block.
 const MAX_INDEX: u32 = crate::ids::BLOCK / 2 - 2;
@@ -38,10 +38,11 @@ pub(crate) enum Kind {
     Kill,
     Erase,
     Run,
+    Probe,
 }
 
 impl Kind {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Host,
         Self::Prepare,
         Self::Launch,
@@ -50,6 +51,7 @@ impl Kind {
         Self::Kill,
         Self::Erase,
         Self::Run,
+        Self::Probe,
     ];
 
     fn from_number(number: u16) -> Option<Self> {
@@ -66,6 +68,7 @@ impl Kind {
             Self::Kill => 5,
             Self::Erase => 6,
             Self::Run => 7,
+            Self::Probe => 8,
         }
     }
 
@@ -74,6 +77,7 @@ impl Kind {
         match self {
             Self::Launch => 3,
             Self::Run => 5,
+            Self::Probe => 1,
             Self::Host | Self::Prepare | Self::Facts | Self::Usage | Self::Kill | Self::Erase => 0,
         }
     }
@@ -88,7 +92,7 @@ impl Kind {
     }
 
     fn names_worker(self) -> bool {
-        matches!(self, Self::Facts | Self::Usage | Self::Kill)
+        matches!(self, Self::Facts | Self::Usage | Self::Kill | Self::Probe)
     }
 }
 
@@ -224,10 +228,18 @@ impl Request {
         Ok(request)
     }
 
+    /// A tenant's number, or which probe; nothing else has one.
+    fn has_right_index(&self) -> bool {
+        if self.kind == Kind::Probe {
+            return probes::Chosen::from_number(self.index).is_some();
+        }
+        self.index == 0 || self.kind.names_tenant() && self.index <= MAX_INDEX
+    }
+
     fn check(&self) -> Result<(), Error> {
         let (starts, runs) = (self.kind.starts(), self.kind == Kind::Run);
         let numbers = [
-            ("index", self.index == 0 || self.kind.names_tenant() && self.index <= MAX_INDEX),
+            ("index", self.has_right_index()),
             ("worker", self.kind.names_worker() == (self.worker != 0)),
             ("tenant", self.kind.names_tenant() == self.tenant.is_some()),
             ("agent", runs == self.agent.is_some()),
@@ -264,6 +276,8 @@ pub(crate) enum Verdict {
     Failed,
     /// Not done: the payload says why.
     Refused,
+    /// Not done: the agent has no workspace.
+    NoWorkspace,
 }
 
 /// The values of the answer to [`Kind::Kill`] for a process that is killed and not gone yet.
@@ -310,6 +324,7 @@ impl Reply {
             Verdict::Step => 1,
             Verdict::Failed => 2,
             Verdict::Refused => 3,
+            Verdict::NoWorkspace => 4,
         };
         let mut out = Writer::with_header(MAGIC, VERSION, verdict, self.number);
         for value in self.values {
@@ -332,6 +347,7 @@ impl Reply {
             1 => Verdict::Step,
             2 => Verdict::Failed,
             3 => Verdict::Refused,
+            4 => Verdict::NoWorkspace,
             _ => return Err(Error::Record("verdict")),
         };
         let values = [from.u64()?, from.u64()?, from.u64()?, from.u64()?];

@@ -13,6 +13,7 @@ mod checks;
 mod child;
 mod context;
 mod identity;
+mod join;
 mod limits;
 mod network;
 mod root;
@@ -23,6 +24,7 @@ pub(crate) use bwrap::INIT;
 pub(crate) use child::{Message, SYNC_GO, run};
 pub(crate) use context::{Context, Found, Ordered, Parts, What};
 pub(crate) use identity::map;
+pub(crate) use join::{Joined, join};
 pub(crate) use root::{DEVICES, device};
 
 use crate::Backend;

@@ -63,6 +63,14 @@ pub(crate) fn clone3(flags: libc::c_int) -> nix::Result<Side> {
     }
 }
 
+/// This process and what it starts wait for a core instead of taking one from who just runs.
+pub(crate) fn yielding() -> nix::Result<()> {
+    let none = libc::sched_param { sched_priority: 0 };
+    // SAFETY: reads one live structure.
+    Errno::result(unsafe { libc::sched_setscheduler(0, libc::SCHED_BATCH, &raw const none) })
+        .map(drop)
+}
+
 /// Ends this process at once, without running what the parent registered for its own end.
 pub(crate) fn end(code: i32) -> ! {
     // SAFETY: _exit takes any code and does not return.

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tests::farm::FINE;
 use tests::ws::Ws;
 use tests::{Farm, Hands, Toolbox};
@@ -104,15 +104,56 @@ fn forbidden(farm: &Farm) -> Vec<Forbidden> {
     all
 }
 
-async fn log(operator: &mut Ws) -> String {
-    operator.ok("logs.tail", json!({"limit": 5000, "maxBytes": 1_000_000})).await["lines"]
-        .to_string()
+/// One tenant's attempts: none gets what it asks for, and of each its log says why.
+struct Watched {
+    hands: Hands,
+    operator: Ws,
+    missed: Vec<String>,
 }
 
-/// Whether the log says so once more than before.
-async fn noted(operator: &mut Ws, before: &str, reason: &str) -> bool {
-    let after = log(operator).await;
-    after.matches(reason).count() > before.matches(reason).count()
+impl Watched {
+    async fn new(toolbox: &Toolbox, hands: Hands) -> Self {
+        let operator = toolbox.operator(&hands).await;
+        Self { hands, operator, missed: Vec::new() }
+    }
+
+    /// How many refusals for this reason the tenant's log has.
+    async fn refusals(&mut self, reason: &str) -> usize {
+        let asked = json!({"limit": 5000, "maxBytes": 1_000_000});
+        let log = self.operator.ok("logs.tail", asked).await;
+        let lines = log["lines"].as_array().unwrap().iter().filter_map(Value::as_str);
+        lines.filter(|it| it.contains("egress refused: ") && it.contains(reason)).count()
+    }
+
+    async fn fetch(&mut self, url: &str, reason: &str) {
+        self.call("web_fetch", json!({"url": url}), reason).await;
+    }
+
+    /// The same from inside a sandbox, by a command line.
+    async fn run(&mut self, command: &str, reason: &str) {
+        self.call("exec", json!({"command": command, "yieldMs": 55_000}), reason).await;
+    }
+
+    /// Says `words`, with the escapes of `printf`, to the proxy of a sandbox.
+    async fn say(&mut self, words: &str, reason: &str) {
+        let command =
+            format!("exec 3<>/dev/tcp/127.0.0.1/3128; printf '{words}' >&3; timeout 5 cat <&3");
+        self.run(&command, reason).await;
+    }
+
+    async fn call(&mut self, tool: &str, args: Value, reason: &str) {
+        let before = self.refusals(reason).await;
+        let begun = Instant::now();
+        let told = self.hands.call(tool, args.clone()).await;
+        assert!(begun.elapsed() < PATIENCE, "{tool} {args} took {:?}", begun.elapsed());
+        if told.contains(FINE) || self.refusals(reason).await != before + 1 {
+            self.missed.push(format!("{tool} {args}, {reason}: {told}"));
+        }
+    }
+
+    fn end(self) {
+        assert_eq!(self.missed, Vec::<String>::new());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -139,29 +180,17 @@ async fn nobody_who_may_not_be_reached_is_reached_and_the_log_says_why() {
         return;
     }
     let (farm, toolbox, _) = scene().await;
-    let mut missed = Vec::new();
     for (number, some) in forbidden(&farm).chunks(PER_TENANT).enumerate() {
         let hands = toolbox.hands(&format!("refused-{number}")).await;
-        let mut operator = toolbox.operator(&hands).await;
+        let mut watched = Watched::new(&toolbox, hands).await;
         for Forbidden { url, reason } in some {
-            let before = log(&mut operator).await;
-            let told = hands.call("web_fetch", json!({"url": url})).await;
-            if told.contains(FINE) || !noted(&mut operator, &before, reason).await {
-                missed.push(format!("web_fetch {url}: {told}"));
-            }
-            let before = log(&mut operator).await;
-            let told = hands.exec(&format!("curl -sSk -m 20 {url}")).await;
-            if told.contains(FINE) || !noted(&mut operator, &before, reason).await {
-                missed.push(format!("curl {url}: {told}"));
-            }
-            // In a tunnel the proxy sees neither path nor content.
-            let told = hands.exec(&format!("curl -sSk -m 20 --proxytunnel {url}")).await;
-            if told.contains(FINE) {
-                missed.push(format!("tunnel {url}: {told}"));
-            }
+            watched.fetch(url, reason).await;
+            watched.run(&format!("curl -sSk -m 20 {url}"), reason).await;
+            // In a tunnel the proxy sees neither path nor content, and no rule here is for one.
+            watched.run(&format!("curl -sSk -m 20 --proxytunnel {url}"), "no egress rule").await;
         }
+        watched.end();
     }
-    assert_eq!(missed, Vec::<String>::new());
     assert_eq!(farm.knocks(), 0);
 }
 
@@ -171,22 +200,25 @@ async fn a_name_that_changes_between_two_lookups_reaches_nobody() {
         return;
     }
     let (farm, toolbox, hands) = scene().await;
-    let mut operator = toolbox.operator(&hands).await;
-    let url = format!("http://rebound.test:{}/ok", farm.http());
-    // What was checked is what is connected to: the first request is fine, the second refused.
+    let mut watched = Watched::new(&toolbox, hands.clone()).await;
+    let (open, url) = (farm.open().to_string(), format!("http://rebound.test:{}/ok", farm.http()));
+    // What was checked is what is connected to: the first request is fine. Nothing keeps an answer
+    // for later, neither the right one nor the wrong one: the second is refused.
     let told = hands.call("web_fetch", json!({"url": url})).await;
     assert!(told.contains(FINE), "{told}");
-    // Nothing keeps an answer for later, neither the right one nor the wrong one.
-    let told = hands.call("web_fetch", json!({"url": format!("{url}?again")})).await;
-    assert!(!told.contains(FINE), "{told}");
-    assert!(log(&mut operator).await.contains("not public"));
+    watched.fetch(&format!("{url}?again"), "not public").await;
+    farm.names().set("rebound.test", &[&[&open], &["127.0.0.1"]]);
+    let curl = format!("curl -sS -m 9 {url}");
+    let told = hands.exec(&curl).await;
+    assert!(told.contains(FINE), "{told}");
+    watched.run(&curl, "not public").await;
+    watched.end();
     for _ in 0..8 {
-        let open = farm.open().to_string();
         farm.names().set("rebound.test", &[&[&open], &["127.0.0.1"], &[&open], &["127.0.0.1"]]);
         let fetches =
             (0..6).map(|it| ("web_fetch".to_owned(), json!({"url": format!("{url}?{it}")})));
         hands.play(&[tests::provider::Step::Calls(fetches.collect())]).await;
-        hands.exec(&format!("for i in 1 2 3 4; do curl -sS -m 9 {url}; done")).await;
+        hands.exec(&format!("for i in 1 2 3 4; do {curl}; done")).await;
     }
     assert_eq!(farm.knocks(), 0);
 }
@@ -197,7 +229,7 @@ async fn redirects_are_judged_like_requests() {
         return;
     }
     let (farm, toolbox, hands) = scene().await;
-    let mut operator = toolbox.operator(&hands).await;
+    let mut watched = Watched::new(&toolbox, hands).await;
     let (http, https) = (farm.http(), farm.https());
     let from = format!("http://farm.test:{http}/to?");
     for (url, reason) in [
@@ -207,18 +239,19 @@ async fn redirects_are_judged_like_requests() {
         (format!("{from}http://unlisted.test:{http}/ok"), "no egress rule"),
         (format!("{from}https://other.test:{https}/ok"), "no egress rule"),
         (format!("{from}http://farm.test:{http}/to?http://shut.test:{http}/ok"), "not public"),
-        (format!("https://farm.test:{https}/to?http://farm.test:{http}/ok"), "https to http"),
-        (format!("http://farm.test:{http}/round"), "redirects"),
     ] {
-        let before = log(&mut operator).await;
-        let told = hands.call("web_fetch", json!({"url": url})).await;
-        assert!(!told.contains(FINE), "{url}: {told}");
-        assert!(noted(&mut operator, &before, reason).await, "{url}: {told}");
+        watched.fetch(&url, reason).await;
+        // A program in a sandbox follows by itself.
+        watched.run(&format!("curl -sSkL -m 20 '{url}'"), reason).await;
     }
+    watched
+        .fetch(&format!("https://farm.test:{https}/to?http://farm.test:{http}/ok"), "https to http")
+        .await;
+    watched.fetch(&format!("http://farm.test:{http}/round"), "redirects").await;
     for target in ["file:///etc/passwd", "gopher://127.0.0.1/", "javascript:1", "http://"] {
-        let told = hands.call("web_fetch", json!({"url": format!("{from}{target}")})).await;
-        assert!(!told.contains("root:x:"), "{target}: {told}");
+        watched.fetch(&format!("{from}{target}"), "the address cannot be used").await;
     }
+    watched.end();
     assert_eq!(farm.knocks(), 0);
 }
 
@@ -227,27 +260,63 @@ async fn bodies_without_end_end_and_wrong_certificates_are_none() {
     if !nix::unistd::geteuid().is_root() {
         return;
     }
-    let (farm, _toolbox, hands) = scene().await;
+    let (farm, toolbox, hands) = scene().await;
+    let mut watched = Watched::new(&toolbox, hands).await;
     let (http, https) = (farm.http(), farm.https());
-    for path in ["slow", "huge"] {
-        let begun = Instant::now();
-        let told = hands
-            .call("web_fetch", json!({"url": format!("http://farm.test:{http}/{path}")}))
-            .await;
-        assert!(begun.elapsed() < PATIENCE, "{path} took {:?}", begun.elapsed());
-        assert!(told.len() < 1 << 20, "{path}: {}", told.len());
-    }
-    let told =
-        hands.call("web_fetch", json!({"url": format!("https://wrong.test:{https}/ok")})).await;
-    assert!(!told.contains(FINE) && told.to_ascii_lowercase().contains("tls"), "{told}");
-    // A tunnel carries TLS for the host that it was made for, and nothing else.
+    watched.fetch(&format!("http://farm.test:{http}/slow"), "it took too long").await;
+    watched.fetch(&format!("http://farm.test:{http}/huge"), "the rest was not read").await;
+    let wrong = format!("https://wrong.test:{https}/ok");
+    watched.fetch(&wrong, "the certificate of the host is no good").await;
+    // In a tunnel it is the program that sees the certificate. The tunnel carries TLS for the host
+    // that it was made for, and nothing else.
     let name = format!(
         "curl -sSk -m 20 --connect-to other.test:443:farm.test:{https} https://other.test/ok"
     );
-    assert!(!hands.exec(&name).await.contains(FINE));
+    watched.run(&name, "not the host of the tunnel").await;
     let plain = format!("curl -sS -m 20 --proxytunnel http://farm.test:{http}/ok");
-    assert!(!hands.exec(&plain).await.contains(FINE));
-    let mut inside = "exec 3<>/dev/tcp/127.0.0.1/3128; printf 'CONNECT farm.test:PORT HTTP/1.1\\r\\nhost: x\\r\\n\\r\\nGET /ok HTTP/1.1\\r\\nhost: farm.test\\r\\n\\r\\n' >&3; timeout 5 cat <&3".to_owned();
-    inside = inside.replace("PORT", &https.to_string());
-    assert!(!hands.exec(&inside).await.contains(FINE));
+    watched.run(&plain, "no egress rule").await;
+    let inside = format!(
+        "CONNECT farm.test:{https} HTTP/1.1\\r\\nhost: x\\r\\n\\r\\nGET /ok HTTP/1.1\\r\\nhost: farm.test\\r\\n\\r\\n"
+    );
+    watched.say(&inside, "is not TLS").await;
+    watched.end();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_address_and_no_request_is_refused_as_that() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let (farm, toolbox, hands) = scene().await;
+    let mut watched = Watched::new(&toolbox, hands).await;
+    let port = farm.http();
+    let no_address = "the address cannot be used";
+    for url in [
+        format!("ftp://farm.test:{port}/ok"),
+        format!("http://127.1:{port}/ok"),
+        format!("http://0x7f000001:{port}/ok"),
+        format!("http://2130706433:{port}/ok"),
+        format!("http://u:p@farm.test:{port}/ok"),
+        "http://farm.test:0/ok".to_owned(),
+        format!("http://farm.test:{port}\\@127.0.0.1/ok"),
+    ] {
+        watched.fetch(&url, no_address).await;
+    }
+    let ok = format!("http://farm.test:{port}/ok");
+    let twice = "content-length: 0\\r\\ntransfer-encoding: chunked";
+    for (words, reason) in [
+        ("GET /ok HTTP/1.1\\r\\nhost: farm.test".to_owned(), "this is a proxy"),
+        (format!("GET http://u:p@farm.test:{port}/ok HTTP/1.1\\r\\nhost: x"), no_address),
+        (format!("GET http://127.1:{port}/ok HTTP/1.1\\r\\nhost: x"), no_address),
+        ("CONNECT 0x7f000001:443 HTTP/1.1\\r\\nhost: x".to_owned(), no_address),
+        ("CONNECT farm.test HTTP/1.1\\r\\nhost: x".to_owned(), no_address),
+        (format!("GET https://farm.test:{port}/ok HTTP/1.1\\r\\nhost: x"), "CONNECT"),
+        (format!("POST {ok} HTTP/1.1\\r\\nhost: x\\r\\n{twice}"), "told twice"),
+        ("SSH-2.0-x".to_owned(), "no request of HTTP/1.1"),
+        (format!("GET {ok} HTTP/1.1\\r\\nno colon"), "no request of HTTP/1.1"),
+    ] {
+        watched.say(&format!("{words}\\r\\n\\r\\n"), reason).await;
+    }
+    watched.end();
+    assert_eq!(farm.knocks(), 0);
 }

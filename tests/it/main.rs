@@ -4,7 +4,10 @@
 #![expect(clippy::cognitive_complexity, reason = "every .await and assertion counts as a branch")]
 
 mod approvals;
+mod audit;
 mod authz;
+mod books;
+mod books_crash;
 mod chat;
 mod clients;
 mod control;
@@ -13,6 +16,7 @@ mod cron;
 mod egress;
 mod egress_rules;
 mod escape;
+mod evidence;
 mod exhaustion;
 mod flood;
 mod front;
@@ -23,9 +27,16 @@ mod hostile;
 mod isolation;
 mod libraries;
 mod lifecycle;
+mod limits;
 mod neighbours;
 mod node_host;
+mod operator_terminal;
 mod privilege;
+mod quota_bills;
+mod quota_kill;
+mod quota_race;
+mod quota_routes;
+mod quota_steady;
 mod reconnect;
 mod records_crash;
 mod rootless;

@@ -18,7 +18,7 @@ fn read(path: impl AsRef<Path>) -> String {
 }
 
 /// Every file of ours below `folder` whose name ends so: its path from the root, and its text.
-fn files(folder: &str, ending: &str) -> Vec<(String, String)> {
+pub(super) fn files(folder: &str, ending: &str) -> Vec<(String, String)> {
     let (mut found, mut folders) = (Vec::new(), vec![PathBuf::from(folder)]);
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(root().join(&folder)).unwrap() {

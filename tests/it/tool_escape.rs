@@ -5,6 +5,8 @@
 //! from outside. Tests of boundaries of root's are for root.
 
 mod loads;
+mod races;
+mod weights;
 
 use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt as _;
@@ -56,6 +58,25 @@ impl Canary {
     }
 }
 
+/// A tenant with the program in its workspace, one beside it, and what it may reach for.
+struct Scene {
+    toolbox: Toolbox,
+    hostile: Hands,
+    neighbour: Hands,
+    canary: Canary,
+}
+
+impl Scene {
+    async fn new(backend: &str) -> Self {
+        let toolbox = toolbox(backend).await;
+        let (hostile, neighbour) =
+            (toolbox.hands("hostile").await, toolbox.hands("neighbour").await);
+        let canary = Canary::new(&toolbox, &hostile, &neighbour);
+        hostile.put_program("escape_tool");
+        Self { toolbox, hostile, neighbour, canary }
+    }
+}
+
 fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }
@@ -81,11 +102,7 @@ async fn every_attempt_of_a_command_fails() {
         if !is_root() {
             return;
         }
-        let toolbox = toolbox(backend).await;
-        let (hostile, neighbour) =
-            (toolbox.hands("hostile").await, toolbox.hands("neighbour").await);
-        let canary = Canary::new(&toolbox, &hostile, &neighbour);
-        hostile.put_program("escape_tool");
+        let Scene { toolbox: _alive, hostile, neighbour, canary } = Scene::new(backend).await;
         let command = format!("./escape_tool {} > report; echo code $?", canary.words);
         let told = hostile.exec(&command).await;
         assert_eq!(complaints(&hostile.read("report")), Vec::<String>::new(), "{backend}");
@@ -101,11 +118,7 @@ async fn every_attempt_from_a_terminal_fails() {
         if !is_root() {
             return;
         }
-        let toolbox = toolbox(backend).await;
-        let (hostile, neighbour) =
-            (toolbox.hands("hostile").await, toolbox.hands("neighbour").await);
-        let canary = Canary::new(&toolbox, &hostile, &neighbour);
-        hostile.put_program("escape_tool");
+        let Scene { toolbox, hostile, canary, .. } = Scene::new(backend).await;
         let mut shell = toolbox.shell(&hostile, 120, 40).await;
         let words = format!("{} terminal=1", canary.words);
         let told = shell.run(&format!("./escape_tool {words} > report; echo code $?")).await;
@@ -163,6 +176,10 @@ async fn a_program_gets_the_words_and_the_environment_that_it_is_meant_to_get() 
     }
     assert_eq!(shown["env"]["HOME"], "/home/agent");
     assert!(!hands.workspace().join("x").exists(), "a word was a redirection");
+    // It waits for a core rather than push aside who has one, and cannot change that.
+    let told = hands.exec("awk '{print \"policy\", $41}' /proc/self/stat; chrt -o -p 0 $$").await;
+    assert!(told.contains(&format!("policy {}", nix::libc::SCHED_BATCH)), "{told}");
+    assert!(told.contains("Operation not permitted"), "{told}");
 }
 
 /// `PATH`, `LD_PRELOAD` and their like through every parameter that takes variables.

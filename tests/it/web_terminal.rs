@@ -79,3 +79,17 @@ async fn a_reader_that_stops_holds_up_nobody() {
     assert_eq!(left["sessions"].as_array().unwrap().len(), 1, "{left}");
     assert!(other.run("echo still-$((40 + 2))").await.contains("still-42"));
 }
+
+/// That is the caller's mistake, and no failure of the launcher's.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_is_not_there_has_no_terminal() {
+    for backend in ["native", "bwrap"] {
+        let toolbox = Toolbox::start(json!({"sandbox": {"backend": backend}})).await;
+        let hands = toolbox.hands("acme").await;
+        let mut ws = toolbox.operator(&hands).await;
+        let wish = json!({"agentId": "nobody", "cols": 80, "rows": 24});
+        let err = ws.call("terminal.open", wish).await.unwrap_err();
+        assert!(err["message"].as_str().unwrap().contains("no such agent"), "{backend}: {err}");
+        ws.ok("terminal.spawn", json!({"cols": 80, "rows": 24})).await;
+    }
+}

@@ -237,13 +237,21 @@ impl Gateway {
     /// same state.
     pub fn kill_supervisor_and_restart(&mut self) {
         self.announce("the supervisor was ended by signal 9");
+        self.announce_what_a_kill_leaves();
         kill(Pid::from_raw(self.supervisor_pid()), Signal::SIGKILL).unwrap();
         self.wait();
         self.restart();
     }
 
+    /// A record whose head was not signed any more, and calls and programs that were under way.
+    fn announce_what_a_kill_leaves(&self) {
+        self.announce("were not signed when the gateway ended");
+        self.announce("holds of an earlier run are settled in full");
+    }
+
     /// Kills the launcher and starts the gateway again over the same state.
     pub fn kill_launcher_and_restart(&mut self) {
+        self.announce_what_a_kill_leaves();
         let supervisor = self.supervisor_pid();
         kill(Pid::from_raw(self.pid()), Signal::SIGKILL).unwrap();
         self.wait();

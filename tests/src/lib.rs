@@ -10,7 +10,9 @@
     reason = "a harness fails by panicking, starts programs and waits"
 )]
 
+pub mod account;
 pub mod client;
+mod crowd;
 pub mod farm;
 mod gateway;
 pub mod house;
@@ -21,7 +23,9 @@ pub mod toolbox;
 mod wire;
 pub mod ws;
 
+pub use account::{Amount, Entry};
 pub use client::{Client, Reply, Stream};
+pub use crowd::{Crowd, MAX_TOKENS, Tally};
 pub use farm::Farm;
 pub use gateway::{Builder, Gateway, Tenant, is_alive, peak, program, resident, until};
 pub use official::{Official, control_ui};

@@ -1,12 +1,13 @@
 //! A model provider on loopback that speaks `OpenAI`'s streaming protocol by a script: what it
 //! does is chosen by the model's name, and it counts what it was asked.
 
+mod bill;
 mod script;
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -17,12 +18,17 @@ use hyper::body::{Frame, Incoming};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_stream::wrappers::ReceiverStream;
 
+pub use bill::{Line, bill};
 pub use script::{CURTAIN, Step, play};
 
 /// The key that the gateway must present, and that nobody else may ever see.
 pub const KEY: &str = "sk-provider-key-0123456789abcdef";
+
+/// Tokens that a request for vectors is said to take.
+const VECTORS: u64 = 6;
 
 /// A provider.
 #[derive(Debug, Clone)]
@@ -32,7 +38,7 @@ pub struct Provider {
 }
 
 /// What a provider was asked.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Seen {
     requests: AtomicUsize,
     /// Streams that were given up before their end.
@@ -40,6 +46,43 @@ struct Seen {
     words: AtomicUsize,
     bodies: Mutex<Vec<Value>>,
     queue: Mutex<VecDeque<Step>>,
+    /// Input and output tokens that an answer of a known size reports.
+    fixed: Mutex<(u64, u64)>,
+    /// Input and output tokens that were reported as used.
+    reported: AtomicU64,
+    /// Lets go of those that wait at a [`Line::Wait`].
+    curtain: Semaphore,
+    /// How many wait there, or have waited.
+    waiting: AtomicUsize,
+}
+
+impl Seen {
+    fn new() -> Self {
+        Self {
+            requests: AtomicUsize::new(0),
+            cancelled: AtomicUsize::new(0),
+            words: AtomicUsize::new(0),
+            bodies: Mutex::default(),
+            queue: Mutex::default(),
+            fixed: Mutex::new((10, 4)),
+            reported: AtomicU64::new(0),
+            curtain: Semaphore::new(0),
+            waiting: AtomicUsize::new(0),
+        }
+    }
+
+    /// The figures of an answer of a known size.
+    fn fixed(&self) -> Value {
+        let (input, output) = *self.fixed.lock().unwrap();
+        json!({"prompt_tokens": input, "completion_tokens": output, "total_tokens": input + output})
+    }
+
+    /// The same, which are reported by now.
+    fn report(&self) -> Value {
+        let (input, output) = *self.fixed.lock().unwrap();
+        self.reported.fetch_add(input + output, Ordering::SeqCst);
+        self.fixed()
+    }
 }
 
 type Body = StreamBody<ReceiverStream<Result<Frame<Bytes>, Infallible>>>;
@@ -49,15 +92,17 @@ impl Provider {
     /// a call of that tool if tools are offered, `slow` takes 50 ms a
     /// word and never ends, `paced` gives the last message back in capitals, a word each 150 ms, `flood` sends words of 4 KiB as fast as they are taken and never ends,
     /// `broken` answers 500, `busy` answers 429 with `Retry-After: 7`, `cut` ends in the middle of
-    /// an event, `script` plays what it is told to ([`play`] and [`Provider::script`]).
-    pub const MODELS: [&'static str; 8] =
-        ["mock", "slow", "paced", "flood", "broken", "busy", "cut", "script"];
+    /// an event, `script` plays what it is told to ([`play`] and [`Provider::script`]), `bill` says
+    /// and reports what it is told to ([`bill`]), `fixed` says one word and reports what
+    /// [`Provider::charge`] has set.
+    pub const MODELS: [&'static str; 10] =
+        ["mock", "slow", "paced", "flood", "broken", "busy", "cut", "script", "bill", "fixed"];
 
     /// Starts one.
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let provider =
-            Self { address: listener.local_addr().unwrap(), seen: Arc::new(Seen::default()) };
+            Self { address: listener.local_addr().unwrap(), seen: Arc::new(Seen::new()) };
         let seen = Arc::clone(&provider.seen);
         drop(tokio::spawn(accept(listener, seen)));
         provider
@@ -82,6 +127,38 @@ impl Provider {
         let more: serde_json::Map<_, _> = serde_json::from_value(more).unwrap();
         config.as_object_mut().unwrap().extend(more);
         config.to_string()
+    }
+
+    /// A configuration in which every model costs so much, in micro-dollars for a million tokens of
+    /// input and of output, with members of `more` beside it or in its place.
+    pub fn config_priced(&self, (input, output): (u64, u64), more: Value) -> String {
+        let mut config: Value = serde_json::from_str(&self.config_with(more)).unwrap();
+        let priced = Self::MODELS.map(|name| {
+            json!({"name": name, "inputMicrosPerMillion": input, "outputMicrosPerMillion": output})
+        });
+        config["providers"]["test"]["models"] = json!(priced);
+        config.to_string()
+    }
+
+    /// What the model `fixed` reports from now on, and `script` as well: input and output tokens, of
+    /// which there are 10 and 4 else.
+    pub fn charge(&self, input: u64, output: u64) {
+        *self.seen.fixed.lock().unwrap() = (input, output);
+    }
+
+    /// Input and output tokens that were reported as used, all answers together.
+    pub fn reported(&self) -> u64 {
+        self.seen.reported.load(Ordering::SeqCst)
+    }
+
+    /// How many answers have come to a [`Line::Wait`].
+    pub fn waiting(&self) -> usize {
+        self.seen.waiting.load(Ordering::SeqCst)
+    }
+
+    /// Lets `count` answers go on that wait, or will.
+    pub fn go_on(&self, count: usize) {
+        self.seen.curtain.add_permits(count);
     }
 
     /// Lets the model `script` play these steps, after those that it has still to play.
@@ -157,6 +234,7 @@ async fn answer(request: Request<Incoming>, seen: Arc<Seen>) -> Response<Body> {
     let model = body["model"].as_str().unwrap().to_owned();
     if embeds {
         let answer = vectors(&body);
+        seen.reported.fetch_add(VECTORS, Ordering::SeqCst);
         seen.bodies.lock().unwrap().push(body);
         return whole(200, answer);
     }
@@ -167,16 +245,23 @@ async fn answer(request: Request<Incoming>, seen: Arc<Seen>) -> Response<Body> {
         let step = script::next(&body, &mut seen.queue.lock().unwrap());
         let mut bodies = seen.bodies.lock().unwrap();
         bodies.push(body);
-        return events(step.events(bodies.len()));
+        return events(step.events(bodies.len(), seen.report()));
     }
     seen.bodies.lock().unwrap().push(body);
     match (model.as_str(), last.strip_prefix("call ").and_then(|it| it.split_once(' '))) {
-        ("mock", Some((name, arguments))) if offers => return call(name, arguments),
+        ("mock", Some((name, arguments))) if offers => {
+            return call(name, arguments, &seen.report());
+        }
         _ => {}
     }
     match model.as_str() {
         "broken" => whole(500, r#"{"error":{"message":"broken"}}"#),
         "busy" => whole(429, r#"{"error":{"message":"busy"}}"#),
+        "bill" => bill::stream(bill::read(&last), seen),
+        "fixed" => {
+            let usage = seen.fixed();
+            bill::stream(bill::usual("ok", usage), seen)
+        }
         _ => stream(model, last, seen),
     }
 }
@@ -190,12 +275,12 @@ fn vectors(body: &Value) -> String {
             json!({"object": "embedding", "index": index, "embedding": [length, 0.5]})
         })
         .collect();
-    json!({"object": "list", "data": data, "usage": {"prompt_tokens": 6, "total_tokens": 6}})
-        .to_string()
+    let usage = json!({"prompt_tokens": VECTORS, "total_tokens": VECTORS});
+    json!({"object": "list", "data": data, "usage": usage}).to_string()
 }
 
 /// Calls the tool `name`, in two pieces.
-fn call(name: &str, arguments: &str) -> Response<Body> {
+fn call(name: &str, arguments: &str, usage: &Value) -> Response<Body> {
     let (first, rest) = arguments.split_at(arguments.len() / 2);
     let delta = |call: Value| json!({"choices": [{"index": 0, "delta": {"tool_calls": [call]}}]});
     let function = json!({"name": name, "arguments": first});
@@ -203,7 +288,7 @@ fn call(name: &str, arguments: &str) -> Response<Body> {
         delta(json!({"index": 0, "id": "call_mock", "type": "function", "function": function}));
     let more = delta(json!({"index": 0, "function": {"arguments": rest}}));
     let end = json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}],
-        "usage": {"prompt_tokens": 10, "completion_tokens": 4, "total_tokens": 14}});
+        "usage": usage});
     events([begun, more, end].map(|it| it.to_string()).into_iter().chain(["[DONE]".to_owned()]))
 }
 
@@ -262,6 +347,7 @@ fn stream(model: String, text: String, seen: Arc<Seen>) -> Response<Body> {
         let end = json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]});
         let usage = json!({"choices": [], "usage": {"prompt_tokens": 10, "completion_tokens": count,
             "total_tokens": 10 + count}});
+        seen.reported.fetch_add(10 + count, Ordering::SeqCst);
         for data in [end.to_string(), usage.to_string(), "[DONE]".to_owned()] {
             if sender.send(Ok(event(&data))).await.is_err() {
                 return;

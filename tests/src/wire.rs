@@ -14,6 +14,9 @@ use crate::client::Reply;
 /// How long the gateway may take for its next byte, and for taking ours.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How a body in chunks ends. No event holds it.
+const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
+
 /// One connection.
 #[derive(Debug)]
 pub struct Wire {
@@ -60,6 +63,29 @@ impl Wire {
         }
         let body: Vec<u8> = self.unread.drain(..length).collect();
         Some(Reply { status, headers, body: body.into() })
+    }
+
+    /// The status of the next reply, whose body is read to its end, however it is framed, and thrown
+    /// away; `None` when the connection ended before it.
+    pub async fn outcome(&mut self) -> Option<u16> {
+        let (status, headers) = self.head().await?;
+        let end = loop {
+            let end = if let Some(length) = headers.get("content-length") {
+                let length: usize = length.to_str().unwrap().parse().unwrap();
+                (self.unread.len() >= length).then_some(length)
+            } else {
+                let end = self.unread.windows(LAST_CHUNK.len()).position(|it| it == LAST_CHUNK);
+                end.map(|end| end + LAST_CHUNK.len())
+            };
+            if let Some(end) = end {
+                break end;
+            }
+            if !self.more().await {
+                return None;
+            }
+        };
+        drop(self.unread.drain(..end));
+        Some(status.as_u16())
     }
 
     /// The head of the next reply, whose body stays unread.

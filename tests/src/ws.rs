@@ -297,6 +297,11 @@ impl Ws {
         &self.waiting
     }
 
+    /// Throws away what has come and was not asked for.
+    pub fn forget(&mut self) {
+        self.waiting.clear();
+    }
+
     /// How the connection ends; what comes before is thrown away.
     pub async fn closed(&mut self) -> Closed {
         loop {

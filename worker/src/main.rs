@@ -1,4 +1,5 @@
-//! The confined process of one tenant, or the init of one of its sandboxes, as the launcher asks.
+//! The confined process of one tenant, the init of one of its sandboxes, or a probe of its
+//! boundary, as the launcher asks.
 //! Confinement comes first; nothing is read before it.
 
 use std::io::Write as _;
@@ -11,6 +12,9 @@ use types::Chain;
 fn main() -> ExitCode {
     if sandbox::init::is_asked(std::env::args_os()) {
         return sandbox::init::run(std::env::args_os());
+    }
+    if sandbox::probes::is_asked(std::env::args_os()) {
+        return sandbox::probes::run(std::env::args_os());
     }
     match confined() {
         Ok(()) => ExitCode::SUCCESS,

@@ -23,6 +23,7 @@ use self::database::{Database, Hit};
 use crate::Error;
 use crate::service::Core;
 use crate::store::{self, Dir};
+use crate::upcalls;
 
 pub(crate) use corpus::is_memory;
 
@@ -121,7 +122,7 @@ impl Memory {
             let look = move |_: &Dir, database: &mut Database| database.missing(&of, MAX_EMBEDDED);
             let missing;
             (held, missing) = with(core, agent, held, look).await?;
-            match embed(core, &model, &query.text, &missing).await {
+            match embed(core, agent, (&model, &query.text), &missing).await {
                 Ok((of_query, of_chunks)) => (wanted, vectors) = (Some(of_query), of_chunks),
                 Err(why) => found.notes.push(format!("searched by words only: {why}")),
             }
@@ -240,26 +241,30 @@ fn file_of(agent: &AgentId) -> String {
 /// The vector of the query and those of chunks that have none yet.
 async fn embed(
     core: &Core,
-    model: &str,
-    query: &str,
+    agent: &AgentId,
+    (model, query): (&str, &str),
     missing: &[(i64, String)],
 ) -> Result<(Vec<f32>, Vec<(i64, Vec<f32>)>), String> {
-    let mut of_query = vectors(core, model, vec![query.to_owned()]).await?;
+    let mut of_query = vectors(core, agent, model, vec![query.to_owned()]).await?;
     let mut of_chunks = Vec::with_capacity(missing.len());
     for batch in missing.chunks(BATCH) {
         let texts = batch.iter().map(|(_, text)| text.clone()).collect();
-        let vectors = vectors(core, model, texts).await?;
+        let vectors = vectors(core, agent, model, texts).await?;
         of_chunks.extend(batch.iter().map(|(id, _)| *id).zip(vectors));
     }
     let of_query = of_query.pop().ok_or("the model gave no vector")?;
     Ok((of_query, of_chunks))
 }
 
-async fn vectors(core: &Core, model: &str, input: Vec<String>) -> Vectors {
+async fn vectors(core: &Core, agent: &AgentId, model: &str, input: Vec<String>) -> Vectors {
     let count = input.len();
-    let request_id = format!("memory-{}", uuid::Uuid::new_v4());
-    let (model, dimensions) = (model.to_owned(), None);
-    let request = EmbedRequest { model, input, dimensions, request_id };
+    let request = EmbedRequest {
+        model: model.to_owned(),
+        input,
+        request_id: upcalls::own_id(),
+        agent: agent.to_string(),
+        ..EmbedRequest::default()
+    };
     let reply = core.llm.embed(request).await;
     let reply = reply.map_err(|status: Status| status.message().to_owned())?;
     if reply.vectors.len() != count {

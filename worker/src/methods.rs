@@ -88,6 +88,9 @@ fn known_model(call: &Call<'_>, model: &str) -> Result<(), ApiError> {
 
 /// What a caller is told of a failed run.
 fn failed(fault: Fault) -> ApiError {
+    if let Some(limited) = &fault.limit {
+        return ApiError::from(&**limited);
+    }
     let code = match fault.status {
         400..=428 | 430..=499 => api::Code::InvalidRequest,
         429 => api::Code::ResourceExhausted,

@@ -86,7 +86,7 @@ impl Llm for Scripted {
             values: vec![f32::from(u16::try_from(text.len()).unwrap()), 0.1],
         };
         let EmbedRequest { model, input, .. } = request.into_inner();
-        let usage = Usage { input_tokens: 5, output_tokens: 0, cached_tokens: 0 };
+        let usage = Usage { input_tokens: 5, ..Usage::default() };
         let (provider, vectors) = ("mock".to_owned(), input.iter().map(vector).collect());
         Ok(Response::new(EmbedReply { provider, model, vectors, usage: Some(usage) }))
     }
@@ -372,7 +372,7 @@ pub(crate) fn tool_call(index: u32, id: &str, name: &str, arguments: &str) -> Ev
 }
 
 pub(crate) fn finished(reason: &str) -> Event {
-    let usage = Usage { input_tokens: 7, output_tokens: 3, cached_tokens: 2 };
+    let usage = Usage { input_tokens: 7, output_tokens: 3, cached_tokens: 2, reasoning_tokens: 1 };
     Event::Finished(Finished { reason: reason.to_owned(), usage: Some(usage) })
 }
 

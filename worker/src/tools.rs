@@ -127,6 +127,8 @@ pub(crate) struct Row {
     pub(crate) label: &'static str,
     /// What a policy can call it by.
     pub(crate) group: Group,
+    /// Whether it changes nothing: such calls of one answer run side by side.
+    pub(crate) is_read_only: bool,
     /// What it does, for the model.
     pub(crate) description: &'static str,
     /// A JSON schema of its arguments, an object that takes no other members.
@@ -149,6 +151,8 @@ pub(crate) struct Context {
     pub(crate) key: SessionKey,
     /// The run; results and events of the call carry it.
     pub(crate) run_id: String,
+    /// The request in whose name models are asked, so that what is used counts for its token.
+    pub(crate) request_id: String,
     /// The id that the model gave the call.
     pub(crate) call_id: String,
     /// How many runs started each other before this one; 0 for a run that a person or job started.
@@ -242,11 +246,6 @@ impl Outcome {
 pub(crate) trait Tool: fmt::Debug + Send + Sync {
     /// What is told of it.
     fn row(&self) -> &'static Row;
-
-    /// Whether it changes nothing, so that it may run beside other such calls of one answer.
-    fn is_read_only(&self) -> bool {
-        false
-    }
 
     /// Whether calling it again with the same arguments is how one waits, as for a program.
     fn waits(&self) -> bool {

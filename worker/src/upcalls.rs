@@ -14,6 +14,12 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Status, Streaming};
 
+/// The id of a call that no client's request has led to: of the form that the supervisor's have, and of
+/// no request that it knows, so that what is used counts for no token.
+pub(crate) fn own_id() -> String {
+    format!("req_{}", uuid::Uuid::new_v4().simple())
+}
+
 /// Model calls. Clones share the connection.
 #[derive(Debug, Clone)]
 pub(crate) struct Llm(LlmClient<Client>);

@@ -6,6 +6,7 @@ use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::Path;
 
+use sandbox::probes::Outside;
 use sandbox::{Launcher, Mode, Status};
 use serde_json::json;
 use types::TenantId;
@@ -43,11 +44,13 @@ pub(crate) fn list(worker: &Path) -> Result<Vec<Attempt>, Failure> {
 
 /// What exists outside for the hostile worker to reach for. Alive until the end, so that no attempt
 /// fails for want of a target.
-struct Canary {
+pub(crate) struct Canary {
     _tcp: TcpListener,
     _path: UnixListener,
     _name: UnixListener,
     words: String,
+    /// The same for probes.
+    pub(crate) outside: Outside,
 }
 
 /// Makes all attempts whose name starts with one of the words, or all. True if each was refused and
@@ -115,7 +118,7 @@ fn one(launcher: &Launcher, attempt: &Attempt, words: &str) -> Result<String, Fa
 }
 
 /// In the state directory, which is the working directory and belongs to the supervisor.
-fn canary(command: &Command) -> Result<Canary, Failure> {
+pub(crate) fn canary(command: &Command) -> Result<Canary, Failure> {
     let state = command.state.canonicalize().unwrap_or_else(|_| command.state.clone());
     let tcp = TcpListener::bind(("127.0.0.1", 0))?;
     let name = format!("boundary-{}", std::process::id());
@@ -123,17 +126,29 @@ fn canary(command: &Command) -> Result<Canary, Failure> {
     if Path::new(path).exists() {
         std::fs::remove_file(path)?;
     }
+    let state = state.display();
+    let outside = Outside {
+        foreign_file: format!("{state}/tenants/neighbour/secret"),
+        foreign_root: format!("{state}/tenants/neighbour"),
+        supervisor_file: format!("{state}/keys"),
+        socket: format!("{state}/{path}"),
+        abstract_name: name.clone(),
+        scratch: "/tenant".to_owned(),
+        supervisor: std::process::id(),
+        foreign: std::process::id(),
+        port: tcp.local_addr()?.port(),
+    };
     let words = format!(
-        "other={0}/tenants/neighbour/secret state={0} socket={0}/{path} abstract={name} port={1} \
-         supervisor={2} memory_mib={MEMORY_MIB} disk_mib={DISK_MIB}",
-        state.display(),
-        tcp.local_addr()?.port(),
-        std::process::id(),
+        "other={} state={state} socket={} abstract={name} port={} supervisor={} \
+         memory_mib={MEMORY_MIB} disk_mib={DISK_MIB}",
+        outside.foreign_file, outside.socket, outside.port, outside.supervisor,
     );
+    let name = SocketAddr::from_abstract_name(&name)?;
     Ok(Canary {
         _tcp: tcp,
         _path: UnixListener::bind(path)?,
-        _name: UnixListener::bind_addr(&SocketAddr::from_abstract_name(&name)?)?,
+        _name: UnixListener::bind_addr(&name)?,
         words,
+        outside,
     })
 }

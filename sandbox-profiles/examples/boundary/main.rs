@@ -6,7 +6,8 @@
 //! neighbour is served, each perhaps by a worker that leaves out one step of its own confinement;
 //! `boundary STATE_DIR WORKER without [STEP]` leaves one step of the launch out and prints what
 //! `verify` finds; `boundary STATE_DIR WORKER skip [STEP]` has the worker leave out one step of its
-//! own confinement; `boundary STATE_DIR WORKER facts` prints the raw facts of a good worker.
+//! own confinement; `boundary STATE_DIR WORKER facts` prints the raw facts of a good worker;
+//! `boundary STATE_DIR WORKER probes` makes the product's own probes beside a good worker.
 
 use std::error::Error;
 use std::io::Write as _;
@@ -17,6 +18,7 @@ use sandbox::{Launcher, Options, STEPS, Side, Step, split};
 use serde_json::json;
 
 mod attempts;
+mod probes;
 mod worker;
 
 type Failure = Box<dyn Error>;
@@ -58,6 +60,7 @@ fn run() -> Result<ExitCode, Failure> {
                 "without" => worker::judge(&launcher, ""),
                 "skip" => worker::judge(&launcher, command.rest.first().map_or("", String::as_str)),
                 "facts" => worker::facts(&launcher),
+                "probes" => probes::make(&launcher, &command),
                 other => Err(format!("{other} is no command").into()),
             }?;
             Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })

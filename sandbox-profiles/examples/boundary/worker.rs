@@ -93,6 +93,16 @@ impl Worker {
         Ok(launcher.kill(self.process.id)?)
     }
 
+    /// The launcher's number for it.
+    pub(crate) fn number(&self) -> u64 {
+        self.process.id
+    }
+
+    /// Its process id outside.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.pid
+    }
+
     fn facts(&self, launcher: &Launcher) -> Result<RawFacts, Failure> {
         Ok(launcher.facts(self.process.id)?)
     }

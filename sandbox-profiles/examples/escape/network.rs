@@ -4,6 +4,7 @@ use libc::{O_RDONLY, O_RDWR, SOCK_RAW, SOCK_STREAM};
 use nix::errno::Errno;
 
 use crate::calls::{attempts, call, open, open_any};
+use crate::sockets::{Address, family, inet, socket};
 
 attempts! {
     "net.host_loopback_tcp" "SIGSYS" |it| connect(libc::AF_INET, &inet([127, 0, 0, 1], it.number("port")));
@@ -52,29 +53,10 @@ attempts! {
     "ipc.pipe" "SIGSYS" |_| call!(libc::SYS_pipe2, [0_i32; 2].as_mut_ptr(), 0).map(drop);
 }
 
-/// An address as the kernel reads it.
-type Address = Vec<u8>;
-
-fn inet(host: [u8; 4], port: usize) -> Address {
-    let mut address = family(libc::AF_INET);
-    address.extend(u16::try_from(port).unwrap_or(80).to_be_bytes());
-    address.extend(host);
-    address.extend([0; 8]);
-    address
-}
-
 fn unix(path: &[u8]) -> Address {
     let mut address = family(libc::AF_UNIX);
     address.extend(path);
     address
-}
-
-fn family(family: libc::c_int) -> Address {
-    u16::try_from(family).unwrap_or(0).to_ne_bytes().to_vec()
-}
-
-fn socket(family: libc::c_int, kind: libc::c_int, protocol: libc::c_int) -> Result<(), Errno> {
-    call!(libc::SYS_socket, family, kind, protocol).map(drop)
 }
 
 fn connect(family: libc::c_int, address: &Address) -> Result<(), Errno> {

@@ -1,8 +1,10 @@
 //! What takes longer than one attempt: a load on what all share, and what a driver watches from
 //! outside. Each is bounded in time and number, and tells how often it was refused and by what.
 
-use std::fs;
-use std::io::Write as _;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _, symlink};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -22,6 +24,8 @@ const PIECES: usize = 8;
 const PIECE: usize = 1 << 20;
 /// How long a load lasts unless told, in seconds.
 const SECONDS: usize = 5;
+/// After so many exchanges of a race it looks whether it is to end.
+const STOP_EVERY: u64 = 16;
 /// How long what stays behind would stay, in seconds.
 const BEHIND: u64 = 600;
 
@@ -37,7 +41,7 @@ pub(crate) fn run(name: &str, outside: &Outside) -> Value {
         "lines" => lines(end),
         "spin" => spin(end),
         "daemon" => daemon(outside.get("mark")),
-        "race" => race(outside.get("file"), outside.get("with"), end),
+        "race" => race(outside, end),
         "kill" => told_as("kill", call!(libc::SYS_kill, -1, libc::SIGKILL).map(drop)),
         other => json!({"load": other, "unknown": true}),
     }
@@ -102,7 +106,7 @@ fn disk(folder: &str, end: Instant) -> Value {
 fn output(mib: usize) -> Value {
     let mut piece = b"0123456789abcde\n".repeat(PIECE / 16);
     piece.truncate(PIECE);
-    let mut out = std::io::stdout().lock();
+    let mut out = io::stdout().lock();
     let written = (0..mib).try_for_each(|_| out.write_all(&piece)).map_err(|err| failed(&err));
     told_as("output", written)
 }
@@ -112,7 +116,7 @@ fn lines(end: Instant) -> Value {
     let mut count = 0;
     while Instant::now() < end {
         let line = format!("ERROR a line that says nothing, number {count}\n");
-        if let Err(err) = std::io::stderr().write_all(line.as_bytes()) {
+        if let Err(err) = io::stderr().write_all(line.as_bytes()) {
             return told_as("lines", Err(failed(&err)));
         }
         count += 1;
@@ -150,19 +154,65 @@ fn daemon(mark: &str) -> Value {
     told_as("daemon", Ok(()))
 }
 
-/// Exchanges two files as fast as it can, and lets a symbolic link stand in for the first between.
-fn race(file: &str, with: &str, end: Instant) -> Value {
-    let (kept, mut swaps) = (format!("{file}.kept"), 0_u64);
-    while Instant::now() < end {
-        let swapped = fs::rename(file, &kept)
-            .and_then(|()| std::os::unix::fs::symlink(with, file))
-            .and_then(|()| fs::rename(&kept, file));
-        if let Err(err) = swapped {
-            return told_as("race", Err(failed(&err)));
-        }
+/// Puts another file and the right one in the place of a file by turns, as fast as it can, until
+/// something named `stop` is there.
+fn race(outside: &Outside, end: Instant) -> Value {
+    let swapped = swap(outside, end).map_err(|err| failed(&err));
+    swapped.map_or_else(
+        |err| told_as("race", Err(err)),
+        |swaps| json!({"load": "race", "swaps": swaps}),
+    )
+}
+
+fn swap(outside: &Outside, end: Instant) -> io::Result<u64> {
+    let (file, stop) = (outside.get("file"), outside.get("stop"));
+    let (good, other) = (format!("{file}.good"), format!("{file}.with"));
+    for (from, own) in [(outside.get("good"), &good), (outside.get("with"), &other)] {
+        // What an earlier race left may be the very file that is exchanged.
+        fs::remove_file(own).or_else(missing)?;
+        fs::copy(from, own)?;
+        fs::set_permissions(own, fs::Permissions::from_mode(0o755))?;
+    }
+    // From here on the file is its own, which it may overwrite.
+    Side::File(good.clone()).place(file)?;
+    let (good, other) = match outside.get("how") {
+        "rewrite" => (Side::Content(fs::read(&good)?), Side::Content(fs::read(&other)?)),
+        "link" => (Side::File(good), Side::Link(other)),
+        _ => (Side::File(good), Side::File(other)),
+    };
+    let mut swaps = 0_u64;
+    while Instant::now() < end && (!swaps.is_multiple_of(STOP_EVERY) || !Path::new(stop).exists()) {
+        other.place(file)?;
+        good.place(file)?;
         swaps += 1;
     }
-    json!({"load": "race", "swaps": swaps})
+    Ok(swaps)
+}
+
+fn missing(err: io::Error) -> io::Result<()> {
+    if err.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(err) }
+}
+
+/// What takes a file's place: another file, a symbolic link to one, or what is written into the file
+/// that is there.
+enum Side {
+    File(String),
+    Link(String),
+    Content(Vec<u8>),
+}
+
+impl Side {
+    fn place(&self, file: &str) -> io::Result<()> {
+        let next = format!("{file}.next");
+        match self {
+            Self::File(own) => fs::hard_link(own, &next)?,
+            Self::Link(own) => symlink(own, &next)?,
+            Self::Content(content) => {
+                return File::options().write(true).open(file)?.write_all_at(content, 0);
+            }
+        }
+        fs::rename(&next, file)
+    }
 }
 
 /// The child's id, 0 in the child.

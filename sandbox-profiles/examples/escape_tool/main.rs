@@ -24,6 +24,8 @@ mod look;
 mod network;
 mod processes;
 mod resources;
+#[path = "../escape/sockets.rs"]
+mod sockets;
 
 use calls::{Attempt, Outside};
 

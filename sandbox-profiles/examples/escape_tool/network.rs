@@ -6,6 +6,7 @@ use libc::{O_RDWR, SOCK_DGRAM, SOCK_RAW, SOCK_STREAM};
 use nix::errno::Errno;
 
 use crate::calls::{attempts, call, open};
+use crate::sockets::{Address, family, inet, socket};
 
 attempts! {
     "net.inet.tcp" "EPERM/EACCES/EAFNOSUPPORT/ENOSYS/SIGSYS" |_| socket(libc::AF_INET, SOCK_STREAM, 0);
@@ -62,17 +63,6 @@ attempts! {
     "ipc.posix_mq" "EPERM/ENOENT/ENOSYS/SIGSYS" |_| call!(libc::SYS_mq_open, c"canary", 0).map(drop);
 }
 
-/// An address as the kernel reads it.
-type Address = Vec<u8>;
-
-fn inet(host: [u8; 4], port: usize) -> Address {
-    let mut address = family(libc::AF_INET);
-    address.extend(u16::try_from(port).unwrap_or(80).to_be_bytes());
-    address.extend(host);
-    address.extend([0; 8]);
-    address
-}
-
 /// Port 80 of an address that begins so and ends in 1.
 fn inet6(prefix: &[u8]) -> Address {
     let mut address = family(libc::AF_INET6);
@@ -93,14 +83,6 @@ fn unix(path: &[u8]) -> Address {
         address.pop();
     }
     address
-}
-
-fn family(family: libc::c_int) -> Address {
-    u16::try_from(family).unwrap_or(0).to_ne_bytes().to_vec()
-}
-
-fn socket(family: libc::c_int, kind: libc::c_int, protocol: libc::c_int) -> Result<(), Errno> {
-    call!(libc::SYS_socket, family, kind, protocol).map(drop)
 }
 
 fn connect(family: libc::c_int, kind: libc::c_int, address: &Address) -> Result<(), Errno> {

@@ -10,22 +10,39 @@ use nix::sys::stat::{Mode, mkdirat};
 use nix::unistd::{AccessFlags, Pid, access, getpid};
 
 use super::place::{Controller, Place, find};
-use super::{Cgroups, Hierarchy, Layout, directory, files, remove};
+use super::{Cgroups, Group, Hierarchy, Layout, directory, files, remove, weight};
 
 const PREFIX: &str = "openclawmu-";
+/// What follows the launcher's number in the name of the directory of programs.
+const PROGRAMS: &str = "-programs";
 /// The leaf of the launcher and the supervisor where version 2 wants processes in leaves only.
 const OWN_LEAF: &str = "gateway";
 const CONTROLLERS: &str = "+memory +pids +cpu";
+/// Weights of reading and writing, where there are any.
+const IO: &str = "+io";
 
 pub(super) fn open() -> Cgroups {
-    let name = format!("{PREFIX}{}", getpid());
     match find().map_err(|err| err.to_string()).and_then(|places| choose(&places)) {
-        Ok((layout, places)) => match make(layout, &places, &name) {
-            Ok(hierarchies) => Cgroups { layout, name, hierarchies, reason: None },
-            Err((place, err)) => nothing(name, format!("{}: {err}", place.path.display())),
+        Ok((layout, places)) => match make(layout, &places) {
+            Ok(hierarchies) => Cgroups { layout, hierarchies, reason: None },
+            Err((place, err)) => nothing(format!("{}: {err}", place.path.display())),
         },
-        Err(reason) => nothing(name, reason),
+        Err(reason) => nothing(reason),
     }
+}
+
+/// The name of a launcher's directory of leaves.
+fn name(launcher: Pid, group: Group) -> String {
+    match group {
+        Group::Workers => format!("{PREFIX}{launcher}"),
+        Group::Programs => format!("{PREFIX}{launcher}{PROGRAMS}"),
+    }
+}
+
+/// Whose directory of leaves it is, by its name.
+fn launcher(name: &str) -> Option<Pid> {
+    let name = name.strip_prefix(PREFIX)?;
+    name.strip_suffix(PROGRAMS).unwrap_or(name).parse().ok().map(Pid::from_raw)
 }
 
 /// What [`open`] would find, without making anything: the layout, or why there is none.
@@ -45,8 +62,8 @@ pub(crate) fn foresee() -> (Layout, Option<String>) {
     }
 }
 
-pub(super) fn nothing(name: String, reason: String) -> Cgroups {
-    Cgroups { layout: Layout::None, name, hierarchies: Vec::new(), reason: Some(reason) }
+pub(super) fn nothing(reason: String) -> Cgroups {
+    Cgroups { layout: Layout::None, hierarchies: Vec::new(), reason: Some(reason) }
 }
 
 /// Which hierarchies to use: all limits from one of version 2, or else from those of version 1.
@@ -71,18 +88,14 @@ pub(super) fn choose(places: &[Place]) -> Result<(Layout, Vec<Place>), String> {
     }
 }
 
-fn make<'a>(
-    layout: Layout,
-    places: &'a [Place],
-    name: &str,
-) -> Result<Vec<Hierarchy>, (&'a Place, Errno)> {
-    let mut made = Vec::new();
+fn make(layout: Layout, places: &[Place]) -> Result<Vec<Hierarchy>, (&Place, Errno)> {
+    let mut made: Vec<Hierarchy> = Vec::new();
     for place in places {
-        match subtree(layout, place, name) {
+        match subtrees(layout, place) {
             Ok(hierarchy) => made.push(hierarchy),
             Err(err) => {
                 for hierarchy in &made {
-                    remove(&hierarchy.parent, name, false);
+                    clear(&hierarchy.parent, getpid(), hierarchy.place.v2);
                 }
                 return Err((place, err));
             }
@@ -91,19 +104,41 @@ fn make<'a>(
     Ok(made)
 }
 
-fn subtree(layout: Layout, place: &Place, name: &str) -> nix::Result<Hierarchy> {
+fn subtrees(layout: Layout, place: &Place) -> nix::Result<Hierarchy> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let parent = open_path(&place.path, flags, Mode::empty())?;
     sweep(&parent, place.v2);
     if layout == Layout::V2 {
         delegate(&parent, place.root)?;
     }
-    mkdirat(&parent, name, Mode::from_bits_truncate(0o755))?;
-    let base = directory(&parent, name)?;
-    if layout == Layout::V2 {
-        files::write(&base, ".", "cgroup.subtree_control", CONTROLLERS)?;
+    let make = |group: Group| {
+        let name = name(getpid(), group);
+        mkdirat(&parent, name.as_str(), Mode::from_bits_truncate(0o755))?;
+        let made = directory(&parent, &name)?;
+        if layout == Layout::V2 {
+            hand_down(&made)?;
+        }
+        if group == Group::Programs {
+            weight::lower(&made, place)?;
+        }
+        nix::Result::Ok(made)
+    };
+    match make(Group::Workers).and_then(|workers| Ok((workers, make(Group::Programs)?))) {
+        Ok((workers, programs)) => {
+            Ok(Hierarchy { place: place.clone(), parent, workers, programs })
+        }
+        Err(err) => {
+            clear(&parent, getpid(), place.v2);
+            Err(err)
+        }
     }
-    Ok(Hierarchy { place: place.clone(), parent, base })
+}
+
+fn hand_down(directory: &OwnedFd) -> nix::Result<()> {
+    files::write(directory, ".", "cgroup.subtree_control", CONTROLLERS)?;
+    // Not every host has it, and no limit needs it.
+    let _io = files::write(directory, ".", "cgroup.subtree_control", IO);
+    Ok(())
 }
 
 /// Hands the controllers down. Outside the root a cgroup that does so may hold no process, so the
@@ -116,17 +151,22 @@ fn delegate(parent: &OwnedFd, root: bool) -> nix::Result<()> {
         }
         files::write(parent, OWN_LEAF, "cgroup.procs", "0")?;
     }
-    files::write(parent, ".", "cgroup.subtree_control", CONTROLLERS)
+    hand_down(parent)
 }
 
 /// Removes the subtrees of launchers that are no more; their workers died with them.
 fn sweep(parent: &OwnedFd, v2: bool) {
-    for name in files::children(parent) {
-        let pid = name.strip_prefix(PREFIX).and_then(|pid| pid.parse().ok()).map(Pid::from_raw);
-        let dead = |pid: Pid| pid == getpid() || kill(pid, None) == Err(Errno::ESRCH);
-        if !pid.is_some_and(dead) {
-            continue;
+    for pid in files::children(parent).iter().filter_map(|name| launcher(name)) {
+        if pid == getpid() || kill(pid, None) == Err(Errno::ESRCH) {
+            clear(parent, pid, v2);
         }
+    }
+}
+
+/// Removes a launcher's subtrees with whatever is in them.
+pub(super) fn clear(parent: &OwnedFd, launcher: Pid, v2: bool) {
+    for group in Group::ALL {
+        let name = name(launcher, group);
         if let Ok(base) = directory(parent, &name) {
             for leaf in files::children(&base) {
                 remove(&base, &leaf, v2);
@@ -161,5 +201,16 @@ mod tests {
         check(&[&memory], None);
         check(&[&memory, &place(V2, &[Pids, Cpu])], None);
         check(&[], None);
+    }
+
+    #[test]
+    fn directories_of_leaves_are_known_by_their_names() {
+        let pid = Pid::from_raw(4711);
+        for group in Group::ALL {
+            assert_eq!(launcher(&name(pid, group)), Some(pid));
+        }
+        for other in ["openclawmu-", "openclawmu-x", "openclawmu-4711-others", "4711-programs"] {
+            assert_eq!(launcher(other), None, "{other}");
+        }
     }
 }

@@ -9,7 +9,7 @@ use super::idmap::IdMaps;
 use super::resources::Resources;
 use super::spare::{self, Finished, Order, Spare};
 use super::workers::{Dying, Worker};
-use super::{complain, descriptors, trial};
+use super::{complain, descriptors, probe, trial};
 use crate::cgroup::Limits;
 use crate::disk::{Disks, Owner, Root};
 use crate::host::Mode;
@@ -116,6 +116,9 @@ impl Desk {
             Err(Error::Refused { reason }) => {
                 (Reply::other(Verdict::Refused, 0, &reason), Vec::new())
             }
+            Err(Error::NoWorkspace) => {
+                (Reply::other(Verdict::NoWorkspace, libc::ENOENT, ""), Vec::new())
+            }
             Err(other) => {
                 let text = format!("do that: {}", types::Chain(&other));
                 (Reply::other(Verdict::Failed, libc::EIO, &text), Vec::new())
@@ -155,6 +158,7 @@ impl Desk {
                 Reply::done(self.worker(request.worker)?.usage(&self.resources.cgroups))
             }
             (Kind::Kill, _) => self.kill(request.worker)?,
+            (Kind::Probe, _) => self.probe(request, received)?,
             (Kind::Run, Some(tenant)) => return self.run(request, &tenant, received),
             (Kind::Launch | Kind::Run | Kind::Prepare | Kind::Erase, None) => {
                 return Err(refused("no tenant"));
@@ -190,7 +194,7 @@ impl Desk {
         };
         let finished =
             self.take_spare(What::Worker)?.finish(&self.resources, &order, &mut self.dying)?;
-        self.take_in(What::Worker, tenant.clone(), finished)
+        self.take_in(What::Worker, tenant.clone(), finished, request.pids_max)
     }
 
     /// Whether one more of the kind may be started.
@@ -248,7 +252,7 @@ impl Desk {
         };
         self.runs = true;
         let finished = self.take_spare(what)?.finish(&self.resources, &order, &mut self.dying)?;
-        self.take_in(what, tenant.clone(), finished)
+        self.take_in(what, tenant.clone(), finished, request.pids_max)
     }
 
     /// Detached mounts of the tenant's directories, shown as the tools' where there is an owner to
@@ -271,8 +275,15 @@ impl Desk {
         Ok(trees)
     }
 
-    fn take_in(&mut self, what: What, tenant: TenantId, done: Finished) -> Result<Answer, Error> {
-        let worker = Worker { what, tenant, child: done.child, leaf: done.leaf, killed: false };
+    fn take_in(
+        &mut self,
+        what: What,
+        tenant: TenantId,
+        done: Finished,
+        pids_max: u32,
+    ) -> Result<Answer, Error> {
+        let (child, leaf) = (done.child, done.leaf);
+        let worker = Worker { what, tenant, child, leaf, pids_max, killed: false };
         let handle = match worker.handle() {
             Ok(handle) => handle,
             Err(err) => {
@@ -284,6 +295,21 @@ impl Desk {
         self.workers.insert(done.id, worker);
         let sent = [handle].into_iter().chain(done.listener).collect();
         Ok((Reply::done([done.id, pid, 0, 0]), sent))
+    }
+
+    fn probe(&mut self, request: &Request, received: Vec<OwnedFd>) -> Result<Reply, Error> {
+        let chosen = crate::probes::Chosen::from_number(request.index);
+        let (Some(chosen), Ok([outside])) = (chosen, <[OwnedFd; 1]>::try_from(received)) else {
+            return Err(refused("no probe"));
+        };
+        if !descriptors::is_sealed(&outside) {
+            return Err(refused("a descriptor is not of its kind"));
+        }
+        let worker = self.worker(request.worker)?;
+        if worker.what != What::Worker || worker.has_ended() {
+            return Err(refused("there is no running worker to probe from"));
+        }
+        probe::make(&self.resources, worker, chosen, &outside).map(Reply::done)
     }
 
     fn kill(&mut self, id: u64) -> Result<Reply, Error> {
@@ -336,7 +362,6 @@ fn limits(request: &Request) -> Limits {
         memory_max: request.memory_max,
         pids_max: request.pids_max,
         cpu_millis: request.cpu_millis,
-        yields: request.kind == Kind::Run,
     }
 }
 

@@ -57,7 +57,8 @@ fn is_pair(fd: &OwnedFd, wanted: SockType) -> bool {
             .is_ok_and(|address| address.path().is_none() && address.as_abstract().is_none())
 }
 
-fn is_sealed(fd: &OwnedFd) -> bool {
+/// A file that nobody can change.
+pub(super) fn is_sealed(fd: &OwnedFd) -> bool {
     let seals = fcntl(fd, FcntlArg::F_GET_SEALS).map(SealFlag::from_bits_retain);
     kind(fd) == Some(SFlag::S_IFREG) && seals.is_ok_and(|seals| seals.contains(SEALS))
 }

@@ -13,7 +13,7 @@ use nix::unistd::{Gid, Uid, getegid, geteuid};
 
 use super::resources::Resources;
 use super::workers::Dying;
-use crate::cgroup::{Leaf, Limits};
+use crate::cgroup::{Group, Leaf, Limits};
 use crate::record::Run;
 use crate::steps::{self, Found, Message, Ordered, Parts, SYNC_GO, What};
 use crate::sys::{self, Child, Side};
@@ -64,11 +64,15 @@ pub(super) struct Finished {
 
 /// Forks a process into its namespaces and its cgroup leaf.
 pub(super) fn make(resources: &Resources, id: u64, what: What) -> Result<Spare, Error> {
+    let group = match what {
+        What::Worker => Group::Workers,
+        What::Sandbox(_) => Group::Programs,
+    };
     let failed = |err: nix::Error| Error::Failed {
         what: "make a cgroup for the process".to_owned(),
         source: err.into(),
     };
-    let leaf = resources.cgroups.create(id).map_err(failed)?;
+    let leaf = resources.cgroups.create(id, group).map_err(failed)?;
     let made = resources.cgroups.entries(&leaf).map_err(failed);
     match made.and_then(|cgroups| fork(resources, &cgroups, what)) {
         Ok((child, sync)) => Ok(Spare { what, id, child, sync, leaf }),
@@ -160,6 +164,9 @@ impl Spare {
                 Some((Message::Started, _)) => return Ok(listener),
                 Some((Message::Listener, received)) => listener = received,
                 Some((Message::MapMe, _)) => self.map(resources, order)?,
+                Some((Message::Probed { .. }, _)) => {
+                    return Err(Error::Record("a message of the fork"));
+                }
                 Some((Message::Failed { step, errno }, _)) => {
                     return Err(Error::Step { step, errno });
                 }

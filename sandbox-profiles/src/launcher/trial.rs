@@ -23,8 +23,7 @@ const DEADLINE: Duration = Duration::from_secs(3);
 /// `bubblewrap 0.8.0` and a little more.
 const ANSWER_MAX: usize = 64;
 /// Enough for bubblewrap, init and one small program.
-const LIMITS: Limits =
-    Limits { memory_max: 64 << 20, pids_max: 16, cpu_millis: 1000, yields: false };
+const LIMITS: Limits = Limits { memory_max: 64 << 20, pids_max: 16, cpu_millis: 1000 };
 
 /// The version of a bubblewrap that works; none, with a word in the log, where it does not.
 pub(super) fn version(resources: &Resources, id: u64, dying: &mut Dying) -> Option<String> {

@@ -29,6 +29,8 @@ pub(super) struct Worker {
     pub(super) tenant: TenantId,
     pub(super) child: Child,
     pub(super) leaf: Leaf,
+    /// How many processes and threads it may have.
+    pub(super) pids_max: u32,
     /// Whether it was killed already.
     pub(super) killed: bool,
 }
@@ -178,7 +180,7 @@ fn cpu_of(pid: u32) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cgroup::Limits;
+    use crate::cgroup::{Group, Limits};
     use crate::sys::Side;
 
     /// A process that waits until it is killed, in no cgroup.
@@ -194,11 +196,12 @@ mod tests {
     #[test]
     fn a_killed_process_keeps_its_number_until_it_is_gone() {
         let cgroups = Cgroups::none("a test");
-        let leaf = cgroups.create(7).unwrap();
-        let limits = Limits { memory_max: 1, pids_max: 1, cpu_millis: 10, yields: true };
+        let leaf = cgroups.create(7, Group::Programs).unwrap();
+        let limits = Limits { memory_max: 1, pids_max: 1, cpu_millis: 10 };
         cgroups.limit(&leaf, &limits).unwrap();
         let tenant = "acme".parse().unwrap();
-        let mut worker = Worker { what: What::Worker, tenant, child: child(), leaf, killed: true };
+        let mut worker =
+            Worker { what: What::Worker, tenant, child: child(), leaf, pids_max: 1, killed: true };
         // As if it had been killed and the kernel still waited for a disk.
         let begin = Instant::now();
         assert_eq!(worker.end(&cgroups).unwrap(), None);
@@ -212,7 +215,7 @@ mod tests {
     #[test]
     fn what_is_discarded_is_gone_at_once_or_swept_later() {
         let cgroups = Cgroups::none("a test");
-        let leaf = || cgroups.create(7).unwrap();
+        let leaf = || cgroups.create(7, Group::Programs).unwrap();
         let mut dying = Dying::default();
         dying.discard(&cgroups, (child(), leaf()));
         assert!(dying.0.is_empty());
@@ -221,6 +224,7 @@ mod tests {
             tenant: "acme".parse().unwrap(),
             child: child(),
             leaf: leaf(),
+            pids_max: 1,
             killed: true,
         };
         let handle = alive.handle().unwrap();

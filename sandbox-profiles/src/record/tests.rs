@@ -29,6 +29,7 @@ fn one_of_each() -> Vec<Request> {
         Request::about(Kind::Kill, u64::MAX),
         Request { index: 9, ..Request::of(Kind::Erase, tenant) },
         run(),
+        Request { index: 1, ..Request::about(Kind::Probe, 3) },
     ]
 }
 
@@ -67,6 +68,8 @@ fn fields_out_of_range_or_out_of_place_are_refused() {
     check("memory", |it| *it = Request { memory_max: 0, ..run() });
     check("worker", |it| *it = Request::new(Kind::Kill));
     check("index", |it| *it = Request { index: 1, ..Request::new(Kind::Host) });
+    check("index", |it| *it = Request { index: 1000, ..Request::about(Kind::Probe, 3) });
+    check("worker", |it| *it = Request::new(Kind::Probe));
     check("tenant", |it| *it = Request::of(Kind::Host, "acme".parse().unwrap()));
 }
 
@@ -127,6 +130,8 @@ fn replies_cross_and_lying_lengths_are_refused() {
     let reply = Reply { number: 9, ..Reply::other(Verdict::Step, 22, "pivot root") };
     let bytes = reply.encode();
     assert_eq!(Reply::decode(&bytes).unwrap(), reply);
+    let missing = Reply::other(Verdict::NoWorkspace, 2, "");
+    assert_eq!(Reply::decode(&missing.encode()).unwrap(), missing);
     Reply::decode(&bytes[..bytes.len() - 1]).unwrap_err();
     Reply::decode(&[bytes.as_slice(), b"x"].concat()).unwrap_err();
     Reply::decode(&Reply::payload(vec![0; Reply::MAX_PAYLOAD + 1]).encode()).unwrap_err();

@@ -28,6 +28,13 @@ pub(crate) enum Message {
     Listener,
     /// Bubblewrap has started init.
     Started,
+    /// A probe has ended.
+    Probed {
+        /// Whether by a signal.
+        signaled: bool,
+        /// Its exit code, or the signal.
+        number: i32,
+    },
     /// A step failed.
     Failed {
         /// Its name.
@@ -46,6 +53,9 @@ impl Message {
             Self::MapMe => vec![0],
             Self::Listener => vec![2],
             Self::Started => vec![3],
+            Self::Probed { signaled, number } => {
+                [&[4, u8::from(*signaled)][..], &number.to_le_bytes()].concat()
+            }
             Self::Failed { step, errno } => {
                 [&[1][..], &errno.to_le_bytes(), step.as_bytes()].concat()
             }
@@ -57,6 +67,11 @@ impl Message {
             (0, []) => Some(Self::MapMe),
             (2, []) => Some(Self::Listener),
             (3, []) => Some(Self::Started),
+            (4, rest) => {
+                let (signaled, number) = rest.split_first()?;
+                let number = i32::from_le_bytes(number.try_into().ok()?);
+                (*signaled <= 1).then_some(Self::Probed { signaled: *signaled == 1, number })
+            }
             (1, rest) => {
                 let (errno, step) = rest.split_first_chunk()?;
                 let step = String::from_utf8_lossy(step).into_owned();
@@ -76,7 +91,7 @@ enum Failure {
 }
 
 /// Ends the process where code would otherwise unwind into the launcher's frames.
-struct EndOnUnwind;
+pub(super) struct EndOnUnwind;
 
 impl Drop for EndOnUnwind {
     fn drop(&mut self) {
@@ -99,7 +114,7 @@ pub(crate) fn run(parts: &Parts<'_>, steps: &[Step]) -> ! {
     sys::end(125)
 }
 
-fn report(sync: impl AsFd, step: &str, errno: Errno) {
+pub(super) fn report(sync: impl AsFd, step: &str, errno: Errno) {
     let message = Message::Failed { step: step.to_owned(), errno: number(errno) };
     if fds::send(sync, &message.encode(), &[]).is_err() {
         sys::end(124)
@@ -199,7 +214,8 @@ mod tests {
     #[test]
     fn messages_cross() {
         let failed = Message::Failed { step: "pivot root".to_owned(), errno: 22 };
-        for message in [Message::MapMe, Message::Listener, Message::Started, failed] {
+        let probed = Message::Probed { signaled: true, number: 31 };
+        for message in [Message::MapMe, Message::Listener, Message::Started, probed, failed] {
             let bytes = message.encode();
             assert!(bytes.len() <= Message::MAX);
             assert_eq!(Message::decode(&bytes), Some(message));
@@ -207,5 +223,7 @@ mod tests {
         assert_eq!(Message::decode(b""), None);
         assert_eq!(Message::decode(b"\x01"), None);
         assert_eq!(Message::decode(b"\0x"), None);
+        assert_eq!(Message::decode(b"\x04\x02\0\0\0\0"), None);
+        assert_eq!(Message::decode(b"\x04\x01\0\0\0"), None);
     }
 }

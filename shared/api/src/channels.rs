@@ -17,7 +17,7 @@ methods! { Supervisor;
         /// Disconnects one, and forgets its account.
         "channels.logout" [Admin] fn channels_logout(ChannelParams) -> Never;
         /// Who asks to be let in.
-        "channels.pairing.list" [Pairing] fn channels_pairing_list(PairingParams) -> Pairing;
+        "channels.pairing.list" [Pairing unrecorded] fn channels_pairing_list(PairingParams) -> Pairing;
     }
 }
 

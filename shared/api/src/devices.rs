@@ -6,7 +6,7 @@ methods! { Supervisor;
     /// A tenant's devices.
     pub trait Devices {
         /// Devices that wait for approval, and those that have it.
-        "device.pair.list" [Pairing] fn pair_list(PairListParams) -> PairList;
+        "device.pair.list" [Pairing unrecorded] fn pair_list(PairListParams) -> PairList;
         /// Approves what a request asks for; the caller must have it itself.
         "device.pair.approve" [Pairing] fn pair_approve(RequestParams) -> Approved;
         /// Forgets a request.

@@ -24,6 +24,7 @@ pub mod events;
 pub mod health;
 pub mod heartbeat;
 pub mod hooks;
+pub mod limited;
 pub mod models;
 pub mod nodes;
 pub mod pages;
@@ -44,7 +45,7 @@ pub mod voicewake;
 pub mod wire;
 
 pub use error::{ApiError, Code};
-pub use table::{Method, ServedBy};
+pub use table::{Method, Recorded, ServedBy};
 
 table::groups! {
     /// What a worker serves: the supervisor passes parameters and results on as bytes.
@@ -65,7 +66,48 @@ pub fn method(name: &str) -> Option<&'static Method> {
 
 #[cfg(test)]
 mod tests {
+    use types::Scope;
+
     use super::*;
+
+    /// Methods of those who administer, approve or pair that are not recorded: they only look, or are
+    /// too many and too small, or ask for a consent that somebody else is recorded to give.
+    const UNRECORDED: &[&str] = &[
+        "approval.get",
+        "approval.history",
+        "channels.pairing.list",
+        "device.pair.list",
+        "exec.approval.get",
+        "exec.approval.grants.list",
+        "exec.approval.list",
+        "exec.approval.request",
+        "exec.approval.waitDecision",
+        "exec.approvals.get",
+        "node.pair.list",
+        "node.pair.verify",
+        "openclaw.approval.list",
+        "plugin.approval.list",
+        "secrets.store.list",
+        "system-event",
+        "terminal.input",
+        "terminal.resize",
+        "terminal.write",
+        "update.status",
+    ];
+
+    #[test]
+    fn whatever_changes_authority_is_recorded() {
+        for method in methods() {
+            let authority =
+                matches!(method.scope, Scope::Admin | Scope::Approvals | Scope::Pairing);
+            let expected = authority && !UNRECORDED.contains(&method.name);
+            let expected = if expected { Recorded::Each } else { Recorded::No };
+            assert_eq!(method.recorded, expected, "{}", method.name);
+        }
+        for name in UNRECORDED {
+            assert!(method(name).is_some(), "{name}");
+        }
+    }
 
     #[test]
     fn names_are_unique() {

@@ -14,13 +14,13 @@ methods! { Supervisor;
         /// Asks that a node be admitted.
         "node.pair.request" [Pairing] fn pair_request(PairRequestParams) -> PairRequested;
         /// Nodes that wait for approval, and those that have it.
-        "node.pair.list" [Pairing] fn node_pair_list(NodeListParams) -> NodePairList;
+        "node.pair.list" [Pairing unrecorded] fn node_pair_list(NodeListParams) -> NodePairList;
         /// Approves what a node declares; what it can do decides what the caller must be.
         "node.pair.approve" [Pairing] fn node_pair_approve(NodeRequestParams) -> NodeApproved;
         /// Forgets a request.
         "node.pair.reject" [Pairing] fn node_pair_reject(NodeRequestParams) -> NodeRejected;
         /// Whether this is the node's token.
-        "node.pair.verify" [Pairing] fn pair_verify(VerifyParams) -> Verified;
+        "node.pair.verify" [Pairing unrecorded] fn pair_verify(VerifyParams) -> Verified;
         /// Forgets a node, with its token and its connections.
         "node.pair.remove" [Pairing] fn node_pair_remove(NodeParams) -> NodeNamed;
         /// Calls a node something else.

@@ -13,9 +13,9 @@ methods! { Supervisor;
     /// Panels of clients.
     pub trait Panels {
         /// Actions of plugins that wait for somebody's consent.
-        "plugin.approval.list" [Approvals] fn plugin_approvals(NoParams) -> Nothing;
+        "plugin.approval.list" [Approvals unrecorded] fn plugin_approvals(NoParams) -> Nothing;
         /// Changes of the gateway by an agent that wait for somebody's consent.
-        "openclaw.approval.list" [Approvals] fn gateway_approvals(NoParams) -> Nothing;
+        "openclaw.approval.list" [Approvals unrecorded] fn gateway_approvals(NoParams) -> Nothing;
         /// Questions of agents that wait for an answer.
         "question.list" [Read] fn questions(NoParams) -> Questions;
         /// Parts of the page that plugins bring.
@@ -85,6 +85,6 @@ methods! { Supervisor;
         /// What agents and chat peers did.
         "audit.activity.list" [Read] fn activity(ActivityParams) -> Audit;
         /// Secrets by name, which skills and tools could use.
-        "secrets.store.list" [Admin] fn secrets(NoParams) -> Secrets;
+        "secrets.store.list" [Admin unrecorded] fn secrets(NoParams) -> Secrets;
     }
 }

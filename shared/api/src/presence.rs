@@ -27,11 +27,11 @@ methods! { Supervisor;
         "system-presence" [Read] fn system_presence(NoParams) -> Vec<PresenceEntry>;
         /// A client says something of the machine that it runs on; the tenant's connections see it
         /// in the presence of that connection.
-        "system-event" [Admin] fn system_event(SystemEventParams) -> Done;
+        "system-event" [Admin unrecorded] fn system_event(SystemEventParams) -> Done;
         /// A name and a key of this gateway, as this tenant sees it.
         "gateway.identity.get" [Read] fn gateway_identity(NoParams) -> Identity;
         /// Whether there is a newer version. A tenant never learns of one: the operator updates.
-        "update.status" [Admin] fn update_status(UpdateParams) -> UpdateStatus;
+        "update.status" [Admin unrecorded] fn update_status(UpdateParams) -> UpdateStatus;
         /// The log of the tenant's own worker.
         "logs.tail" [Read] fn logs_tail(LogsParams) -> Logs;
     }

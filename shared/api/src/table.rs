@@ -19,6 +19,17 @@ pub struct Method {
     pub long: bool,
     /// Whether nodes may call it beside operators.
     pub nodes: bool,
+    /// Whether each call is recorded in the audit trail, before it is carried out and afterwards.
+    pub recorded: Recorded,
+}
+
+/// Whether calls are recorded in the audit trail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recorded {
+    /// Each, before it is carried out and afterwards; what cannot be recorded is not carried out.
+    Each,
+    /// None.
+    No,
 }
 
 /// Which side of the process boundary answers a method.
@@ -47,6 +58,14 @@ pub(crate) fn encode<R: Serialize>(method: &str, result: &R) -> Result<Vec<u8>, 
         .map_err(|err| ApiError::unavailable(format!("{method} has no JSON form: {err}")))
 }
 
+/// Whether calls of a row are recorded: what only those may do who administer, approve or pair is,
+/// unless the row says `unrecorded`; anything else where it says `recorded`.
+pub(crate) const fn recorded(scope: Scope, flags: &[&str]) -> Recorded {
+    let authority = matches!(scope, Scope::Admin | Scope::Approvals | Scope::Pairing);
+    let each = (authority && !has(flags, "unrecorded")) || has(flags, "recorded");
+    if each { Recorded::Each } else { Recorded::No }
+}
+
 /// Whether a row carries `flag`.
 #[expect(clippy::indexing_slicing, reason = "evaluated at compile time, where a panic is an error")]
 pub(crate) const fn has(flags: &[&str], flag: &str) -> bool {
@@ -68,7 +87,7 @@ pub(crate) const fn has(flags: &[&str], flag: &str) -> bool {
 }
 
 /// Declares one group: its trait (one function per row), its rows, and its dispatch arm. After the
-/// scope of a row may stand `long` and `nodes`; see [`Method`].
+/// scope of a row may stand `long`, `nodes`, `recorded` and `unrecorded`; see [`Method`].
 macro_rules! methods {
     ($served_by:ident; $(#[$doc:meta])* pub trait $Group:ident {
         $($(#[$row:meta])* $name:literal [$scope:ident $($flag:ident)*] fn $func:ident($Params:ty) -> $Result:ty;)+
@@ -87,6 +106,7 @@ macro_rules! methods {
             served_by: $crate::ServedBy::$served_by,
             long: $crate::table::has(&[$(stringify!($flag)),*], "long"),
             nodes: $crate::table::has(&[$(stringify!($flag)),*], "nodes"),
+            recorded: $crate::table::recorded(types::Scope::$scope, &[$(stringify!($flag)),*]),
         }),+];
 
         /// Calls `method`, or gives `None` where it is not of this group.

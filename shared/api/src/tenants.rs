@@ -4,7 +4,7 @@
 //! as one that does not exist.
 
 use serde::{Deserialize, Serialize};
-use types::{Limits, Secret, TenantId};
+use types::{Dimension, Level, Limits, Secret, TenantId, Window};
 
 methods! { Supervisor;
     /// What a tenant may learn of itself, and do to itself.
@@ -166,10 +166,18 @@ pub struct Month {
     pub output_tokens: u64,
     /// Both.
     pub total_tokens: u64,
+    /// The part of the input tokens that came from a provider's cache.
+    pub cached_tokens: u64,
+    /// The part of the output tokens that was reasoning.
+    pub reasoning_tokens: u64,
     /// Micro-dollars.
     pub cost_micros: u64,
     /// The same in cents, rounded down.
     pub total_cost_cents: u64,
+    /// Seconds that programs ran, rounded down.
+    pub sandbox_seconds: u64,
+    /// Bytes that left for the outside or came from it.
+    pub egress_bytes: u64,
 }
 
 /// What was used in the current month.
@@ -185,6 +193,8 @@ pub struct Usage {
     pub updated_at: u64,
     /// When the day's limits begin anew, in milliseconds since the epoch.
     pub quota_reset_at: u64,
+    /// How each limit stands.
+    pub standings: Vec<Standing>,
 }
 
 /// What was used in earlier months and the current one.
@@ -224,6 +234,40 @@ pub struct QuotaStatus {
     pub is_over_token_limit: bool,
     /// Whether the day's money is used up.
     pub is_over_cost_limit: bool,
-    /// Whether one of them is, so that no model answers before the next day.
+    /// Whether a limit of the tenant is used up, so that nothing more is done before it begins anew.
     pub is_blocked: bool,
+    /// Whether four fifths of one are used.
+    pub is_at_soft_limit: bool,
+    /// How each limit stands, those of the tenant's tokens, agents and sessions included.
+    pub standings: Vec<Standing>,
+}
+
+/// How one limit stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Standing {
+    /// `tenant`, `token`, `agent` or `session`.
+    pub level: Level,
+    /// Which token, agent or session.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// The limit as quotas write it, for example `tokens/day`.
+    pub limit: String,
+    /// What is counted.
+    pub dimension: Dimension,
+    /// In which window; none for what is counted as it is now.
+    pub window: Option<Window>,
+    /// The most there may be.
+    pub max: u64,
+    /// What is used.
+    pub settled: u64,
+    /// What is set aside for what is under way.
+    pub held: u64,
+    /// What may still be asked for.
+    pub remaining: u64,
+    /// What is used or set aside, in per cent of what there may be.
+    pub percent: u64,
+    /// When the window ends, in milliseconds since the epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resets_at: Option<u64>,
 }

@@ -18,11 +18,11 @@ methods! { Supervisor;
         /// `sessionId` as after `terminal.open`, with `terminalId` as after `terminal.spawn`.
         "terminal.attach" [Admin] fn terminal_attach(AttachParams) -> Attached;
         /// Types.
-        "terminal.write" [Admin] fn terminal_write(WriteParams) -> Written;
+        "terminal.write" [Admin unrecorded] fn terminal_write(WriteParams) -> Written;
         /// The same, as `OpenClaw` has it.
-        "terminal.input" [Admin] fn terminal_input(InputParams) -> Done;
+        "terminal.input" [Admin unrecorded] fn terminal_input(InputParams) -> Done;
         /// Changes the size of one.
-        "terminal.resize" [Admin] fn terminal_resize(ResizeParams) -> Resized;
+        "terminal.resize" [Admin unrecorded] fn terminal_resize(ResizeParams) -> Resized;
         /// Ends one.
         "terminal.close" [Admin] fn terminal_close(CloseParams) -> Closed;
         /// Those that are open.

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::{InvalidQuota, Quota};
+
 /// Limits of one tenant, as stored and as enforced.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -25,6 +27,10 @@ pub struct Limits {
     pub disk_max: u64,
     /// Seconds without work after which the worker stops; none means never.
     pub idle_seconds: Option<u32>,
+    /// Further limits of what the tenant, its tokens, agents and sessions use. The fields above that
+    /// count requests, tokens and money are quotas of the tenant as well, by shorter names.
+    #[serde(default)]
+    pub quotas: Vec<Quota>,
 }
 
 impl Default for Limits {
@@ -39,6 +45,7 @@ impl Default for Limits {
             cpu_millis: 1000,
             disk_max: 1 << 30,
             idle_seconds: Some(900),
+            quotas: Vec::new(),
         }
     }
 }
@@ -65,20 +72,42 @@ pub struct LimitsPatch {
     pub disk_max: Option<u64>,
     /// See [`Limits::idle_seconds`]; 0 means never.
     pub idle_seconds: Option<u32>,
+    /// See [`Limits::quotas`]: all of them anew, as texts that are read when the change is applied.
+    pub quotas: Option<Vec<String>>,
 }
 
 /// A limit outside what the system can enforce.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{field} must be from {min} to {max}")]
-pub struct LimitOutOfRange {
-    field: &'static str,
-    min: u64,
-    max: u64,
+pub enum InvalidLimit {
+    /// A number that is too small or too large.
+    #[error("{field} must be from {min} to {max}")]
+    Range {
+        /// The limit, by its name on the wire.
+        field: &'static str,
+        /// The least that it may be.
+        min: u64,
+        /// The most that it may be.
+        max: u64,
+    },
+    /// A quota that is none.
+    #[error("quotas: {text:?}: {why}")]
+    Quota {
+        /// What was written.
+        text: String,
+        /// What is wrong with it.
+        why: InvalidQuota,
+    },
+    /// Quotas that do not go together.
+    #[error("quotas: {0}")]
+    Quotas(InvalidQuota),
 }
+
+/// Bytes of a wrong quota that its error shows.
+const SHOWN: usize = 80;
 
 impl Limits {
     /// These limits with `patch` applied, or the first field that is out of range.
-    pub fn with(&self, patch: &LimitsPatch) -> Result<Self, LimitOutOfRange> {
+    pub fn with(&self, patch: &LimitsPatch) -> Result<Self, InvalidLimit> {
         let next = Self {
             requests_per_minute: patch.requests_per_minute.or(self.requests_per_minute),
             tokens_per_day: patch.tokens_per_day.or(self.tokens_per_day),
@@ -91,6 +120,10 @@ impl Limits {
             idle_seconds: patch
                 .idle_seconds
                 .map_or(self.idle_seconds, |seconds| (seconds > 0).then_some(seconds)),
+            quotas: match &patch.quotas {
+                Some(texts) => quotas(texts)?,
+                None => self.quotas.clone(),
+            },
         };
         check("concurrency", u64::from(next.concurrency), 1, 65_536)?;
         check("memoryMax", next.memory_max, 16 << 20, 1 << 40)?;
@@ -101,8 +134,22 @@ impl Limits {
     }
 }
 
-fn check(field: &'static str, value: u64, min: u64, max: u64) -> Result<(), LimitOutOfRange> {
-    if (min..=max).contains(&value) { Ok(()) } else { Err(LimitOutOfRange { field, min, max }) }
+fn quotas(texts: &[String]) -> Result<Vec<Quota>, InvalidLimit> {
+    let read = |text: &String| {
+        let shown = || text.chars().take(SHOWN).collect();
+        text.parse().map_err(|why| InvalidLimit::Quota { text: shown(), why })
+    };
+    // What are too many need not be read to be refused.
+    if texts.len() > crate::MAX_QUOTAS {
+        return Err(InvalidLimit::Quotas(InvalidQuota::TooMany));
+    }
+    let quotas = texts.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    Quota::check(&quotas).map_err(InvalidLimit::Quotas)?;
+    Ok(quotas)
+}
+
+fn check(field: &'static str, value: u64, min: u64, max: u64) -> Result<(), InvalidLimit> {
+    if (min..=max).contains(&value) { Ok(()) } else { Err(InvalidLimit::Range { field, min, max }) }
 }
 
 #[cfg(test)]
@@ -122,5 +169,34 @@ mod tests {
             limits.with(&low).unwrap_err().to_string(),
             "memoryMax must be from 16777216 to 1099511627776"
         );
+    }
+
+    #[test]
+    fn quotas_are_replaced_together() {
+        let patch = |texts: &[&str]| LimitsPatch {
+            quotas: Some(texts.iter().map(|it| (*it).to_owned()).collect()),
+            ..Default::default()
+        };
+        let limits = Limits::default().with(&patch(&["tokens/day=5", "requests/hour=1"])).unwrap();
+        let same = limits.with(&LimitsPatch::default()).unwrap();
+        assert_eq!(same.quotas.len(), 2);
+        let other = limits.with(&patch(&["agent:* tokens/day=7"])).unwrap();
+        assert_eq!(other.quotas[0].to_string(), "agent:* tokens/day=7");
+        assert_eq!(limits.with(&patch(&[])).unwrap().quotas, []);
+        let check = |texts: &[&str], want: &str| {
+            assert_eq!(limits.with(&patch(texts)).unwrap_err().to_string(), want);
+        };
+        check(
+            &["tokens=1"],
+            "quotas: \"tokens=1\": tokens needs a window in a quota: minute, hour, day or month",
+        );
+        check(&["tokens/day=1", "tokens/day=2"], "quotas: there are two quotas for tokens/day");
+    }
+
+    #[test]
+    fn limits_of_before_there_were_quotas_can_be_read() {
+        let mut json = serde_json::to_value(Limits::default()).unwrap();
+        json.as_object_mut().unwrap().remove("quotas");
+        assert_eq!(serde_json::from_value::<Limits>(json).unwrap(), Limits::default());
     }
 }

@@ -5,7 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use alerts::Alerts;
+use audit::Audit;
 use auth::Auth;
+use books::Books;
 use control::{Control, Requests};
 use egress::Broker;
 use front::{Front, Readiness, Ui};
@@ -20,9 +23,11 @@ use sandbox::Launcher;
 use settings::Settings;
 use tenants::Tenants;
 use tokio::net::{TcpListener, UnixListener};
-use types::{Clock, SystemClock, UnixMillis};
+use types::{Clock, Quota, SystemClock, UnixMillis};
 
 use crate::config::Config;
+use crate::witness::Keepers;
+use crate::{money, told};
 
 /// How long what is under way may take to finish once the gateway is asked to stop.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(25);
@@ -40,8 +45,9 @@ pub(crate) const CONTROL_SOCKET: &str = "run/control.sock";
 /// may be closed to the supervisor, and the store makes relative paths absolute.
 const RECORDS: &str = "/proc/self/cwd/records";
 
-/// The directory of the key under which tenants' secrets are sealed.
-const KEYS: &str = "keys";
+/// The directory of the keys under which tenants' secrets are sealed, and evidence and the audit trail
+/// are signed.
+pub(crate) const KEYS: &str = "keys";
 
 /// The sockets that the gateway listens on, bound before privilege is dropped.
 #[derive(Debug)]
@@ -63,6 +69,12 @@ pub struct Opened {
     pub platform: settings::Platform,
     /// What tenants may reach.
     pub egress: egress::Config,
+    /// This program, so that its digest can be recorded; none where it is not to be found any more.
+    pub program: Option<std::fs::File>,
+    /// What models cost, for operators.
+    pub prices: control_api::Prices,
+    /// What the operator is told through.
+    pub webhook: Option<alerts::Webhook>,
 }
 
 /// The running gateway.
@@ -71,7 +83,9 @@ pub struct App {
     tasks: Tasks,
     serving: Tasks,
     auth: Auth,
+    audit: Audit,
     tenants: Tenants,
+    books: Books,
     readiness: Readiness,
     gateway: SocketAddr,
     control: SocketAddr,
@@ -92,6 +106,12 @@ pub enum Error {
     /// The way out cannot be made.
     #[error("the way out of tenants cannot be made")]
     Egress(#[source] egress::Error),
+    /// The books cannot be opened.
+    #[error("the books cannot be opened")]
+    Books(#[source] books::Error),
+    /// The operator's webhook cannot be used.
+    #[error("the operator's webhook cannot be used")]
+    Alerts(#[source] alerts::Error),
     /// The tenants cannot be read.
     #[error("the tenants cannot be read")]
     Tenants(#[source] tenants::Error),
@@ -107,9 +127,15 @@ pub enum Error {
     /// The control socket cannot be listened on.
     #[error("the control socket cannot be listened on")]
     Control(#[source] control::Error),
+    /// The audit trail cannot be kept.
+    #[error("audit")]
+    Audit(#[source] audit::Error),
     /// The key under which secrets are sealed.
     #[error("secrets")]
     Seal(#[source] settings::VaultError),
+    /// The key under which evidence is signed.
+    #[error("the key of evidence")]
+    Evidence(#[source] evidence::KeyError),
     /// The machine does not give what the configuration demands.
     #[error("required by the configuration and not given by this machine: {}", .0.join(", "))]
     Required(Vec<String>),
@@ -131,33 +157,44 @@ impl App {
             platform: opened.platform,
             egress: opened.egress,
             sandboxes: config.sandbox.config(),
+            audit: config.audit,
+            webhook: opened.webhook,
+            quotas: money::quotas(&config.quotas),
+            tenant_labels: config.metrics.tenant_labels,
         };
         let core = Core::open(launcher, host, said, &mut registry).await?;
         require(&config.require, core.tenants.host_report())?;
         say_what_is_weaker(core.tenants.host_report());
+        let evidence_key = evidence::Key::load(Path::new(KEYS)).map_err(Error::Evidence)?;
         let (serving, readiness) = (Tasks::default(), Readiness::default());
         let front = core.front(config, opened.ui, readiness.clone());
         let front = Front::new(front, &mut registry);
         let requests = Requests::register(&mut registry);
         let sockets = Sockets::open(opened.listeners).await?;
         let (gateway, control) = (sockets.gateway_address, sockets.control_address);
-        let Core { auth, tenants, records, clock, tasks, started_at, .. } = core;
+        let Core { auth, audit, tenants, records, books, clock, tasks, started_at, .. } = core;
+        let worker = tenants.host_report().worker_digest.as_deref();
+        told::start(&audit, config, (opened.program, worker), &tasks);
         let plane = Control::new(control::Parts {
             auth: auth.clone(),
             tenants: tenants.clone(),
+            audit: audit.clone(),
             records,
             started_at,
             clock,
             metrics: Arc::new(registry),
             requests,
+            prices: opened.prices,
             version: env!("CARGO_PKG_VERSION"),
             gateway,
+            evidence_key,
+            witness: Arc::new(Keepers { books: books.clone(), audit: audit.clone() }),
             allowed_uids: config.control_uids.clone(),
         });
         sockets.serve(&front, &plane, &serving);
         flush_last_use(&auth, &tasks);
         readiness.set_ready();
-        Ok(Self { tasks, serving, auth, tenants, readiness, gateway, control })
+        Ok(Self { tasks, serving, auth, audit, tenants, books, readiness, gateway, control })
     }
 
     /// Where clients connect.
@@ -176,7 +213,9 @@ impl App {
         let accepted = self.serving.shut_down(DRAIN_DEADLINE).await;
         self.tenants.shut_down(TASKS_DEADLINE).await;
         write_last_use(&self.auth).await;
+        self.books.close().await;
         let ended = self.tasks.shut_down(TASKS_DEADLINE).await;
+        told::stop(&self.audit).await;
         if !(accepted && ended) {
             tracing::warn!("the deadline passed before all work had ended");
         }
@@ -188,15 +227,21 @@ struct Said {
     platform: settings::Platform,
     egress: egress::Config,
     sandboxes: sandboxes::Config,
+    audit: audit::Config,
+    webhook: Option<alerts::Webhook>,
+    quotas: Vec<Quota>,
+    tenant_labels: usize,
 }
 
 /// The parts that no socket leads to directly.
 struct Core {
     auth: Auth,
+    audit: Audit,
     tenants: Tenants,
     hub: Hub,
     settings: Settings,
     records: Records,
+    books: Books,
     clock: Arc<dyn Clock>,
     tasks: Tasks,
     started_at: UnixMillis,
@@ -211,12 +256,18 @@ impl Core {
     ) -> Result<Self, Error> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (tasks, hub) = (Tasks::default(), Hub::default());
-        let Said { platform, egress, sandboxes } = said;
+        let Said { platform, egress, sandboxes, audit, webhook, quotas, tenant_labels } = said;
         let records = Records::open(Path::new(RECORDS)).await.map_err(Error::Records)?;
-        let auth = Auth::load(records.clone(), Arc::clone(&clock)).await.map_err(Error::Auth)?;
+        let audit = told::open(audit, &clock, registry).map_err(Error::Audit)?;
+        let auth = Auth::audited(records.clone(), Arc::clone(&clock), audit.clone()).await;
+        let auth = auth.map_err(Error::Auth)?;
         let host = Host::new(host, Arc::clone(&clock), registry).map_err(Error::Host)?;
         let egress = Broker::new(egress, Arc::clone(&clock), registry, tasks.clone());
         let egress = egress.map_err(Error::Egress)?;
+        let alerts = Alerts::new(webhook.as_ref(), Arc::clone(&clock), &tasks, registry);
+        let alerts = alerts.map_err(Error::Alerts)?;
+        let (books, ledger) =
+            money::books(Arc::clone(&clock), &quotas, registry).map_err(Error::Books)?;
         let key = settings::SealKey::load(Path::new(KEYS)).map_err(Error::Seal)?;
         let settings = Settings::new(records.clone(), platform, key);
         let parts = tenants::Parts {
@@ -227,13 +278,18 @@ impl Core {
             hub: hub.clone(),
             settings: settings.clone(),
             sandboxes,
+            audit: audit.clone(),
+            ledger,
+            books: books.clone(),
+            alerts,
+            tenant_labels,
             clock: Arc::clone(&clock),
             tasks: tasks.child(),
             registry,
         };
         let tenants = Tenants::start(parts).await.map_err(Error::Tenants)?;
         let started_at = clock.now();
-        Ok(Self { auth, tenants, hub, settings, records, clock, tasks, started_at })
+        Ok(Self { auth, audit, tenants, hub, settings, records, books, clock, tasks, started_at })
     }
 
     /// What tenants' clients reach.
@@ -245,6 +301,7 @@ impl Core {
             hub: self.hub.clone(),
             settings: self.settings.clone(),
             records: self.records.clone(),
+            audit: self.audit.clone(),
             clock: Arc::clone(&self.clock),
             started_at: self.started_at,
         });

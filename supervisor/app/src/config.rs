@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::secrets::Source;
-use crate::{platform, programs, reach};
+use crate::{money, notify, platform, programs, reach};
 
 /// Brackets that may be open at once. The parser recurses, and a stack overflow ends the process.
 const MAX_DEPTH: usize = 64;
@@ -39,6 +39,19 @@ pub struct Config {
     pub egress: reach::Egress,
     /// How programs of tenants are run.
     pub sandbox: programs::Sandbox,
+    /// What happens where the audit trail cannot be written.
+    pub audit: audit::Config,
+    /// The digest of the file; none where there was none.
+    #[serde(skip)]
+    pub digest: Option<audit::Digest>,
+    /// What all tenants together may use: `DIMENSION[/WINDOW]=MAX` each.
+    pub quotas: Vec<String>,
+    /// What models cost.
+    pub prices: money::Prices,
+    /// What the operator is told at once.
+    pub alerts: notify::Alerts,
+    /// What `/metrics` shows.
+    pub metrics: notify::Metrics,
 }
 
 /// The browser UI.
@@ -170,7 +183,8 @@ impl Config {
         if u64::try_from(text.len()).map_or(true, |length| length > MAX_BYTES) {
             return Err(Error::TooLarge { path: name() });
         }
-        Self::parse(&text, &name())
+        let config = Self::parse(&text, &name())?;
+        Ok(Self { digest: Some(audit::Digest::of(text.as_bytes())), ..config })
     }
 
     /// Parses and checks `text`, which came from `name`.
@@ -210,6 +224,9 @@ impl Config {
         platform::mistakes(&self.tenant_defaults, &self.skills, &mut mistakes);
         self.egress.mistakes(&mut mistakes);
         self.sandbox.mistakes(&mut mistakes);
+        money::mistakes(&self.quotas, &mut mistakes);
+        self.alerts.mistakes(&mut mistakes);
+        self.metrics.mistakes(&mut mistakes);
         for model in self.default_model.iter().chain(&self.fallbacks) {
             if !self.has_model(model) {
                 mistakes.push(format!("{model}: no provider lists this model (PROVIDER/MODEL)"));
@@ -309,6 +326,10 @@ mod tests {
         check("{ sandbox: { backend: 'bwrap', memoryMax: 67108864, terminals: 0 } }", Ok(()));
         check("{ sandbox: { backend: 'docker' } }", Err("not a configuration"));
         check("{ sandbox: { pidsMax: 1 } }", Err("sandbox.pidsMax: from 8"));
+        check("{ metrics: { tenantLabels: 1001 } }", Err("metrics.tenantLabels"));
+        let alerts = "{ alerts: { webhook: { url: 'https://a.example', secret: { env: 'X' } } } }";
+        check(alerts, Ok(()));
+        check(&alerts.replace("https://", ""), Err("alerts.webhook.url"));
         check("{ tenantDefaults: { cron: { enabled: false } } }", Ok(()));
         let wanted = "tenantDefaults.models.x: config key not allowed: models.x";
         check("{ tenantDefaults: { models: { x: 1 } } }", Err(wanted));

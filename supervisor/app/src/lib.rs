@@ -1,11 +1,13 @@
 //! The `openclawmu` program: wires the supervisor's crates together, top to bottom, and gives the
-//! commands that need them (`serve`, `quickstart`, `doctor`). Everything else is the command
-//! line's, which only talks to the control plane.
+//! commands that need them (`serve`, `quickstart`, `doctor`, and those that read the books). Everything
+//! else is the command line's, which only talks to the control plane.
 
 mod app;
 mod config;
 mod doctor;
 mod log;
+mod money;
+mod notify;
 mod platform;
 mod programs;
 mod provide;
@@ -13,6 +15,9 @@ mod quickstart;
 mod reach;
 mod secrets;
 mod serve;
+mod told;
+mod usage;
+mod witness;
 
 use std::process::ExitCode;
 
@@ -27,6 +32,9 @@ pub fn run() -> ExitCode {
         cli::Command::Serve(args) => serve::run(&options, &args),
         cli::Command::Quickstart(args) => quickstart::run(&options, &args),
         cli::Command::Doctor(_) => doctor::run(&options),
+        cli::Command::Remote(cli::Remote::Usage(cli::Usage { command: Some(command), .. })) => {
+            usage::run(&options, &command)
+        }
         cli::Command::Remote(command) => remote(&options, command),
     }
 }

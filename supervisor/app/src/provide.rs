@@ -1,6 +1,7 @@
 //! From the configuration's providers to the host's, with their secrets fetched.
 
 use host::{Kind, Model, Provider, Timeouts};
+use ledger::{Price, PriceTable, Prices};
 use types::Secret;
 
 use crate::config::{self, Config};
@@ -19,12 +20,12 @@ pub struct Error {
 ///
 /// # Errors
 /// When a secret cannot be had.
-pub(crate) fn host(config: &Config) -> Result<host::Config, Error> {
+pub(crate) fn host(config: &Config, table: Option<&PriceTable>) -> Result<host::Config, Error> {
     let mut providers = Vec::new();
     for (name, provider) in &config.providers {
         let api_key = provider.api_key.as_ref().map(secrets::Source::fetch).transpose();
         let api_key = api_key.map_err(|source| Error { name: name.clone(), source })?;
-        providers.push(from_config(name, provider, api_key));
+        providers.push(from_config(name, provider, api_key, table));
     }
     if !config.providers.contains_key("demo") {
         providers.push(demo());
@@ -40,7 +41,12 @@ pub(crate) fn host(config: &Config) -> Result<host::Config, Error> {
     })
 }
 
-fn from_config(name: &str, provider: &config::Provider, api_key: Option<Secret>) -> Provider {
+fn from_config(
+    name: &str,
+    provider: &config::Provider,
+    api_key: Option<Secret>,
+    table: Option<&PriceTable>,
+) -> Provider {
     Provider {
         name: name.to_owned(),
         kind: match provider.kind {
@@ -50,24 +56,40 @@ fn from_config(name: &str, provider: &config::Provider, api_key: Option<Secret>)
         },
         base_url: provider.base_url.clone().unwrap_or_default(),
         api_key,
-        models: provider.models.iter().map(model).collect(),
+        models: provider.models.iter().map(|it| model((name, provider.kind), it, table)).collect(),
     }
 }
 
-fn model(model: &config::Model) -> Model {
-    let price = match model {
-        config::Model::Name(_) => None,
-        config::Model::Priced(priced) => Some(ledger::Price {
-            input: priced.input_micros_per_million,
-            output: priced.output_micros_per_million,
-            cached: priced.cached_micros_per_million,
-        }),
+/// What stands beside a model goes before what the table says.
+fn model(
+    (provider, kind): (&str, config::Kind),
+    model: &config::Model,
+    table: Option<&PriceTable>,
+) -> Model {
+    let kind = match kind {
+        config::Kind::OpenAi => "openai",
+        config::Kind::Anthropic => "anthropic",
+        config::Kind::Demo => "demo",
     };
-    Model { name: model.name().to_owned(), price }
+    let prices = match model {
+        config::Model::Name(name) => {
+            table.map(|it| it.prices(provider, kind, name)).unwrap_or_default()
+        }
+        config::Model::Priced(priced) => {
+            let price = Price {
+                input: priced.input_micros_per_million,
+                output: priced.output_micros_per_million,
+                cached: priced.cached_micros_per_million,
+                ..Price::default()
+            };
+            Prices::always(price, CONFIGURED)
+        }
+    };
+    Model { name: model.name().to_owned(), prices }
 }
 
-/// The built-in model costs nothing.
-const FREE: ledger::Price = ledger::Price { input: 0, output: 0, cached: None };
+/// The version of prices that stand in the configuration.
+const CONFIGURED: &str = "configuration";
 
 fn demo() -> Provider {
     Provider {
@@ -75,6 +97,10 @@ fn demo() -> Provider {
         kind: Kind::Demo,
         base_url: String::new(),
         api_key: None,
-        models: vec![Model { name: "demo".to_owned(), price: Some(FREE) }],
+        // It costs nothing.
+        models: vec![Model {
+            name: "demo".to_owned(),
+            prices: Prices::always(Price::default(), CONFIGURED),
+        }],
     }
 }

@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::app::{self, App, CONTROL_SOCKET, Listeners, Opened};
 use crate::config::{self, Config};
-use crate::{log, platform, provide, reach};
+use crate::{log, money, notify, platform, provide, reach};
 
 /// The configuration file, below the state directory, where none is named.
 const CONFIG_FILE: &str = "openclawmu.json5";
@@ -109,6 +109,12 @@ pub enum Error {
     /// The way out cannot be made.
     #[error("configuration")]
     Egress(#[source] reach::Error),
+    /// The operator's webhook cannot be had.
+    #[error("configuration")]
+    Alerts(#[source] notify::Error),
+    /// The price table cannot be had.
+    #[error("configuration")]
+    Prices(#[source] money::Error),
     /// An address cannot be bound.
     #[error("{address} cannot be listened on")]
     Bind {
@@ -205,8 +211,10 @@ pub fn serve(
     };
     log::start(options.log);
     let config = read_config(options.config, &state_dir)?;
-    let host = provide::host(&config).map_err(Error::Secret)?;
-    let opened = open((options.listen, options.control_listen), &config)?;
+    let table = config.prices.read().map_err(Error::Prices)?;
+    let host = provide::host(&config, table.as_ref()).map_err(Error::Secret)?;
+    let prices = money::shown(&config, table.as_ref());
+    let opened = open((options.listen, options.control_listen), &config, prices)?;
     sandbox::become_supervisor(uid_base, &state_dir).map_err(Error::Sandbox)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(
@@ -256,12 +264,19 @@ fn read_config(source: ConfigSource, state_dir: &Path) -> Result<Config, Error> 
 }
 
 /// Opens and reads what may be closed to the supervisor once privilege is dropped.
-fn open((listen, control): (SocketAddr, SocketAddr), config: &Config) -> Result<Opened, Error> {
+fn open(
+    (listen, control): (SocketAddr, SocketAddr),
+    config: &Config,
+    prices: control_api::Prices,
+) -> Result<Opened, Error> {
     Ok(Opened {
         listeners: Listeners { gateway: bind(listen)?, control: bind(control)? },
         platform: platform::read(config).map_err(Error::Platform)?,
         egress: config.egress.read().map_err(Error::Egress)?,
+        webhook: config.alerts.read().map_err(Error::Alerts)?,
+        prices,
         ui: config.control_ui.root.as_deref().map(open_ui).transpose()?,
+        program: std::fs::File::open("/proc/self/exe").ok(),
     })
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use audit::{Who, WhoKind};
 use records::{DeviceBinding, DeviceRole, KeyRow, TokenRow};
 use tokio_util::sync::CancellationToken;
 use types::{Clock, Role, Scope, Scopes, TenantId, UnixMillis};
@@ -13,6 +14,9 @@ use crate::table::Entry;
 
 /// How long the clock is trusted to go on as it does; a machine that slept is noticed after this.
 const LOOK_AGAIN: Duration = Duration::from_mins(1);
+
+/// What the name of an operator begins with who has no key; no key's name does.
+const LOCAL: &str = "local:";
 
 /// One token in memory.
 #[derive(Debug)]
@@ -227,11 +231,19 @@ impl Operator {
 
     pub(crate) fn local(uid: u32, clock: Arc<dyn Clock>) -> Self {
         Self {
-            id: Arc::from(format!("local:{uid}")),
+            id: Arc::from(format!("{LOCAL}{uid}")),
             role: Role::Owner,
             expires_at: None,
             ended: CancellationToken::new(),
             clock,
+        }
+    }
+
+    /// Who it is, as the audit trail says it.
+    pub fn who(&self) -> Who {
+        match self.id.strip_prefix(LOCAL) {
+            Some(uid) => Who::named(WhoKind::LocalUser, uid),
+            None => Who::named(WhoKind::OperatorKey, &self.id),
         }
     }
 

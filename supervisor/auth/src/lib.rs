@@ -14,11 +14,13 @@ mod secret;
 mod table;
 mod tenants;
 mod tokens;
+mod told;
 mod turns;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use audit::Audit;
 use records::Records;
 use tokio::sync::Mutex;
 use types::{Clock, Role, Scope, Scopes};
@@ -51,6 +53,8 @@ struct Inner {
     keys: Table<KeyEntry>,
     suspended: Suspended,
     attempts: Attempts,
+    /// Where it is told whom something was refused.
+    audit: Audit,
     /// Held while records and table of a tenant's tokens change together.
     turns: Turns,
     /// Held while records and table of the operators' keys change together.
@@ -116,8 +120,17 @@ pub enum Error {
 }
 
 impl Auth {
-    /// Reads every token and key into memory.
+    /// Reads every token and key into memory. Nobody is told of refusals.
     pub async fn load(records: Records, clock: Arc<dyn Clock>) -> Result<Self, Error> {
+        Self::audited(records, clock, Audit::none()).await
+    }
+
+    /// Reads every token and key into memory. The trail is told of whoever is refused.
+    pub async fn audited(
+        records: Records,
+        clock: Arc<dyn Clock>,
+        audit: Audit,
+    ) -> Result<Self, Error> {
         let inner = Inner {
             tokens: Table::default(),
             keys: Table::default(),
@@ -127,6 +140,7 @@ impl Auth {
             changing_keys: Mutex::default(),
             records,
             clock,
+            audit,
         };
         let auth = Self(Arc::new(inner));
         auth.load_tokens().await?;
@@ -151,6 +165,7 @@ impl Auth {
             }
             Err(reason) => {
                 tracing::debug!(%from, %reason, "token refused");
+                told::unknown(&self.0.audit, "authenticate", from, reason);
                 Err(reason)
             }
         }
@@ -171,6 +186,7 @@ impl Auth {
             }
             Err(reason) => {
                 tracing::debug!(%from, %reason, "key refused");
+                told::unknown(&self.0.audit, "authenticateOperator", from, reason);
                 Err(reason)
             }
         }
@@ -183,20 +199,20 @@ impl Auth {
     }
 
     /// Whether the principal may do this in its own tenant. The permit is the only way to do it.
-    #[expect(clippy::unused_self, reason = "a permit comes from whoever holds the tokens")]
     pub fn authorize(&self, principal: &Principal, action: Action) -> Result<Permit, Denied> {
-        permit::tenant(principal, action)
+        let permit = permit::tenant(principal, action);
+        permit.inspect_err(|why| told::tenant(&self.0.audit, principal, action, *why))
     }
 
     /// Whether the operator may do this.
-    #[expect(clippy::unused_self, reason = "a permit comes from whoever holds the keys")]
     pub fn authorize_operator(
         &self,
         operator: &Operator,
         needs: Role,
         what: &'static str,
     ) -> Result<OperatorPermit, Denied> {
-        permit::operator(operator, needs, what)
+        let permit = permit::operator(operator, needs, what);
+        permit.inspect_err(|why| told::operator(&self.0.audit, operator, what, *why))
     }
 
     /// A wrong token costs its address; a right one costs nothing, whatever else came from there.

@@ -1,19 +1,21 @@
 //! From what was typed to requests and to what is printed.
 
+mod evidence;
 mod keys;
+mod prices;
 mod tenants;
 mod tokens;
+mod usage;
 
 use clap::CommandFactory as _;
 use clap_complete::Shell;
 use control_api::Status;
-use types::TenantId;
 
 use crate::client::Client;
 use crate::error::Error;
 use crate::options::{Cli, Options, Remote};
 use crate::output::Output;
-use crate::{chat, rpc};
+use crate::{audit, chat, rpc};
 
 /// Runs one command.
 pub(crate) async fn run(
@@ -26,17 +28,22 @@ pub(crate) async fn run(
         Remote::Tenants(command) => tenants::run(&client, command, output).await,
         Remote::Tokens(command) => tokens::run(&client, command, output).await,
         Remote::Keys(command) => keys::run(&client, command, output).await,
+        Remote::Evidence(command) => evidence::run(&client, command, output).await,
+        Remote::Drift => evidence::drift(&client, output).await,
         Remote::Status => output.reply(&client.get::<Status>("/v1/status").await?),
         Remote::Chat(request) => chat::run(&client, &request, output).await,
         Remote::Rpc(request) => rpc::run(&client, &request, output).await,
-        Remote::Usage { tenant } => usage(&client, &tenant, output).await,
+        Remote::Usage(asked) => usage::run(&client, &asked, output).await,
+        Remote::Audit(command) => audit::run(options, &client, command, output).await,
+        Remote::Quota { tenant: None } => {
+            output.reply(&client.get::<control_api::Quotas>("/v1/quotas").await?)
+        }
+        Remote::Quota { tenant: Some(tenant) } => {
+            output.reply(&tenants::quota(&client, &tenant, &[], false).await?)
+        }
+        Remote::Prices(command) => prices::run(&client, command, output).await,
         Remote::Completions { shell } => completions(shell, output),
     }
-}
-
-async fn usage(client: &Client, tenant: &TenantId, output: &mut Output) -> Result<(), Error> {
-    let usage: control_api::Usage = client.get(&format!("/v1/tenants/{tenant}/usage")).await?;
-    output.reply(&usage)
 }
 
 fn completions(shell: Shell, output: &mut Output) -> Result<(), Error> {

@@ -117,9 +117,54 @@ pub enum Error {
     /// A token is needed.
     #[error("no token")]
     NoToken,
+    /// A file cannot be read or written.
+    #[error("{} cannot be read or written", path.display())]
+    File {
+        /// Which.
+        path: std::path::PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file is no evidence, or was changed.
+    #[error("this is no evidence")]
+    Evidence(#[source] evidence::Error),
+    /// What was given is no public key.
+    #[error("the public key cannot be used")]
+    PublicKey(#[source] evidence::KeyError),
+    /// A report of a boundary that is not as declared.
+    #[error("the boundary is not as declared in {complaints} points")]
+    NotVerified {
+        /// How many.
+        complaints: usize,
+    },
+    /// Workers that are not as ordered.
+    #[error("{workers} workers are not as ordered, or could not be looked at")]
+    Drift {
+        /// How many.
+        workers: usize,
+    },
+    /// The audit trail cannot be read.
+    #[error("the audit trail cannot be read")]
+    Trail(#[from] trail::Error),
+    /// The audit trail is not whole.
+    #[error("the audit trail is not whole: wrong in {0} places")]
+    NotWhole(u64),
     /// The terminal or pipe failed.
     #[error("the standard input or output failed")]
     Terminal(#[source] std::io::Error),
+    /// A price file cannot be read.
+    #[error("{path} cannot be read", path = path.display())]
+    PriceFile {
+        /// Which.
+        path: std::path::PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A price file is none.
+    #[error(transparent)]
+    Prices(ledger::PriceError),
 }
 
 impl Error {
@@ -133,7 +178,7 @@ impl Error {
                 "NOT_FOUND" => Outcome::NotFound,
                 _ => Outcome::Failed,
             },
-            Self::Unconfirmed | Self::NoToken => Outcome::Usage,
+            Self::Unconfirmed | Self::NoToken | Self::PublicKey(_) => Outcome::Usage,
             Self::Unreachable { source, .. } if denied(source) => Outcome::Refused,
             Self::Unreachable { .. }
             | Self::Connection { .. }
@@ -143,6 +188,14 @@ impl Error {
             | Self::Answer { .. }
             | Self::Cut
             | Self::Declined
+            | Self::File { .. }
+            | Self::Evidence(_)
+            | Self::NotVerified { .. }
+            | Self::Drift { .. }
+            | Self::Trail(_)
+            | Self::NotWhole(_)
+            | Self::PriceFile { .. }
+            | Self::Prices(_)
             | Self::Terminal(_) => Outcome::Failed,
         }
     }
@@ -160,7 +213,16 @@ impl Error {
             Self::Declined => "declined",
             Self::NoToken => "no_token",
             Self::Request(_) => "request",
+            Self::File { .. } => "file",
+            Self::Evidence(_) => "no_evidence",
+            Self::PublicKey(_) => "public_key",
+            Self::NotVerified { .. } => "not_verified",
+            Self::Drift { .. } => "drift",
+            Self::Trail(_) => "trail",
+            Self::NotWhole(_) => "not_whole",
             Self::Terminal(_) => "terminal",
+            Self::PriceFile { .. } => "price_file",
+            Self::Prices(_) => "invalid_prices",
         }
     }
 
@@ -197,6 +259,15 @@ impl Error {
             | Self::Cut
             | Self::Unconfirmed
             | Self::Declined
+            | Self::File { .. }
+            | Self::Evidence(_)
+            | Self::PublicKey(_)
+            | Self::NotVerified { .. }
+            | Self::Drift { .. }
+            | Self::Trail(_)
+            | Self::NotWhole(_)
+            | Self::PriceFile { .. }
+            | Self::Prices(_)
             | Self::Terminal(_) => return None,
         })
     }

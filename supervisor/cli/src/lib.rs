@@ -1,9 +1,11 @@
 //! The command line: what can be typed, and the client of the control plane behind it.
 //!
-//! `serve`, `quickstart` and `doctor` are only described here; the application runs them. All other
+//! `serve`, `quickstart`, `doctor`, `usage report` and `usage verify` are only described here; the
+//! application runs them. All other
 //! commands are requests to a running gateway, over its Unix socket or its control address. Nothing
 //! here reads records, starts workers or holds authority of its own.
 
+mod audit;
 mod chat;
 mod client;
 mod command;
@@ -22,8 +24,9 @@ mod view;
 pub use client::Client;
 pub use error::{Error, Outcome};
 pub use options::{
-    Chat, Cli, Command, Create, Doctor, Gateway, KeyCommand, LimitFlags, Options, Quickstart,
-    Remote, Rpc, Serve, TenantCommand, TokenCommand, parse,
+    AuditCommand, Chat, Cli, Command, Create, Doctor, EvidenceCommand, Export, Gateway, KeyCommand,
+    LimitFlags, Options, PriceCommand, Quickstart, Remote, Report, Rpc, Serve, Tail, TenantCommand,
+    TokenCommand, Usage, UsageCommand, Verify, parse,
 };
 pub use output::{Output, View};
 pub use target::{InvalidTarget, Target};

@@ -1,5 +1,7 @@
 //! What can be typed. Reading the arguments is also the one place that looks at the environment.
 
+mod audit;
+mod books;
 mod remote;
 
 use std::ffi::OsString;
@@ -11,8 +13,11 @@ use types::Secret;
 
 use crate::target::Target;
 
+pub use audit::{AuditCommand, Export, Tail, Verify};
+pub use books::{Report, UsageCommand};
 pub use remote::{
-    Chat, Create, Gateway, KeyCommand, LimitFlags, Remote, Rpc, TenantCommand, TokenCommand,
+    Chat, Create, EvidenceCommand, Gateway, KeyCommand, LimitFlags, PriceCommand, Remote, Rpc,
+    TenantCommand, TokenCommand, Usage,
 };
 
 /// One gateway, many tenants, one confined process per tenant.

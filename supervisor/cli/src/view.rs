@@ -1,10 +1,13 @@
 //! How replies look to people.
 
 mod boundary;
+mod money;
+
+pub(crate) use money::{CheckedPrices, TenantQuotas};
 
 use control_api::{
     Checks, CreatedKey, CreatedTenant, Deleted, EgressRules, IssuedToken, KeyList, Limits, Logs,
-    Status, Tenant, TenantList, Timestamp, TokenList, Usage,
+    Status, Tenant, TenantList, Timestamp, TokenList,
 };
 use types::Scopes;
 
@@ -54,32 +57,6 @@ impl View for Tenant {
         output.pairs(&pairs);
         output.line("");
         output.pairs(&limits(&self.limits));
-    }
-}
-
-impl View for Usage {
-    fn show(&self, output: &mut Output) {
-        let limits = &self.limits;
-        let tokens = self.input_tokens.saturating_add(self.output_tokens);
-        let count = |used: u64, limit: Option<u64>| vec![used.to_string(), bound(limit)];
-        let row = |name: &str, rest: Vec<String>| [vec![name.to_owned()], rest].concat();
-        output.line(&format!("{} on {} (UTC)", self.tenant, self.window));
-        output.table(
-            &["", "USED", "LIMIT"],
-            vec![
-                row("requests", vec![self.requests.to_string(), String::new()]),
-                row("input tokens", vec![self.input_tokens.to_string(), String::new()]),
-                row("output tokens", vec![self.output_tokens.to_string(), String::new()]),
-                row("tokens a day", count(tokens, limits.tokens_per_day)),
-                row(
-                    "cost a day",
-                    vec![
-                        dollars(self.cost_micros),
-                        limits.cost_micros_per_day.map_or_else(|| bound(None), dollars),
-                    ],
-                ),
-            ],
-        );
     }
 }
 
@@ -209,6 +186,8 @@ impl View for Checks {
 fn limits(limits: &Limits) -> Vec<(&'static str, String)> {
     let money = limits.cost_micros_per_day.map_or_else(|| bound(None), dollars);
     let idle = limits.idle_seconds.map_or_else(|| "never".to_owned(), |s| format!("after {s} s"));
+    let quotas =
+        if limits.quotas.is_empty() { "none".to_owned() } else { limits.quotas.join(", ") };
     vec![
         ("requests a minute", bound(limits.requests_per_minute)),
         ("tokens a day", bound(limits.tokens_per_day)),
@@ -219,6 +198,7 @@ fn limits(limits: &Limits) -> Vec<(&'static str, String)> {
         ("CPU", format!("{} cores", thousandths(limits.cpu_millis))),
         ("disk", size(limits.disk_max)),
         ("sleeps", idle),
+        ("quotas", quotas),
     ]
 }
 

@@ -5,38 +5,46 @@
 //! know. Nothing here does I/O, and no type here can hold a secret except the four `Created*` and
 //! `Rotated` replies, which are sent once.
 
+mod audit;
 mod boundary;
 mod doctor;
 mod error;
+mod evidence;
 mod keys;
 mod limits;
 mod params;
+mod prices;
 mod schema;
 mod status;
 mod tenants;
 mod terminals;
 mod time;
 mod tokens;
+mod usage;
 
+pub use audit::{AuditHead, AuditPage, AuditQuery};
 pub use boundary::{
     Boundary, Capabilities, Cgroup, Descriptor, Finding, Landlock, Mount, Namespaces, Resource,
     Seccomp,
 };
 pub use doctor::{Check, Checks, Verdict};
 pub use error::{Code, Failure, Problem};
+pub use evidence::{Drift, EvidenceKey, WorkerDrift};
 pub use keys::{CreateKey, CreatedKey, Key, KeyList};
 pub use limits::{Limits, LimitsPatch};
 pub use params::{KeyPath, LogsQuery, PageQuery, TenantPath, TerminalPath, TokenPath};
+pub use prices::{PriceRow, Prices};
 pub use status::{HostSummary, Status, TenantCounts};
 pub use tenants::{
     CreateTenant, CreatedTenant, Deleted, EgressRules, Logs, RestartTenant, SetEgress, Tenant,
-    TenantList, TenantRow, TenantState, UpdateTenant, Usage, Worker,
+    TenantList, TenantRow, TenantState, UpdateTenant, Worker,
 };
 pub use terminals::{
     MAX_TYPED, OpenTerminal, OpenedTerminal, Terminal, TerminalList, TerminalSize, Typed,
 };
 pub use time::Timestamp;
 pub use tokens::{CreateToken, IssuedToken, Token, TokenList};
+pub use usage::{Period, Quotas, Standing, Usage, UsageList, UsagePageQuery, UsageQuery, UsageRow};
 
 /// The largest request body, in bytes: the largest request is a hundred egress rules.
 pub const MAX_BODY: usize = 64 << 10;

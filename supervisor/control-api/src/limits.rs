@@ -25,6 +25,9 @@ pub struct Limits {
     pub disk_max: u64,
     /// Seconds without work after which the worker stops; null means never.
     pub idle_seconds: Option<u32>,
+    /// Further limits, each as text: `costMicros/month=5000000`, `agent:main tokens/day=100000`.
+    #[serde(default)]
+    pub quotas: Vec<String>,
 }
 
 impl From<types::Limits> for Limits {
@@ -39,6 +42,7 @@ impl From<types::Limits> for Limits {
             cpu_millis: limits.cpu_millis,
             disk_max: limits.disk_max,
             idle_seconds: limits.idle_seconds,
+            quotas: limits.quotas.iter().map(ToString::to_string).collect(),
         }
     }
 }
@@ -74,6 +78,9 @@ pub struct LimitsPatch {
     /// Seconds without work after which the worker stops; 0 means never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idle_seconds: Option<u32>,
+    /// Further limits, each as text; they take the place of all that there are. At most 64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quotas: Option<Vec<String>>,
 }
 
 impl From<LimitsPatch> for types::LimitsPatch {
@@ -88,6 +95,7 @@ impl From<LimitsPatch> for types::LimitsPatch {
             cpu_millis: patch.cpu_millis,
             disk_max: patch.disk_max,
             idle_seconds: patch.idle_seconds,
+            quotas: patch.quotas,
         }
     }
 }

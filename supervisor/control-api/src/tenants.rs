@@ -1,4 +1,4 @@
-//! Tenants: create, list, show, change, restart, log, usage.
+//! Tenants: create, list, show, change, restart, log.
 
 use serde::{Deserialize, Serialize};
 use types::TenantId;
@@ -182,27 +182,6 @@ pub struct Deleted {
     pub id: String,
     /// Always true: what cannot be deleted is an error.
     pub deleted: bool,
-}
-
-/// What a tenant used in one window.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Usage {
-    /// The tenant's id.
-    #[schema(schema_with = schema::tenant_id)]
-    pub tenant: TenantId,
-    /// The UTC day, for example `2026-11-22`.
-    pub window: String,
-    /// Requests.
-    pub requests: u64,
-    /// Input tokens.
-    pub input_tokens: u64,
-    /// Output tokens.
-    pub output_tokens: u64,
-    /// Micro-dollars.
-    pub cost_micros: u64,
-    /// The limits that hold.
-    pub limits: Limits,
 }
 
 impl std::fmt::Debug for CreatedTenant {

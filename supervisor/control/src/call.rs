@@ -16,6 +16,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::Control;
 use crate::document::Operation;
 use crate::error::Error;
+use crate::told::Made;
 
 /// How long a body may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -102,6 +103,15 @@ impl Body for Raw {
 
     fn describe(operation: &mut Operation) {
         operation.takes_bytes();
+    }
+}
+
+impl<P, Q, B> Call<P, Q, B> {
+    /// Says what was made, by its public name.
+    pub(crate) fn made(&self, name: &str) {
+        if let Some(made) = self.head.extensions.get::<Made>() {
+            made.is(name);
+        }
     }
 }
 

@@ -61,9 +61,21 @@ pub enum Error {
     /// The records failed.
     #[error("the records of idempotency keys failed")]
     Records(#[from] records::Error),
+    /// What was asked for cannot be recorded, and is not done.
+    #[error(transparent)]
+    Unrecorded(#[from] audit::Unrecorded),
+    /// The audit trail cannot be read.
+    #[error(transparent)]
+    Audit(#[from] audit::Error),
+    /// Nothing is recorded yet.
+    #[error("nothing is recorded yet")]
+    NoRecord,
     /// A reply has no JSON form.
     #[error("a reply could not be written as JSON")]
     Encode(#[source] serde_json::Error),
+    /// Evidence could not be signed.
+    #[error("evidence could not be written")]
+    Evidence(#[source] evidence::Error),
     /// The metrics have no text form.
     #[error("the metrics could not be written")]
     Metrics(#[source] std::fmt::Error),
@@ -91,7 +103,7 @@ impl Error {
             Self::Unauthenticated(auth::Unauthenticated::LockedOut { .. }) => Code::RateLimited,
             Self::Unauthenticated(_) => Code::Unauthenticated,
             Self::Denied(denied) => denied_code(*denied),
-            Self::NoPath => Code::NotFound,
+            Self::NoPath | Self::NoRecord => Code::NotFound,
             Self::NoMethod => Code::MethodNotAllowed,
             Self::Address(_) | Self::Broken(_) | Self::Body(_) => Code::InvalidRequest,
             Self::Slow => Code::RequestTimeout,
@@ -102,7 +114,10 @@ impl Error {
             Self::Tenants(error) => Code::from_status(error.http_status()),
             Self::Programs(error) => program_code(error),
             Self::Records(_)
+            | Self::Unrecorded(_)
+            | Self::Audit(_)
             | Self::Encode(_)
+            | Self::Evidence(_)
             | Self::Metrics(_)
             | Self::Panic(_)
             | Self::Socket { .. }
@@ -116,7 +131,9 @@ impl Error {
             Self::Tenants(error) => error.public(),
             Self::Auth(auth::Error::Records(_) | auth::Error::Random(_))
             | Self::Records(_)
+            | Self::Audit(_)
             | Self::Encode(_)
+            | Self::Evidence(_)
             | Self::Metrics(_)
             | Self::Panic(_)
             | Self::Socket { .. }
@@ -128,6 +145,8 @@ impl Error {
             | Self::Denied(_)
             | Self::NoPath
             | Self::NoMethod
+            | Self::NoRecord
+            | Self::Unrecorded(_)
             | Self::Address(_)
             | Self::Slow
             | Self::TooLarge
@@ -167,6 +186,9 @@ impl Error {
     pub const fn retry_after_s(&self) -> Option<u64> {
         if let Self::Tenants(error) = self {
             return error.retry_after_s();
+        }
+        if let Self::Unrecorded(_) = self {
+            return Some(1);
         }
         let Self::Unauthenticated(auth::Unauthenticated::LockedOut { retry_after_s }) = self else {
             return None;

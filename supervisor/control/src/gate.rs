@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use audit::{Audit, Intent};
 use auth::{Auth, Operator, OperatorPermit, Unauthenticated};
 use axum::Router;
 use axum::extract::{Request, State};
@@ -20,6 +21,7 @@ use crate::error::Error;
 use crate::metrics::Requests;
 use crate::reply;
 use crate::row::{Endpoint, Handler, Probe, Row};
+use crate::told::Telling;
 
 /// The name under which requests that match no row are counted and logged.
 const NO_ROW: &str = "none";
@@ -40,6 +42,7 @@ pub(crate) enum Peer {
 #[derive(Debug, Clone)]
 pub(crate) struct Gate {
     pub(crate) auth: Auth,
+    pub(crate) audit: Audit,
     pub(crate) requests: Requests,
     /// Whether the gateway is going down.
     pub(crate) tasks: runtime::Tasks,
@@ -47,8 +50,17 @@ pub(crate) struct Gate {
 
 /// Calls a handler for somebody who is permitted.
 pub(crate) trait Run: Clone + Send + Sync + 'static {
-    /// The reply of `handler`.
-    fn run(&self, handler: &dyn Handler, permit: OperatorPermit, request: Request) -> Running;
+    /// The reply of `handler`. Where it is an act, its end is recorded even when whoever asked has
+    /// gone.
+    fn run(&self, handler: &dyn Handler, allowed: Allowed, request: Request) -> Running;
+}
+
+/// What a handler is called with.
+#[derive(Debug)]
+pub(crate) struct Allowed {
+    pub(crate) permit: OperatorPermit,
+    /// The record that it is about to be done, where it is an act.
+    pub(crate) intent: Option<Intent>,
 }
 
 /// A handler at work.
@@ -99,13 +111,13 @@ async fn answer(row: &Row, gate: &Gate, run: &impl Run, request: Request) -> Res
         Endpoint::Open(probe) => alive(*probe, gate),
         Endpoint::Guarded(needs, handler) => match admit(gate, &request, *needs, row.operation) {
             Ok(permit) => {
-                if row.is_noted {
-                    let (operator, path) = (permit.operator().id(), request.uri().path());
-                    let operation = row.operation;
-                    // Before it is done, so that an operator who hangs up is named as well.
-                    tracing::info!(operator, operation, path, request_id = %id.0, "change ordered");
+                let telling = Telling::of(row, &permit, &request, &id.0);
+                match telling.tell(&gate.audit).await {
+                    Ok(intent) => {
+                        run.run(handler.as_ref(), Allowed { permit, intent }, request).await
+                    }
+                    Err(error) => Err(error.into()),
                 }
-                run.run(handler.as_ref(), permit, request).await
             }
             Err(error) => Err(error),
         },

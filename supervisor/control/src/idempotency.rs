@@ -19,6 +19,8 @@ const MAX_KEY: usize = 255;
 pub(crate) trait Created: Serialize + DeserializeOwned {
     /// The same reply for somebody who asks again.
     fn without_secret(&self) -> Self;
+    /// The public name of what was made.
+    fn name(&self) -> &str;
 }
 
 /// Does `make`, unless the request's idempotency key says that it is done already.
@@ -26,6 +28,11 @@ pub(crate) async fn once<P, Q, B, T: Created>(
     call: &Call<P, Q, B>,
     make: impl Future<Output = Result<T, Error>>,
 ) -> Result<Made<T>, Error> {
+    let make = async {
+        let reply = make.await?;
+        call.made(reply.name());
+        Ok(reply)
+    };
     let Some(key) = key(&call.head.headers)? else { return make.await.map(Made) };
     let parts = call.control.parts();
     // A key is the operator's own, and means one path: nobody can learn another's outcomes.

@@ -16,10 +16,12 @@ mod routes;
 mod row;
 mod serve;
 mod socket;
+mod told;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use audit::Audit;
 use auth::Auth;
 use prometheus_client::registry::Registry;
 use records::Records;
@@ -53,18 +55,26 @@ pub struct Parts {
     pub tenants: Tenants,
     /// Where outcomes of creates are kept for those who repeat them.
     pub records: Records,
+    /// Where it is recorded what operators do.
+    pub audit: Audit,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
     /// Everything that `/metrics` shows.
     pub metrics: Arc<Registry>,
     /// Counts requests; registered in the registry above.
     pub requests: Requests,
+    /// What models cost.
+    pub prices: control_api::Prices,
     /// When the gateway started.
     pub started_at: UnixMillis,
     /// The gateway's version.
     pub version: &'static str,
     /// Where tenants' clients connect.
     pub gateway: SocketAddr,
+    /// Signs evidence of tenants' boundaries.
+    pub evidence_key: evidence::Key,
+    /// Who knows where the ledger and the audit log stand.
+    pub witness: Arc<dyn evidence::Witness>,
     /// Users besides root and the gateway's own who may use the Unix socket.
     pub allowed_uids: Vec<u32>,
 }

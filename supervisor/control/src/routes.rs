@@ -5,7 +5,9 @@ use http::Method;
 use types::Role;
 use types::Role::{Auditor, Operator, Owner};
 
-use crate::handlers::{egress, gateway, keys, tenants, terminals, tokens};
+use crate::handlers::{
+    audit, egress, evidence, gateway, keys, prices, tenants, terminals, tokens, usage,
+};
 use crate::row::{Probe, Row, guarded, open};
 
 /// One route, as a test or a reference page sees it.
@@ -55,11 +57,12 @@ fn tenant_rows() -> Vec<Row> {
         guarded(Method::POST, "/v1/tenants/{id}/suspend", Operator, "suspendTenant", "Stops the worker and refuses the tenant's tokens.", t::suspend),
         guarded(Method::POST, "/v1/tenants/{id}/resume", Operator, "resumeTenant", "Takes a suspended or parked tenant back into service.", t::resume),
         guarded(Method::POST, "/v1/tenants/{id}/restart", Operator, "restartTenant", "Replaces the worker.", t::restart),
-        guarded(Method::GET, "/v1/tenants/{id}/inspect", Auditor, "inspectTenant", "Reads the worker's boundary from the kernel.", t::inspect),
-        guarded(Method::GET, "/v1/tenants/{id}/logs", Auditor, "tenantLogs", "Shows the end of the tenant's log, which may hold the tenant's own words.", t::logs),
+        guarded(Method::GET, "/v1/tenants/{id}/inspect", Auditor, "inspectTenant", "Reads the worker's boundary from the kernel.", t::inspect).watched(),
+        guarded(Method::GET, "/v1/tenants/{id}/evidence", Auditor, "tenantEvidence", "Makes probes inside the worker's boundary and reports on it, signed.", evidence::show).watched(),
+        guarded(Method::GET, "/v1/tenants/{id}/logs", Auditor, "tenantLogs", "Shows the end of the tenant's log, which may hold the tenant's own words.", t::logs).watched(),
         guarded(Method::GET, "/v1/tenants/{id}/egress", Auditor, "showEgress", "Shows what the tenant may reach.", egress::show),
         guarded(Method::PUT, "/v1/tenants/{id}/egress", Operator, "setEgress", "Replaces what the tenant may reach beside what all tenants may.", egress::set),
-        guarded(Method::GET, "/v1/tenants/{id}/usage", Auditor, "tenantUsage", "Shows what the tenant used today.", t::usage),
+        guarded(Method::GET, "/v1/tenants/{id}/usage", Auditor, "tenantUsage", "Shows what the tenant used today or this month, and how its limits stand.", usage::tenant),
     ]
 }
 
@@ -72,9 +75,9 @@ fn terminal_rows() -> Vec<Row> {
         guarded(Method::GET, ALL, Operator, "listTerminals", "Lists a tenant's open terminals.", t::list),
         guarded(Method::POST, ALL, Operator, "openTerminal", "Opens a terminal in the tenant's sandbox; the tenant's log says so.", t::open),
         guarded(Method::GET, ONE, Operator, "showTerminal", "Shows a terminal, or how it ended.", t::show),
-        guarded(Method::GET, "/v1/tenants/{id}/terminals/{terminalId}/output", Operator, "terminalOutput", "Streams what a terminal shows, as bytes, until it ends.", t::output),
-        guarded(Method::POST, "/v1/tenants/{id}/terminals/{terminalId}/input", Operator, "terminalInput", "Types bytes into a terminal, 64 KiB at most.", t::input).unnoted(),
-        guarded(Method::POST, "/v1/tenants/{id}/terminals/{terminalId}/size", Operator, "resizeTerminal", "Gives a terminal another size.", t::resize).unnoted(),
+        guarded(Method::GET, "/v1/tenants/{id}/terminals/{terminalId}/output", Operator, "terminalOutput", "Streams what a terminal shows, as bytes, until it ends.", t::output).watched(),
+        guarded(Method::POST, "/v1/tenants/{id}/terminals/{terminalId}/input", Operator, "terminalInput", "Types bytes into a terminal, 64 KiB at most.", t::input).untold(),
+        guarded(Method::POST, "/v1/tenants/{id}/terminals/{terminalId}/size", Operator, "resizeTerminal", "Gives a terminal another size.", t::resize).untold(),
         guarded(Method::DELETE, ONE, Operator, "closeTerminal", "Ends a terminal with everything that runs in it.", t::close),
     ]
 }
@@ -98,7 +101,14 @@ fn token_rows() -> Vec<Row> {
 fn gateway_rows() -> Vec<Row> {
     vec![
         guarded(Method::GET, "/v1/status", Auditor, "status", "Tells what runs here.", gateway::status),
+        guarded(Method::GET, "/v1/evidence/key", Auditor, "evidenceKey", "The public key of signed evidence.", evidence::key),
+        guarded(Method::GET, "/v1/drift", Auditor, "drift", "Compares all running workers with what was ordered; one that differs is stopped.", evidence::drift),
+        guarded(Method::GET, "/v1/usage", Auditor, "listUsage", "Shows what each tenant used today or this month.", usage::all),
+        guarded(Method::GET, "/v1/quotas", Auditor, "showQuotas", "Shows the limits that all tenants share, and how they stand.", usage::quotas),
+        guarded(Method::GET, "/v1/prices", Auditor, "showPrices", "Shows the price table in use.", prices::show),
         guarded(Method::GET, "/metrics", Auditor, "metrics", "Metrics in Prometheus' text format.", gateway::metrics),
+        guarded(Method::GET, "/v1/audit", Auditor, "listAudit", "Shows records of the audit trail.", audit::list).watched(),
+        guarded(Method::GET, "/v1/audit/checkpoint", Auditor, "auditCheckpoint", "Shows where the audit trail stands, signed: kept elsewhere, it finds a trail that was set back.", audit::checkpoint),
         guarded(Method::GET, "/openapi.json", Auditor, "openapi", "This document.", gateway::openapi),
         open("/health", "health", "Whether the gateway answers.", Probe::Alive),
         open("/healthz", "healthz", "Whether the gateway answers.", Probe::Alive),

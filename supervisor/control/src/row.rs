@@ -24,8 +24,18 @@ pub(crate) struct Row {
     /// What it does, in one sentence.
     pub(crate) summary: &'static str,
     pub(crate) endpoint: Endpoint,
-    /// Whether a change that it orders is logged; keys that somebody types are not.
-    pub(crate) is_noted: bool,
+    pub(crate) told: Told,
+}
+
+/// What of a request goes into the audit trail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// Before it is carried out and afterwards; what cannot be recorded is not done.
+    Act,
+    /// That somebody looks, with how often within a minute.
+    Look,
+    /// Nothing: it changes nothing and shows no tenant's words, or it is one key that somebody types.
+    Nothing,
 }
 
 /// What answers a route.
@@ -46,9 +56,14 @@ pub(crate) enum Probe {
 }
 
 impl Row {
-    /// The same row, whose requests are too many and too small to be logged each.
-    pub(crate) fn unnoted(self) -> Self {
-        Self { is_noted: false, ..self }
+    /// The same row, whose requests are too many and too small to be recorded each.
+    pub(crate) fn untold(self) -> Self {
+        Self { told: Told::Nothing, ..self }
+    }
+
+    /// The same row, which shows what only those should see who answer for it.
+    pub(crate) fn watched(self) -> Self {
+        Self { told: Told::Look, ..self }
     }
 
     /// The least role, or none where no key is needed.
@@ -78,8 +93,8 @@ where
     R: Answer,
 {
     let handler = Box::new(Typed(handler, PhantomData));
-    let is_noted = method != Method::GET;
-    Row { method, path, operation, summary, endpoint: Endpoint::Guarded(needs, handler), is_noted }
+    let told = if method == Method::GET { Told::Nothing } else { Told::Act };
+    Row { method, path, operation, summary, endpoint: Endpoint::Guarded(needs, handler), told }
 }
 
 /// A row that needs no key.
@@ -95,7 +110,7 @@ pub(crate) const fn open(
         operation,
         summary,
         endpoint: Endpoint::Open(probe),
-        is_noted: false,
+        told: Told::Nothing,
     }
 }
 

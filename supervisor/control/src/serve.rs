@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use auth::OperatorPermit;
 use axum::Router;
 use axum::body::Body;
 use hyper::server::conn::http1;
@@ -17,10 +16,11 @@ use tower::ServiceExt as _;
 use crate::Control;
 use crate::call::Request;
 use crate::error::Error;
-use crate::gate::{self, Gate, Peer, Run, Running};
+use crate::gate::{self, Allowed, Gate, Peer, Run, Running};
 use crate::routes::rows;
 use crate::row::Handler;
 use crate::socket;
+use crate::told::{self, Asked, Made};
 
 /// Connections of one listener at once: operators and their tools, not tenants' clients.
 const MAX_CONNECTIONS: usize = 256;
@@ -50,8 +50,12 @@ pub async fn serve_unix(listener: UnixListener, control: Control, tasks: Tasks) 
 
 fn router(control: &Control, tasks: &Tasks) -> Router {
     let parts = control.parts();
-    let gate =
-        Gate { auth: parts.auth.clone(), requests: parts.requests.clone(), tasks: tasks.clone() };
+    let gate = Gate {
+        auth: parts.auth.clone(),
+        audit: parts.audit.clone(),
+        requests: parts.requests.clone(),
+        tasks: tasks.clone(),
+    };
     let handlers = Handlers { control: control.clone(), tasks: tasks.clone() };
     gate::router(rows(), &gate, &handlers)
 }
@@ -170,16 +174,26 @@ impl Run for Handlers {
     fn run(
         &self,
         handler: &dyn Handler,
-        permit: OperatorPermit,
+        Allowed { permit, intent }: Allowed,
         request: axum::extract::Request,
     ) -> Running {
         let (mut head, body) = gate::parts(request);
         // What is streamed ends when the gateway does.
         head.extensions.insert(self.tasks.clone());
+        let (made, path) = (Made::default(), head.uri.path().to_owned());
+        head.extensions.insert(made.clone());
         let pending = handler.call(Request { control: self.control.clone(), permit, head, body });
         // A task of its own: an operator who hangs up leaves nothing half done, and a panic ends
         // this request alone.
-        let done = self.tasks.spawn(pending);
+        let records = self.control.parts().records.clone();
+        let done = self.tasks.spawn(async move {
+            let Some(intent) = intent else { return pending.await };
+            let before = told::row(&records, &path).await;
+            let replied = pending.await;
+            let ended = told::ended(&replied);
+            Asked { intent, path, made, before }.end(&records, ended).await;
+            replied
+        });
         Box::pin(async move { done.await.map_err(Error::Panic)? })
     }
 }

@@ -91,7 +91,7 @@ impl Dialler {
         };
         let handshake = TlsConnector::from(Arc::clone(&self.tls)).connect(name, line);
         match tokio::time::timeout(HANDSHAKE, handshake).await {
-            Ok(stream) => Ok(Box::new(stream.map_err(Refused::Tls)?)),
+            Ok(stream) => Ok(Box::new(stream.map_err(Refused::tls)?)),
             Err(_elapsed) => Err(Refused::Slow),
         }
     }

@@ -12,7 +12,6 @@ use runtime::Tasks;
 use tokio::task::AbortHandle;
 
 use crate::line::Io;
-use crate::refused::Refused;
 
 /// Bytes of the head of an answer, and of what is read of its body at once.
 const MAX_BUFFER: usize = 64 << 10;
@@ -62,15 +61,14 @@ pub(crate) async fn send<B>(
     line: Box<dyn Io>,
     request: Request<B>,
     tasks: &Tasks,
-) -> Result<Response<Held>, Refused>
+) -> Result<Response<Held>, hyper::Error>
 where
     B: Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let mut builder = Builder::new();
     builder.max_buf_size(MAX_BUFFER).max_headers(MAX_HEADERS);
-    let (mut sender, connection) =
-        builder.handshake(TokioIo::new(line)).await.map_err(Refused::Cut)?;
+    let (mut sender, connection) = builder.handshake(TokioIo::new(line)).await?;
     let scope = tasks.clone();
     let driven = tasks.spawn(async move {
         tokio::select! {
@@ -81,6 +79,6 @@ where
         }
     });
     let drive = Drive(driven.abort_handle());
-    let response = sender.send_request(request).await.map_err(Refused::Cut)?;
+    let response = sender.send_request(request).await?;
     Ok(response.map(|body| Held { body, _drive: drive }))
 }

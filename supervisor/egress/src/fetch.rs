@@ -21,7 +21,7 @@ use tonic::codegen::{Body as HttpBody, BoxFuture, Service as HttpService, StdErr
 
 use crate::exchange::{self, Held};
 use crate::metrics::Way;
-use crate::outlet::Outlet;
+use crate::outlet::{Outlet, UNREADABLE};
 use crate::refused::Refused;
 use crate::rule::Ask;
 use crate::target::{Scheme, Target};
@@ -83,7 +83,7 @@ impl Egress for Fetcher {
         request: tonic::Request<FetchRequest>,
     ) -> Result<tonic::Response<Parts>, Status> {
         let request = request.into_inner();
-        let mut origin = String::from("an address that cannot be read");
+        let mut origin = String::from(UNREADABLE);
         let begun = self.begin(&request, &mut origin).await;
         let id = Some(request.request_id.as_str()).filter(|it| it.len() <= MAX_REQUEST_ID);
         tracing::debug!(request_id = id, ok = begun.is_ok(), "fetch");
@@ -125,8 +125,10 @@ impl Fetcher {
         Ok(Reply {
             head: Some(head),
             body: response.into_body(),
+            most: wish.max_bytes,
             left: wish.max_bytes,
             deadline,
+            origin: target.origin(),
             outlet: Arc::clone(&self.0),
             place,
         })
@@ -155,8 +157,7 @@ impl Fetcher {
         let grant = self.0.rules().check(&ask)?;
         let line = broker.dialler.open(&ask, grant, &self.0, IDLE).await?;
         let sent = exchange::send(line, request(wish, target)?, &broker.tasks).await;
-        // The connection breaks when the last byte of the day has passed.
-        let response = sent.map_err(|err| self.0.check_budget().err().unwrap_or(err))?;
+        let response = sent.map_err(|err| self.0.broken(err))?;
         let plain = |it: &HeaderValue| it.as_bytes().eq_ignore_ascii_case(b"identity");
         if response.headers().get_all(CONTENT_ENCODING).iter().all(plain) {
             Ok(response)

@@ -25,6 +25,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ledger::Account;
 use prometheus_client::registry::Registry;
 use runtime::Tasks;
 use types::Clock;
@@ -123,9 +124,10 @@ impl Broker {
         })))
     }
 
-    /// The way out of one tenant: shut until rules are set. Refusals are noted in `journal`.
-    pub fn outlet(&self, journal: Arc<dyn Journal>) -> Arc<Outlet> {
-        Arc::new(Outlet::new(&self.0, journal))
+    /// The way out of one tenant: shut until rules are set. Refusals are noted in `journal`, bytes are
+    /// counted on `account`.
+    pub fn outlet(&self, journal: Arc<dyn Journal>, account: Arc<Account>) -> Arc<Outlet> {
+        Arc::new(Outlet::new(&self.0, journal, account))
     }
 
     /// What holds for a tenant with these rules in its record and these settings, as JSON. Where

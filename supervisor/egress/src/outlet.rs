@@ -1,19 +1,23 @@
 //! The way out of one tenant: its rules, its bytes, its log. Held as long as the tenant is.
 
+use std::error::Error;
+use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
+use ledger::{Account, Amount};
 use runtime::Tasks;
 use tokio::sync::Semaphore;
-use types::Chain;
+use tokio::time::Instant;
+use types::{Chain, Dimension};
 
 use crate::fetch::Service;
 use crate::metrics::Way;
 use crate::proxy::{self, Guard};
 use crate::refused::{Outcome, Refused};
 use crate::rules::Rules;
-use crate::tally::{Pace, Tally};
+use crate::tally::{Pace, Tally, Turn};
 use crate::{Inner, Journal};
 
 /// Fetches of one tenant under way at once: more than an agent makes, each up to the longest body.
@@ -25,11 +29,15 @@ const LOOKUPS: usize = 8;
 /// Connections of all of a tenant's sandboxes to their proxies at once: the next one waits.
 const CONNECTIONS: usize = 64;
 
+/// What is told of where a request was to go that did not say so.
+pub(crate) const UNREADABLE: &str = "an address that cannot be read";
+
 /// The way out of one tenant.
 #[derive(Debug)]
 pub struct Outlet {
     pub(crate) broker: Arc<Inner>,
     journal: Arc<dyn Journal>,
+    account: Arc<Account>,
     rules: ArcSwap<Rules>,
     tally: Mutex<Tally>,
     pace: Mutex<Pace>,
@@ -46,10 +54,15 @@ pub(crate) enum Direction {
 }
 
 impl Outlet {
-    pub(crate) fn new(broker: &Arc<Inner>, journal: Arc<dyn Journal>) -> Self {
+    pub(crate) fn new(
+        broker: &Arc<Inner>,
+        journal: Arc<dyn Journal>,
+        account: Arc<Account>,
+    ) -> Self {
         Self {
             broker: Arc::clone(broker),
             journal,
+            account,
             rules: ArcSwap::default(),
             tally: Mutex::default(),
             pace: Mutex::default(),
@@ -79,11 +92,12 @@ impl Outlet {
     ///
     /// # Errors
     /// When the socket cannot be used.
-    pub fn proxy(self: &Arc<Self>, listener: OwnedFd, tasks: &Tasks) -> std::io::Result<Guard> {
+    pub fn proxy(self: &Arc<Self>, listener: OwnedFd, tasks: &Tasks) -> io::Result<Guard> {
         proxy::serve(self, listener, tasks)
     }
 
-    /// Counts bytes; false where the tenant has had its share of today.
+    /// Counts bytes that have passed; false where the tenant has had its share of today, or a limit of
+    /// its account is used up.
     pub(crate) fn count(&self, direction: Direction, bytes: usize) -> bool {
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         let metrics = &self.broker.metrics;
@@ -91,34 +105,86 @@ impl Outlet {
             Direction::Sent => metrics.sent.inc_by(bytes),
             Direction::Received => metrics.received.inc_by(bytes),
         };
+        let now = self.broker.clock.now();
+        let used = Amount { egress_bytes: bytes, ..Amount::ZERO };
+        let granted = bytes == 0 || self.account.spend(now, &used).is_ok();
         let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
-        tally.add(self.broker.clock.now(), bytes, self.broker.daily_bytes)
+        tally.add(now, bytes, self.broker.daily_bytes) && granted
     }
 
     /// Whether there are bytes left today.
     pub(crate) fn check_budget(&self) -> Result<(), Refused> {
-        if self.count(Direction::Sent, 0) { Ok(()) } else { Err(Refused::Budget) }
+        if !self.count(Direction::Sent, 0) {
+            return Err(Refused::Budget);
+        }
+        let allowed = self.account.allows(self.broker.clock.now(), Dimension::EgressBytes);
+        allowed.map_err(|refusal| Refused::Limit(Box::new(refusal)))
     }
 
-    /// Notes how a request to leave began. `origin` is what may be told of where it was to go.
-    pub(crate) fn ended(&self, way: Way, origin: &str, result: Result<(), &Refused>) {
+    /// Why a connection to a host broke: the bytes of the day, the host's silence, or what `err` says.
+    pub(crate) fn broken(&self, err: hyper::Error) -> Refused {
+        match self.ended_by_us(&err) {
+            Some(refused) => refused,
+            None => Refused::Cut(err),
+        }
+    }
+
+    /// Why we ended a connection, where it was us whom `err` is of.
+    pub(crate) fn ended_by_us(&self, err: &(dyn Error + 'static)) -> Option<Refused> {
+        if let Err(refused) = self.check_budget() {
+            return Some(refused);
+        }
+        let mut cause = Some(err);
+        while let Some(it) = cause {
+            if it.downcast_ref::<io::Error>().is_some_and(|it| it.kind() == io::ErrorKind::TimedOut)
+            {
+                return Some(Refused::Slow);
+            }
+            cause = it.source();
+        }
+        None
+    }
+
+    /// Counts how a request to leave began, and notes why it did not. `origin` is what may be told of
+    /// where it was to go.
+    pub(crate) fn ended(self: &Arc<Self>, way: Way, origin: &str, result: Result<(), &Refused>) {
         let outcome = result.map_or_else(Refused::outcome, |()| Outcome::Ok);
         self.broker.metrics.count(way, outcome);
-        match result {
-            Err(refused) if refused.is_decision() => self.note(origin, refused),
-            Err(refused) => tracing::debug!(error = %Chain(refused), "a tenant reached nobody"),
-            Ok(()) => {}
+        if let Err(refused) = result {
+            self.note(origin, refused);
         }
     }
 
-    fn note(&self, origin: &str, refused: &Refused) {
-        let now = self.broker.clock.now();
-        let (tell, missed) = self.pace.lock().unwrap_or_else(PoisonError::into_inner).next(now);
-        if let Some(missed) = missed {
-            self.journal.note(&format!("egress: {missed} more refusals were not written down"));
+    /// Notes in the tenant's log why something was not reached or not read to its end. Of very many,
+    /// the number is noted, at the latest when the minute is over.
+    pub(crate) fn note(self: &Arc<Self>, origin: &str, refused: &Refused) {
+        let (turn, counted) = self.pace().next(self.broker.clock.now());
+        self.note_counted(counted);
+        match turn {
+            Turn::Tell => {
+                let (word, why) = (refused.word(), Chain(refused));
+                self.journal.note(&format!("egress {word}: {origin}: {why}"));
+            }
+            Turn::CountFrom(wait) => {
+                let (outlet, until) = (Arc::downgrade(self), Instant::now() + wait);
+                self.broker.tasks.spawn_until_stopped(async move {
+                    tokio::time::sleep_until(until).await;
+                    let Some(outlet) = outlet.upgrade() else { return };
+                    let counted = outlet.pace().take();
+                    outlet.note_counted(counted);
+                });
+            }
+            Turn::Count => {}
         }
-        if tell {
-            self.journal.note(&format!("egress refused: {origin}: {refused}"));
+    }
+
+    fn note_counted(&self, counted: Option<u64>) {
+        if let Some(counted) = counted {
+            self.journal.note(&format!("egress refused: and {counted} more refusals like these"));
         }
+    }
+
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

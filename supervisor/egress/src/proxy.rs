@@ -8,6 +8,7 @@ mod hello;
 mod tunnel;
 
 use std::convert::Infallible;
+use std::io;
 use std::net::TcpListener as StdTcpListener;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -28,7 +29,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use crate::metrics::Way;
-use crate::outlet::Outlet;
+use crate::outlet::{Outlet, UNREADABLE};
 use crate::refused::Refused;
 use head::Begun;
 use tunnel::Tunnel;
@@ -55,7 +56,7 @@ const TOTAL: Duration = Duration::from_hours(1);
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// What is sent back.
-type Reply = Response<UnsyncBoxBody<Bytes, hyper::Error>>;
+type Reply = Response<UnsyncBoxBody<Bytes, Refused>>;
 
 /// Ends the proxy and its connections when it is dropped.
 #[derive(Debug)]
@@ -77,11 +78,7 @@ struct Proxy {
 /// A tunnel that was agreed on, for when its connection is handed over.
 type Agreed = Arc<Mutex<Option<Tunnel>>>;
 
-pub(crate) fn serve(
-    outlet: &Arc<Outlet>,
-    listener: OwnedFd,
-    tasks: &Tasks,
-) -> std::io::Result<Guard> {
+pub(crate) fn serve(outlet: &Arc<Outlet>, listener: OwnedFd, tasks: &Tasks) -> io::Result<Guard> {
     let listener = StdTcpListener::from(listener);
     listener.set_nonblocking(true)?;
     let listener = TcpListener::from_std(listener)?;
@@ -112,8 +109,8 @@ impl Proxy {
     fn begin(&self, stream: TcpStream, places: [OwnedSemaphorePermit; 2]) {
         let proxy = self.clone();
         self.tasks.spawn_until_stopped(async move {
-            if tokio::time::timeout(TOTAL, proxy.connection(stream)).await.is_err() {
-                tracing::debug!("a connection of a sandbox lasted too long");
+            if tokio::time::timeout(TOTAL, proxy.clone().connection(stream)).await.is_err() {
+                proxy.outlet.note("a connection of a sandbox", &Refused::Slow);
             }
             drop(places);
         });
@@ -122,6 +119,9 @@ impl Proxy {
     async fn connection(self, stream: TcpStream) {
         let Begun { stream, told_twice } = match head::read(stream).await {
             Ok(begun) => begun,
+            Err(err) if err.kind() == io::ErrorKind::TimedOut => {
+                return self.outlet.ended(Way::Forward, UNREADABLE, Err(&Refused::Slow));
+            }
             Err(err) => {
                 return tracing::debug!(error = %types::Chain(&err), "a sandbox said nothing");
             }
@@ -129,12 +129,7 @@ impl Proxy {
         let agreed = Agreed::default();
         let service = service_fn(|request| {
             let (proxy, agreed) = (self.clone(), Arc::clone(&agreed));
-            async move {
-                let twice = Refused::Malformed("the body's length is told twice");
-                let answer =
-                    if told_twice { refusal(&twice) } else { proxy.answer(request, &agreed).await };
-                Ok::<_, Infallible>(answer)
-            }
+            async move { Ok::<_, Infallible>(proxy.answer(request, told_twice, &agreed).await) }
         });
         let served = Builder::new()
             .timer(TokioTimer::new())
@@ -146,7 +141,7 @@ impl Proxy {
             .with_upgrades()
             .await;
         if let Err(err) = served {
-            tracing::debug!(error = %types::Chain(&err), "a connection of a sandbox broke");
+            self.broke(&err);
         }
         let tunnel = agreed.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(tunnel) = tunnel {
@@ -154,9 +149,23 @@ impl Proxy {
         }
     }
 
-    async fn answer(&self, request: Request<Incoming>, agreed: &Agreed) -> Reply {
-        let mut origin = String::from("an address that cannot be read");
-        let (way, answered) = if request.method() == Method::CONNECT {
+    /// What was no request, or none in time, is told; a program may leave as it likes.
+    fn broke(&self, err: &hyper::Error) {
+        let refused = if err.is_parse() {
+            Refused::Malformed("what was sent is no request of HTTP/1.1")
+        } else if err.is_timeout() {
+            Refused::Slow
+        } else {
+            return tracing::debug!(error = %types::Chain(err), "a connection of a sandbox broke");
+        };
+        self.outlet.ended(Way::Forward, UNREADABLE, Err(&refused));
+    }
+
+    async fn answer(&self, request: Request<Incoming>, told_twice: bool, agreed: &Agreed) -> Reply {
+        let mut origin = String::from(UNREADABLE);
+        let (way, answered) = if told_twice {
+            (Way::Forward, Err(Refused::Malformed("the body's length is told twice")))
+        } else if request.method() == Method::CONNECT {
             (Way::Tunnel, self.tunnel(request, &mut origin, agreed).await)
         } else {
             (Way::Forward, self.forward(request, &mut origin).await)
@@ -168,7 +177,7 @@ impl Proxy {
 
 /// A refusal in words, after which the connection ends.
 fn refusal(refused: &Refused) -> Reply {
-    let text = format!("egress refused: {refused}\n");
+    let text = format!("egress {}: {}\n", refused.word(), types::Chain(refused));
     let body = Full::new(Bytes::from(text)).map_err(|never| match never {});
     let mut reply = Response::new(body.boxed_unsync());
     *reply.status_mut() = refused.status();

@@ -15,7 +15,7 @@ use crate::target::BadTarget;
 pub(crate) enum Refused {
     #[error("{0}")]
     Malformed(&'static str),
-    #[error("the address cannot be used: {0}")]
+    #[error("the address cannot be used")]
     Target(#[from] BadTarget),
     #[error("the tenant's settings forbid web_fetch")]
     Tool,
@@ -45,6 +45,8 @@ pub(crate) enum Refused {
     Busy,
     #[error("this tenant has used up its bytes of today")]
     Budget,
+    #[error("{0}")]
+    Limit(Box<ledger::Refusal>),
     #[error("it took too long")]
     Slow,
     #[error("the host's name was not resolved")]
@@ -55,10 +57,14 @@ pub(crate) enum Refused {
     Connect(#[source] io::Error),
     #[error("no TLS with the host")]
     Tls(#[source] io::Error),
+    #[error("the certificate of the host is no good: no TLS with it")]
+    Certificate(#[source] io::Error),
     #[error("the connection to the host broke")]
     Cut(#[source] hyper::Error),
     #[error("the host compresses what was asked for as it is")]
     Encoding,
+    #[error("the body has more than {most} bytes: the rest was not read")]
+    Long { most: usize },
 }
 
 /// How a request ended, in metrics.
@@ -87,8 +93,13 @@ impl Refused {
             | Self::Own
             | Self::Downgrade
             | Self::ServerName
-            | Self::NotTls => Outcome::Refused,
-            Self::Redirects { .. } | Self::Busy | Self::Budget => Outcome::Limited,
+            | Self::NotTls
+            | Self::Certificate(_) => Outcome::Refused,
+            Self::Redirects { .. }
+            | Self::Busy
+            | Self::Budget
+            | Self::Limit(_)
+            | Self::Long { .. } => Outcome::Limited,
             Self::Slow => Outcome::Slow,
             Self::Names(_)
             | Self::Addresses
@@ -111,9 +122,18 @@ impl Refused {
         }
     }
 
-    /// Whether it is a decision, which the tenant finds in its log, rather than a mishap.
-    pub(crate) fn is_decision(&self) -> bool {
-        matches!(self.outcome(), Outcome::Refused | Outcome::Limited)
+    /// What the tenant's log calls it: a decision or a mishap.
+    pub(crate) fn word(&self) -> &'static str {
+        if self.outcome() == Outcome::Failed { "failed" } else { "refused" }
+    }
+
+    /// Why there is no TLS with a host.
+    pub(crate) fn tls(err: io::Error) -> Self {
+        let cause = err.get_ref().and_then(|it| it.downcast_ref::<rustls::Error>());
+        match cause {
+            Some(rustls::Error::InvalidCertificate(_)) => Self::Certificate(err),
+            _ => Self::Tls(err),
+        }
     }
 }
 

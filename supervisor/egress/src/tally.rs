@@ -1,4 +1,6 @@
-//! The bytes of one tenant: of this day, against a limit, and what was refused, told now and then.
+//! The bytes of one tenant: of this day, against a limit; and what was refused, told or counted.
+
+use std::time::Duration;
 
 use types::UnixMillis;
 
@@ -30,6 +32,17 @@ impl Tally {
     }
 }
 
+/// What becomes of one refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// It is told by itself.
+    Tell,
+    /// It is the first that is only counted: the count is told after this time.
+    CountFrom(Duration),
+    /// It is counted among others.
+    Count,
+}
+
 /// How often something was told.
 #[derive(Debug, Default)]
 pub(crate) struct Pace {
@@ -39,20 +52,29 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// Whether one more may be told; and how many were not, where a minute with such has ended.
-    pub(crate) fn next(&mut self, now: UnixMillis) -> (bool, Option<u64>) {
-        let mut missed = None;
+    /// What becomes of one more; and how many were counted, where a minute with such has ended.
+    pub(crate) fn next(&mut self, now: UnixMillis) -> (Turn, Option<u64>) {
+        let mut counted = None;
         if self.minute != now / MINUTE {
-            missed = (self.untold > 0).then_some(self.untold);
-            *self = Self { minute: now / MINUTE, told: 0, untold: 0 };
+            counted = self.take();
+            *self = Self { minute: now / MINUTE, ..Self::default() };
         }
-        let tell = self.told < TOLD;
-        if tell {
+        if self.told < TOLD {
             self.told += 1;
-        } else {
-            self.untold += 1;
+            return (Turn::Tell, counted);
         }
-        (tell, missed)
+        self.untold = self.untold.saturating_add(1);
+        let turn = if self.untold == 1 {
+            Turn::CountFrom(Duration::from_millis(MINUTE - now % MINUTE))
+        } else {
+            Turn::Count
+        };
+        (turn, counted)
+    }
+
+    /// How many were counted since this was last asked, if any.
+    pub(crate) fn take(&mut self) -> Option<u64> {
+        Some(std::mem::take(&mut self.untold)).filter(|it| *it > 0)
     }
 }
 
@@ -71,11 +93,22 @@ mod tests {
     }
 
     #[test]
-    fn a_minute_has_so_many_lines_and_the_next_says_how_many_were_left_out() {
+    fn a_minute_has_so_many_lines_and_the_others_are_counted() {
+        let (mut pace, now) = (Pace::default(), MINUTE + 20_000);
+        assert!((0..30).all(|_| pace.next(now) == (Turn::Tell, None)));
+        assert_eq!(pace.next(now), (Turn::CountFrom(Duration::from_secs(40)), None));
+        assert!((0..69).all(|_| pace.next(now) == (Turn::Count, None)));
+        assert_eq!(pace.next(2 * MINUTE), (Turn::Tell, Some(70)));
+        assert_eq!(pace.next(2 * MINUTE), (Turn::Tell, None));
+        assert_eq!(pace.take(), None);
+    }
+
+    #[test]
+    fn what_was_counted_is_told_once() {
         let mut pace = Pace::default();
-        let told = (0..100).filter(|_| pace.next(MINUTE).0).count();
-        assert_eq!(told, 30);
-        assert_eq!(pace.next(2 * MINUTE), (true, Some(70)));
-        assert_eq!(pace.next(2 * MINUTE), (true, None));
+        assert_eq!((0..33).filter(|_| pace.next(MINUTE).0 == Turn::Tell).count(), 30);
+        assert_eq!((pace.take(), pace.take()), (Some(3), None));
+        assert_eq!(pace.next(MINUTE), (Turn::CountFrom(Duration::from_mins(1)), None));
+        assert_eq!(pace.next(2 * MINUTE), (Turn::Tell, Some(1)));
     }
 }

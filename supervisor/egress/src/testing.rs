@@ -6,10 +6,11 @@ mod names;
 
 use std::sync::{Arc, Mutex};
 
+use ledger::{Account, Ledger, MemoryJournal};
 use prometheus_client::registry::Registry;
 use runtime::Tasks;
 use serde_json::{Value, json};
-use types::{Clock, ManualClock};
+use types::{Clock, Limits, ManualClock};
 
 use crate::address::Networks;
 use crate::{Broker, Config, Journal, Outlet};
@@ -22,6 +23,7 @@ pub(crate) use names::{Names, Zone};
 pub(crate) struct House {
     pub(crate) broker: Broker,
     pub(crate) outlet: Arc<Outlet>,
+    pub(crate) account: Arc<Account>,
     pub(crate) notes: Arc<Notes>,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) names: Names,
@@ -68,8 +70,13 @@ impl House {
         let time: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
         let broker = Broker::new(config, time, &mut Registry::default(), tasks.clone()).unwrap();
         let notes = Arc::new(Notes::default());
-        let outlet = broker.outlet(Arc::<Notes>::clone(&notes));
-        Self { broker, outlet, notes, clock, names, tasks }
+        let books = Arc::new(MemoryJournal::default());
+        let ledger = Arc::new(Ledger::new(books, &[], clock.now()));
+        let tenant = "acme".parse().unwrap();
+        let account = Account::new(&ledger, tenant, &Limits::default(), clock.now());
+        let account = Arc::new(account);
+        let outlet = broker.outlet(Arc::<Notes>::clone(&notes), Arc::clone(&account));
+        Self { broker, outlet, account, notes, clock, names, tasks }
     }
 
     pub(crate) fn allow(&self, rules: &[String]) {

@@ -15,6 +15,7 @@ mod openai;
 mod outflow;
 mod peers;
 mod probes;
+mod rates;
 mod readiness;
 mod relay;
 mod reply;

@@ -8,8 +8,8 @@ use axum::response::Response;
 use proto::worker::{Route, ServeRequest};
 
 use crate::call::{Call, Place};
-use crate::relay;
 use crate::reply::Refusal;
+use crate::{rates, relay};
 
 /// Which conversation a turn belongs to.
 const SESSION_KEY: &str = "x-openclaw-session-key";
@@ -50,13 +50,19 @@ async fn with_body(mut call: Call, body: Body, route: Route, max: usize) -> Resp
     let admit = &mut || place.take(&call.front, &permit);
     let (body, share) = match call.body(body, max, admit).await {
         Ok(read) => read,
-        Err(response) => return *response,
+        Err(response) => return told(&call, &permit, *response),
     };
     let asked = ServeRequest { body, ..of(route) };
     let response = serve(&call, &permit, place, asked).await;
     // The worker has its copy by now, so the body no longer counts.
     drop(share);
-    response.unwrap_or_else(|refusal| refusal.response())
+    told(&call, &permit, response.unwrap_or_else(|refusal| refusal.response()))
+}
+
+/// An answer that says what is left of the caller's limits.
+fn told(call: &Call, permit: &Permit, mut response: Response) -> Response {
+    rates::tell(&mut response, &call.front.tenants.rates(permit));
+    response
 }
 
 /// `GET /v1/models`.
@@ -82,7 +88,7 @@ fn of(route: Route) -> ServeRequest {
 async fn bare(mut call: Call, asked: ServeRequest) -> Response {
     let Some(permit) = call.permit.take() else { return Refusal::no_answer().response() };
     let response = serve(&call, &permit, Place::default(), asked).await;
-    response.unwrap_or_else(|refusal| refusal.response())
+    told(&call, &permit, response.unwrap_or_else(|refusal| refusal.response()))
 }
 
 async fn serve(

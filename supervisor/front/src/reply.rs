@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use http::header::{CONNECTION, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde::Serialize;
+use types::Limited;
 
 /// The type of every reply that is one JSON document.
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -22,6 +23,8 @@ pub(crate) struct Refusal {
     code: &'static str,
     pub(crate) message: String,
     retry_after_s: Option<u64>,
+    /// The limit that was met, where it was one.
+    limit: Option<Box<Limited>>,
 }
 
 #[derive(Serialize)]
@@ -35,11 +38,13 @@ struct Error<'a> {
     r#type: &'static str,
     param: Option<&'a str>,
     code: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limit: Option<serde_json::Value>,
 }
 
 impl Refusal {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), retry_after_s: None }
+        Self { status, code, message: message.into(), retry_after_s: None, limit: None }
     }
 
     pub(crate) fn not_found() -> Self {
@@ -124,13 +129,20 @@ impl Refusal {
         Denied::Ended.into()
     }
 
+    /// `OpenAI`'s word for what kind of failure it is.
+    fn kind(&self) -> &'static str {
+        let limit = self.limit.as_deref();
+        limit.map_or_else(|| kind(self.status), |limit| api::limited::words(limit).kind)
+    }
+
     /// The bytes of `{"error": ...}`.
     fn json(&self) -> Vec<u8> {
         let error = Error {
             message: &self.message,
-            r#type: kind(self.status),
+            r#type: self.kind(),
             param: None,
             code: self.code,
+            limit: self.limit.as_deref().map(api::limited::details),
         };
         serde_json::to_vec(&Envelope { error }).unwrap_or_default()
     }
@@ -198,14 +210,29 @@ impl From<Denied> for Refusal {
     }
 }
 
+impl From<Limited> for Refusal {
+    fn from(limit: Limited) -> Self {
+        let words = api::limited::words(&limit);
+        let status = StatusCode::from_u16(words.status).unwrap_or(StatusCode::TOO_MANY_REQUESTS);
+        let wait = limit.retry_after_seconds;
+        Self {
+            retry_after_s: (wait > 0).then_some(wait),
+            limit: Some(Box::new(limit.clone())),
+            ..Self::new(status, words.code, limit.to_string())
+        }
+    }
+}
+
 impl From<&tenants::Error> for Refusal {
     fn from(error: &tenants::Error) -> Self {
+        if let tenants::Error::Refused(refusal) = error {
+            return Limited::from(&**refusal).into();
+        }
         let status =
             StatusCode::from_u16(error.http_status()).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
         let code = match status.as_u16() {
             403 => "tenant_suspended",
             404 => "not_found",
-            429 => "rate_limit_exceeded",
             504 => "timeout",
             _ => "unavailable",
         };

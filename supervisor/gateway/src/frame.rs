@@ -26,6 +26,13 @@ const MAX_WHY: usize = 200;
 /// not its caller's own text.
 const MAX_FAILURE: usize = 32 << 10;
 
+/// Up to which wait a client is told to try again by itself. The day or the month that a limit takes to
+/// begin anew is for a person to wait for.
+const SOON_MS: u32 = 10 * 60 * 1000;
+
+/// The longest wait that is told: what clients' timers can be set to. A longer one would go off at once.
+const MAX_TIMER_MS: u32 = i32::MAX.unsigned_abs();
+
 /// The id of an answer to what has none.
 const NO_ID: &str = "invalid";
 
@@ -170,8 +177,8 @@ fn told(id: &str, err: &ApiError, message: &str, details: Option<&serde_json::Va
         code: on_wire(err.code),
         message,
         details,
-        retryable: err.retry_after_ms.map(|_| true),
-        retry_after_ms: err.retry_after_ms,
+        retryable: err.retry_after_ms.map(|it| it <= SOON_MS),
+        retry_after_ms: err.retry_after_ms.map(|it| it.min(MAX_TIMER_MS)),
     };
     let failure = Failure { r#type: "res", id, ok: false, error };
     serde_json::to_vec(&failure).unwrap_or_default().into()
@@ -277,6 +284,12 @@ mod tests {
             failure("1", &ApiError { retry_after_ms: Some(5), ..err }),
             r#"{"type":"res","id":"1","ok":false,"error":{"code":"INVALID_REQUEST",
                 "message":"no","details":{"code":"X"},"retryable":true,"retryAfterMs":5}}"#,
+        );
+        let err = ApiError::new(api::Code::ResourceExhausted, "no");
+        check(
+            failure("1", &ApiError { retry_after_ms: Some(2_600_000_000), ..err }),
+            r#"{"type":"res","id":"1","ok":false,"error":{"code":"UNAVAILABLE",
+                "message":"no","retryable":false,"retryAfterMs":2147483647}}"#,
         );
         check(
             event("tick", "{}".into(), None, None).concat().into(),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use ledger::Price;
+use ledger::Prices;
 
 use crate::config::{Config, Error};
 use crate::metrics::{Metrics, ModelMetrics};
@@ -23,9 +23,11 @@ pub(crate) struct Catalog {
 #[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) provider: Arc<Provider>,
+    /// The provider's name, as the books have it.
+    pub(crate) named: Arc<str>,
     /// Its name at the provider.
-    pub(crate) model: String,
-    pub(crate) price: Option<Price>,
+    pub(crate) model: Arc<str>,
+    pub(crate) prices: Prices,
     pub(crate) metrics: ModelMetrics,
 }
 
@@ -49,8 +51,9 @@ impl Catalog {
                 let (provider, name) = (provider.name.clone(), model.name.clone());
                 all.push(Arc::new(Target {
                     provider: Arc::clone(&found),
-                    model: name.clone(),
-                    price: model.price,
+                    named: provider.as_str().into(),
+                    model: name.as_str().into(),
+                    prices: model.prices.clone(),
                     metrics: metrics.model(&provider, &name),
                 }));
                 models.push(proto::worker::Model { provider, name });
@@ -61,7 +64,7 @@ impl Catalog {
             .map(|target| (format!("{}/{}", target.provider(), target.model), Arc::clone(target)))
             .collect();
         for target in all {
-            targets.entry(target.model.clone()).or_insert(target);
+            targets.entry(target.model.to_string()).or_insert(target);
         }
         let find = |what, name: &str| match targets.get(name) {
             Some(target) => Ok(Arc::clone(target)),
@@ -97,7 +100,7 @@ mod tests {
     use crate::config::{Kind, Model, Timeouts};
 
     fn demo(name: &str, models: &[&str]) -> crate::Provider {
-        let model = |name: &&str| Model { name: (*name).to_owned(), price: None };
+        let model = |name: &&str| Model { name: (*name).to_owned(), prices: Prices::default() };
         crate::Provider {
             name: name.to_owned(),
             kind: Kind::Demo,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::Uri;
 use http::uri::Scheme;
-use ledger::Price;
+use ledger::Prices;
 use types::Secret;
 
 /// The longest model name, in bytes; it becomes a metric label and part of every reply.
@@ -59,7 +59,7 @@ pub struct Model {
     /// Its name at the provider.
     pub name: String,
     /// What it costs; a tenant with a limit on cost may only use models that have a price.
-    pub price: Option<Price>,
+    pub prices: Prices,
 }
 
 /// How long to wait for what. Each counts from the moment that it names.

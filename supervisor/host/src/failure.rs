@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tonic::metadata::MetadataValue;
 use tonic::{Code, Status};
+use types::{Cause, Limited};
 
 use crate::metrics::Outcome;
 use crate::sse;
@@ -63,6 +64,9 @@ pub(crate) enum Failure {
     /// The answer ended before it was complete.
     #[error("the model's provider ended its answer early")]
     Early,
+    /// A limit leaves nothing for the rest of the answer.
+    #[error("{0}")]
+    Limit(Box<ledger::Refusal>),
 }
 
 /// What is wrong with an answer.
@@ -157,7 +161,7 @@ impl Failure {
             Self::Connect(_) | Self::Cut(_) | Self::Broken { .. } | Self::Early => {
                 Next::Again(Duration::ZERO)
             }
-            Self::Slow(Wait::Total) | Self::Refused { .. } => Next::Stop,
+            Self::Slow(Wait::Total) | Self::Refused { .. } | Self::Limit(_) => Next::Stop,
             Self::Slow(_) | Self::Credentials { .. } | Self::Unknown | Self::Garbled(_) => {
                 Next::Other
             }
@@ -174,7 +178,7 @@ impl Failure {
             | Self::Unknown
             | Self::Refused { .. } => true,
             Self::Broken { status } => *status != 0,
-            Self::Cut(_) | Self::Slow(_) | Self::Garbled(_) | Self::Early => false,
+            Self::Cut(_) | Self::Slow(_) | Self::Garbled(_) | Self::Early | Self::Limit(_) => false,
         }
     }
 
@@ -189,7 +193,8 @@ impl Failure {
             | Self::Slow(_)
             | Self::Refused { .. }
             | Self::Garbled(_)
-            | Self::Early => None,
+            | Self::Early
+            | Self::Limit(_) => None,
         }
     }
 
@@ -199,6 +204,7 @@ impl Failure {
             Self::Slow(_) => Outcome::Timeout,
             Self::Busy { .. } => Outcome::RateLimited,
             Self::Refused { .. } => Outcome::Invalid,
+            Self::Limit(_) => Outcome::Limited,
             Self::Connect(_)
             | Self::Cut(_)
             | Self::Broken { .. }
@@ -212,6 +218,7 @@ impl Failure {
     /// What the worker is told.
     pub(crate) fn status(&self) -> Status {
         let (code, retry_after_s) = match self {
+            Self::Limit(refusal) => return refused(refusal),
             Self::Slow(_) => (Code::DeadlineExceeded, None),
             Self::Refused { .. } => (Code::InvalidArgument, None),
             Self::Unknown => (Code::NotFound, None),
@@ -230,9 +237,18 @@ impl Failure {
     }
 }
 
-/// A refusal of the tenant's own limits.
+/// A refusal of a limit. The worker is told all of it, to tell its client the same as the supervisor
+/// would.
 pub(crate) fn refused(refusal: &ledger::Refusal) -> Status {
-    status(Code::ResourceExhausted, refusal.to_string(), Some(refusal.retry_after_s))
+    let limited = Limited::from(refusal);
+    let code = match limited.cause {
+        Cause::Reached | Cause::PriceUnknown => Code::ResourceExhausted,
+        Cause::Unwritable => Code::Unavailable,
+    };
+    let details = serde_json::to_vec(&limited).unwrap_or_default();
+    let wait = limited.retry_after_seconds;
+    let status = Status::with_details(code, limited.to_string(), details.into());
+    after(status, (wait > 0).then_some(wait))
 }
 
 /// Too much of one tenant is under way at this moment.
@@ -241,7 +257,10 @@ pub(crate) fn busy(message: &str) -> Status {
 }
 
 fn status(code: Code, message: String, retry_after_s: Option<u64>) -> Status {
-    let mut status = Status::new(code, message);
+    after(Status::new(code, message), retry_after_s)
+}
+
+fn after(mut status: Status, retry_after_s: Option<u64>) -> Status {
     if let Some(seconds) = retry_after_s {
         status.metadata_mut().insert("retry-after", MetadataValue::from(seconds));
     }

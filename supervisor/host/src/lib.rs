@@ -16,6 +16,7 @@ mod llm;
 mod meter;
 mod metrics;
 mod provider;
+mod refusals;
 mod reply;
 mod sse;
 
@@ -32,6 +33,7 @@ pub use config::{Config, Error, Kind, Model, Provider, Timeouts};
 pub use discover::{DiscoverError, list_models};
 pub use intake::Intake;
 pub use llm::Llm;
+pub use refusals::Refusals;
 pub use reply::Reply;
 
 /// The powers of this installation. Clones are handles to the same.
@@ -43,6 +45,7 @@ struct Inner {
     catalog: Catalog,
     timeouts: Timeouts,
     clock: Arc<dyn Clock>,
+    refusals: Refusals,
     /// Owns what outlives a request by a moment: the wait for the end of an answer.
     tasks: Tasks,
 }
@@ -58,8 +61,10 @@ impl Host {
         registry: &mut Registry,
     ) -> Result<Self, Error> {
         let timeouts = config.timeouts.clone();
-        let catalog = Catalog::new(config, &metrics::Metrics::register(registry))?;
-        Ok(Self(Arc::new(Inner { catalog, timeouts, clock, tasks: Tasks::default() })))
+        let metrics = metrics::Metrics::register(registry);
+        let (catalog, refusals) = (Catalog::new(config, &metrics)?, metrics.refusals());
+        let tasks = Tasks::default();
+        Ok(Self(Arc::new(Inner { catalog, timeouts, clock, refusals, tasks })))
     }
 
     /// Every model of every provider, in the operator's order.
@@ -70,6 +75,11 @@ impl Host {
     /// `PROVIDER/MODEL`: what an agent turn uses where its agent names none.
     pub fn default_model(&self) -> &str {
         self.0.catalog.default_model()
+    }
+
+    /// Where refusals of limits are counted, whoever has met one.
+    pub fn refusals(&self) -> &Refusals {
+        &self.0.refusals
     }
 
     /// The power to call models, counted on `account`, to be served on one worker's pair.

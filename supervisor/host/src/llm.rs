@@ -10,6 +10,7 @@ use proto::host::llm_server;
 use proto::host::{EmbedReply, EmbedRequest, LlmRequest};
 use tokio::time::Instant;
 use tonic::{Request, Response, Status};
+use types::AgentId;
 
 use crate::catalog::Target;
 use crate::estimate;
@@ -26,6 +27,9 @@ const TRIES: u32 = 3;
 /// How many models are asked for one request: the one named and its fallbacks.
 const TARGETS: usize = 4;
 
+/// The longest key of a session, in bytes; the worker's own bound.
+const MAX_SESSION: usize = 512;
+
 /// The wait before the second try, doubled for each further one, with as much again at random.
 const BACK_OFF: Duration = Duration::from_millis(100);
 
@@ -39,6 +43,8 @@ pub struct Llm {
 /// One request and when it must be over.
 struct Call<'a> {
     request: &'a LlmRequest,
+    /// Its place in the account, without which nothing is set aside.
+    place: &'a ledger::Call,
     input: u64,
     total: Instant,
 }
@@ -66,18 +72,16 @@ impl Llm {
     }
 
     async fn answer(&self, request: &LlmRequest) -> Result<Reply, Status> {
-        if !is_request_id(&request.request_id) {
-            return Err(Status::invalid_argument("the request id is not one of the gateway's"));
-        }
+        let place = self.begin(&request.request_id, &request.agent, &request.session_key)?;
         let Some(targets) = self.inner.catalog.resolve(&request.model) else {
             return Err(Status::not_found("there is no such model"));
         };
         let total = Instant::now() + self.inner.timeouts.total;
-        let call = Call { request, input: estimate::input(request), total };
+        let call = Call { request, place: &place, input: estimate::input(request), total };
         let mut failed = None;
         for target in targets.take(TARGETS) {
             match self.ask(target, &call).await {
-                Ok(reply) => return Ok(reply),
+                Ok(reply) => return Ok(reply.keeping(place)),
                 Err(Miss::Final(status)) => return Err(status),
                 Err(Miss::Failed(failure)) => failed = Some(failure),
             }
@@ -87,7 +91,7 @@ impl Llm {
 
     /// One model of one provider, several times where that may help.
     async fn ask(&self, target: &Arc<Target>, call: &Call<'_>) -> Result<Reply, Miss> {
-        let (mut matter, mut meter) = self.prepare(target, call)?;
+        let (mut matter, mut meter) = self.prepare(target, call).await?;
         let mut tried = 1;
         loop {
             let (failure, after) = match self.attempt(&mut matter, meter, call).await {
@@ -107,7 +111,7 @@ impl Llm {
                 // Settled for itself: the next attempt needs a hold of its own.
                 drop(meter);
                 back_off(wait, tried, call.total).await?;
-                (matter, meter) = self.prepare(target, call)?;
+                (matter, meter) = self.prepare(target, call).await?;
             } else {
                 back_off(wait, tried, call.total).await?;
             }
@@ -116,15 +120,14 @@ impl Llm {
     }
 
     /// What an attempt may cost, set aside, and what it sends.
-    fn prepare<'a>(
+    async fn prepare<'a>(
         &self,
         target: &'a Arc<Target>,
         call: &Call<'a>,
     ) -> Result<(Matter<'a>, Box<Meter>), Miss> {
         let asked = call.request.params.as_ref().and_then(|it| it.max_tokens);
-        let now = self.inner.clock.now();
-        let meter = Meter::reserve(&self.account, now, target, call.input, asked)
-            .map_err(|refusal| Miss::Final(refused(&refusal)))?;
+        let meter = Meter::reserve(call.place, &self.inner.clock, target, call.input, asked).await;
+        let meter = meter.map_err(|refusal| Miss::Final(self.refuse(&refusal)))?;
         let matter = Matter::new(target, call.request, meter.max_tokens()).map_err(|err| {
             target.metrics.count(Outcome::Invalid);
             Miss::Final(Status::invalid_argument(err.to_string()))
@@ -159,8 +162,28 @@ impl Llm {
 }
 
 impl Llm {
-    fn begin(&self) -> Result<ledger::Call, ledger::Refusal> {
-        self.account.begin_call(self.inner.clock.now())
+    /// A place among the account's calls, in the name of a request, an agent and a session. The worker
+    /// names them, and is believed where they are of the form that they have.
+    fn begin(&self, id: &str, agent: &str, session: &str) -> Result<ledger::Call, Status> {
+        if !is_request_id(id) {
+            return Err(Status::invalid_argument("the request id is not one of the gateway's"));
+        }
+        if !agent.is_empty() && agent.parse::<AgentId>().is_err() {
+            return Err(Status::invalid_argument("the agent's name is not one"));
+        }
+        if session.len() > MAX_SESSION || session.chars().any(char::is_control) {
+            return Err(Status::invalid_argument("the session's key is not one"));
+        }
+        let name = |text: &str| (!text.is_empty()).then(|| Arc::from(text));
+        let who = (name(agent), name(session));
+        let begun = self.account.begin_call(self.inner.clock.now(), id, who);
+        begun.map_err(|refusal| self.refuse(&refusal))
+    }
+
+    /// What the worker is told of a refusal, which is counted.
+    fn refuse(&self, refusal: &ledger::Refusal) -> Status {
+        self.inner.refusals.count(refusal);
+        refused(refusal)
     }
 }
 
@@ -169,13 +192,10 @@ impl llm_server::Llm for Llm {
     type StreamStream = Reply;
 
     async fn stream(&self, request: Request<LlmRequest>) -> Result<Response<Reply>, Status> {
-        let call = self.begin().map_err(|refusal| refused(&refusal))?;
-        let reply = self.answer(request.get_ref()).await?;
-        Ok(Response::new(reply.keeping(call)))
+        self.answer(request.get_ref()).await.map(Response::new)
     }
 
     async fn embed(&self, request: Request<EmbedRequest>) -> Result<Response<EmbedReply>, Status> {
-        let _call = self.begin().map_err(|refusal| refused(&refusal))?;
         self.vectors(request.get_ref()).await.map(Response::new)
     }
 }
@@ -228,9 +248,13 @@ fn is_request_id(id: &str) -> bool {
 
 /// Logs a failure; what a provider says of a request may quote the request, so that stays below.
 fn log(failure: &Failure, target: &Target, request_id: &str, tried: u32) {
-    let (provider, model) = (target.provider(), target.model.as_str());
+    let (provider, model) = (target.provider(), &*target.model);
     if let Failure::Refused { message } = failure {
         tracing::debug!(request_id, provider, model, message, "a provider refused a request");
+        return;
+    }
+    if let Failure::Limit(refusal) = failure {
+        tracing::debug!(request_id, provider, model, %refusal, "a limit has no room for an answer");
         return;
     }
     let (status, error) = (failure.http_status(), types::Chain(failure));

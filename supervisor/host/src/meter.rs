@@ -1,43 +1,60 @@
-//! The bill of one model call: reserved before a byte is sent, settled however the call ends.
+//! The bill of one model call: set aside and written down before a byte is sent, topped up while the
+//! answer streams, settled however the call ends.
 //!
 //! The hold is in here, and a provider is only reached with a reference to it. Whatever is not
 //! known to be free is charged: a tenant that hangs up pays for what was sent and streamed.
+//!
+//! | what the provider says | what is charged |
+//! | --- | --- |
+//! | its figures at the end | these |
+//! | figures several times | the last ones: they are running totals |
+//! | nothing, or figures after the end | the estimate: one token for every four bytes |
+//! | a figure that is negative, no whole number or beyond belief | as if it had not said it |
+//! | more than was asked for or set aside | that, as far as all limits leave room; the rest is lost |
+//! | it breaks off | the input, and the larger of its figures and the estimate of what has arrived |
+//! | the caller hangs up | the same, and what it may have made unseen, by the time that it had |
 
+mod bill;
+mod cover;
+
+use std::pin::Pin;
 use std::sync::Arc;
 
-use ledger::{Account, Hold, Refusal, Tokens};
+use ledger::{Call, Hold, Refusal, Tokens, TopUp, Want};
 use proto::host::Usage;
 use tokio::time::Instant;
-use types::UnixMillis;
+use types::Clock;
 
 use crate::catalog::Target;
-use crate::estimate;
 use crate::failure::Failure;
 use crate::metrics::Outcome;
 
-/// Output tokens set aside where the tenant names no bound: the most that a current model writes.
+/// Output tokens beyond which no bound is sent to a provider where the tenant names none: the most
+/// that a current model writes.
 const MAX_OUTPUT: u64 = 1 << 17;
 
 /// The fewest output tokens for which a call is worth making.
 const MIN_OUTPUT: u64 = 16;
 
-/// Input tokens set aside for each one estimated: scripts other than Latin take more tokens than
-/// the estimate gives them.
-const INPUT_RESERVE: u64 = 2;
-
-/// Output tokens that a provider is taken to make in a second where a call is hung up on: more than
-/// large models do. What they think and do not show costs as well.
-const PER_SECOND: u64 = 100;
+/// Output tokens that are set aside at first: most answers are shorter.
+const FIRST: u64 = 1024;
 
 /// One call's hold and what is known of its cost.
 #[derive(Debug)]
 pub(crate) struct Meter {
     hold: Option<Hold>,
     target: Arc<Target>,
+    clock: Arc<dyn Clock>,
     /// Estimated input tokens.
     input: u64,
-    /// Output tokens that the account allows.
-    granted: u64,
+    /// The most output tokens that the answer may have, where whoever asks or a limit says so.
+    most: Option<u64>,
+    /// Output tokens that are set aside and written down.
+    good: u64,
+    /// More of them, on its way into the books.
+    coming: Option<Pin<Box<TopUp>>>,
+    /// Why there are no more.
+    refused: Option<Refusal>,
     /// Input tokens of a request that was sent, had no answer and was sent again.
     lost: u64,
     /// When the latest attempt began.
@@ -53,33 +70,38 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    /// Sets aside what the call may cost. Where that is too much for what is left of the tenant's
-    /// limits, the output is cut by halves until it fits.
-    pub(crate) fn reserve(
-        account: &Arc<Account>,
-        now: UnixMillis,
+    /// Sets aside what the call takes at first, and waits until that is written down.
+    pub(crate) async fn reserve(
+        call: &Call,
+        clock: &Arc<dyn Clock>,
         target: &Arc<Target>,
         input: u64,
         asked: Option<u32>,
     ) -> Result<Box<Self>, Refusal> {
-        let reserved = input.saturating_mul(INPUT_RESERVE);
-        let mut granted = asked.map_or(MAX_OUTPUT, u64::from).min(MAX_OUTPUT);
-        let hold = loop {
-            let estimate = Tokens { input: reserved, output: granted, cached: 0 };
-            match account.reserve(now, estimate, target.price) {
-                Ok(hold) => break hold,
-                Err(_) if granted / 2 >= MIN_OUTPUT => granted /= 2,
-                Err(refusal) => {
-                    target.metrics.count(Outcome::Limited);
-                    return Err(refusal);
-                }
-            }
+        let now = clock.now();
+        let want = Want {
+            provider: Arc::clone(&target.named),
+            model: Arc::clone(&target.model),
+            price: target.prices.at(now).cloned(),
+            input,
+            first: FIRST,
+            least: MIN_OUTPUT,
+            asked: asked.map(u64::from),
         };
+        let hold = match call.reserve(now, &want) {
+            Ok(reserved) => reserved.written().await,
+            Err(refusal) => Err(refusal),
+        };
+        let hold = hold.inspect_err(|_| target.metrics.count(Outcome::Limited))?;
         Ok(Box::new(Self {
+            good: hold.output(),
+            most: hold.most(),
             hold: Some(hold),
             target: Arc::clone(target),
+            clock: Arc::clone(clock),
             input,
-            granted,
+            coming: None,
+            refused: None,
             lost: 0,
             begun: Instant::now(),
             streamed: 0,
@@ -103,8 +125,8 @@ impl Meter {
     }
 
     /// The bound on output to send along; none where neither tenant nor account sets one.
-    pub(crate) const fn max_tokens(&self) -> Option<u64> {
-        if self.granted < MAX_OUTPUT { Some(self.granted) } else { None }
+    pub(crate) fn max_tokens(&self) -> Option<u64> {
+        self.most.filter(|most| *most < MAX_OUTPUT)
     }
 
     pub(crate) const fn target(&self) -> &Arc<Target> {
@@ -133,79 +155,50 @@ impl Meter {
     pub(crate) fn abandon(&mut self) {
         self.count(Outcome::Cancelled);
         let usage = self.interrupted();
-        self.settle(&usage);
+        self.settle(&usage, true);
     }
 
     /// The answer is complete: settles with the provider's figures, or with estimates.
     pub(crate) fn finish(&mut self, request_id: &str) -> Usage {
-        if self.known.is_none() {
+        self.count(Outcome::Ok);
+        let (usage, estimated) = self.complete();
+        if estimated {
             tracing::debug!(
                 request_id,
                 provider = self.target.provider(),
-                model = self.target.model,
+                model = &*self.target.model,
                 "usage not reported: estimated"
             );
         }
-        self.count(Outcome::Ok);
-        let known = self.known.unwrap_or_default();
-        let usage = Usage {
-            input_tokens: or(known.input_tokens, self.input),
-            output_tokens: or(known.output_tokens, estimate::text(self.streamed)),
-            cached_tokens: known.cached_tokens,
-        };
-        self.settle(&usage);
+        self.settle(&usage, estimated);
         usage
-    }
-
-    /// What an answer has cost that its provider broke off.
-    fn broken(&self) -> Usage {
-        let known = self.known.unwrap_or_default();
-        Usage {
-            input_tokens: or(known.input_tokens, self.input),
-            output_tokens: known.output_tokens.max(estimate::text(self.streamed)),
-            cached_tokens: known.cached_tokens,
-        }
-    }
-
-    /// What an answer may have cost that its caller broke off. Whoever hangs up just before the
-    /// provider says what it was must not pay less for it.
-    fn interrupted(&self) -> Usage {
-        let usage = self.broken();
-        let known = self.known.is_some_and(|known| known.input_tokens > 0);
-        let took = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let made = took.saturating_mul(PER_SECOND) / 1000;
-        let most = made.max(estimate::text(self.streamed.saturating_mul(2))).min(self.granted);
-        Usage {
-            input_tokens: usage.input_tokens * if known { 1 } else { INPUT_RESERVE },
-            output_tokens: usage.output_tokens.max(most),
-            cached_tokens: usage.cached_tokens,
-        }
     }
 
     /// Settles what an attempt that is over owes.
     fn close(&mut self) {
         let usage = if self.owed { self.broken() } else { Usage::default() };
         if self.owed || self.lost > 0 {
-            self.settle(&usage);
+            self.settle(&usage, true);
         }
     }
 
-    fn settle(&mut self, usage: &Usage) {
+    fn settle(&mut self, usage: &Usage, estimated: bool) {
         let Some(hold) = self.hold.take() else { return };
-        let input = usage.input_tokens.saturating_add(self.lost);
-        let (output, cached) = (usage.output_tokens, usage.cached_tokens);
-        self.target.metrics.settled(input, output);
-        hold.settle(Tokens { input, output, cached });
+        let used = Tokens {
+            input: usage.input_tokens.saturating_add(self.lost),
+            output: usage.output_tokens,
+            cached: usage.cached_tokens,
+            reasoning: usage.reasoning_tokens,
+        };
+        self.target.metrics.settled(used.input, used.output);
+        let settled = hold.settle(self.clock.now(), &used, estimated);
+        self.target.metrics.unbilled(&settled.unbilled);
     }
 
     fn count(&mut self, outcome: Outcome) {
         self.counted = true;
         self.target.metrics.count(outcome);
     }
-}
-
-const fn or(figure: u64, estimate: u64) -> u64 {
-    if figure > 0 { figure } else { estimate }
 }
 
 impl Drop for Meter {

@@ -3,6 +3,7 @@
 mod anthropic;
 mod demo;
 mod embeddings;
+mod figure;
 mod openai;
 
 use std::time::Duration;
@@ -25,6 +26,8 @@ use crate::client::{Answer, Client};
 use crate::config::{Error, Kind, Timeouts};
 use crate::failure::{Failure, Garbled};
 use crate::json;
+
+use figure::Figure;
 
 pub(crate) use demo::Speech;
 pub(crate) use embeddings::{MAX_DIMENSIONS, MAX_NUMBERS, demo_vectors, tokens};

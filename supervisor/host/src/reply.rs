@@ -136,7 +136,8 @@ impl Running {
     /// The next events. After a batch that ends with `Finished` there are none.
     fn poll_batch(&mut self, cx: &mut Context<'_>) -> Poll<Result<LlmBatch, Failure>> {
         loop {
-            let Poll::Ready(mut reading) = self.source.poll_reading(cx)? else {
+            // What is not set aside is not read: the provider waits in the meantime.
+            let Poll::Ready(mut reading) = self.poll_reading(cx)? else {
                 let wait = ready!(self.waits.poll(cx));
                 return Poll::Ready(Err(Failure::Slow(wait)));
             };
@@ -152,6 +153,20 @@ impl Running {
             }
             if !reading.events.is_empty() {
                 return Poll::Ready(Ok(LlmBatch { events: reading.events }));
+            }
+        }
+    }
+
+    fn poll_reading(&mut self, cx: &mut Context<'_>) -> Poll<Result<Reading, Failure>> {
+        // An answer that has said why it ends has nothing more to say that costs.
+        if self.source.is_ending() {
+            return self.source.poll_reading(cx);
+        }
+        match ready!(self.meter.poll_covered(cx)) {
+            Ok(()) => self.source.poll_reading(cx),
+            Err(refusal) => {
+                self.meter.target().metrics.refused(&refusal);
+                Poll::Ready(Err(Failure::Limit(Box::new(refusal))))
             }
         }
     }
@@ -195,6 +210,11 @@ impl Running {
         self.source = Source::Over;
         self.first = None;
         self.call = None;
+        if let Failure::Limit(refusal) = failure {
+            let request_id = &self.request_id;
+            tracing::debug!(request_id, %refusal, "an answer is cut: a limit has no more room");
+            return;
+        }
         tracing::warn!(
             request_id = self.request_id,
             provider = self.meter.target().provider(),
@@ -225,7 +245,7 @@ impl Stream for Reply {
 
 fn started(target: &Target) -> LlmEvent {
     let provider = target.provider().to_owned();
-    let model = target.model.clone();
+    let model = target.model.to_string();
     LlmEvent { event: Some(Event::Started(Started { provider, model })) }
 }
 
@@ -235,6 +255,14 @@ impl Source {
             Self::Remote(feed) => feed.poll_reading(cx),
             Self::Demo(speech) => speech.poll_reading(cx).map(Ok),
             Self::Over => Poll::Ready(Err(Failure::Early)),
+        }
+    }
+
+    /// Whether the provider has said why its answer ends.
+    fn is_ending(&self) -> bool {
+        match self {
+            Self::Remote(feed) => feed.reason.is_some(),
+            Self::Demo(_) | Self::Over => false,
         }
     }
 }

@@ -12,6 +12,7 @@ mod own;
 mod pages;
 mod panels;
 pub mod presence;
+mod recorded;
 mod skill_settings;
 mod subscriptions;
 mod terminal;
@@ -21,7 +22,8 @@ mod voicewake;
 
 use std::sync::Arc;
 
-use api::{ApiError, Code, Method, ServedBy};
+use api::{ApiError, Code, Method, Recorded, ServedBy};
+use audit::Audit;
 use auth::{Auth, Permit};
 use bytes::Bytes;
 use hub::{Connection, Hub};
@@ -29,9 +31,11 @@ use proto::worker::call_reply::Outcome;
 use proto::worker::{CallReply, CallRequest, Caller as WorkerCaller};
 use records::Records;
 use settings::Settings;
-use tenants::Tenants;
+use tenants::{Tenants, Ticket};
 use tokio::sync::mpsc;
 use types::{Clock, Scope};
+
+use recorded::Recording;
 
 /// Bytes of parameters of a method that is served here: what they become in memory is many times
 /// as much, and nobody else's memory limit holds for it.
@@ -62,6 +66,8 @@ pub struct Parts {
     pub settings: Settings,
     /// Devices, nodes and the rest.
     pub records: Records,
+    /// Where it is recorded what changes authority.
+    pub audit: Audit,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
     /// When the gateway started, in milliseconds since the epoch.
@@ -108,6 +114,22 @@ impl Methods {
         interim: Option<mpsc::Sender<Bytes>>,
     ) -> Result<Bytes, ApiError> {
         let ticket = self.0.tenants.admit(caller.permit).map_err(|err| failed(&err))?;
+        if method.recorded == Recorded::No {
+            return self.answer(caller, method, (params, ticket), interim).await;
+        }
+        let recording = Recording::begin(&self.0, &caller, method).await?;
+        let answered = self.answer(caller, method, (params, ticket), interim).await;
+        recording.end(&self.0, &answered).await;
+        answered
+    }
+
+    async fn answer(
+        &self,
+        caller: Caller<'_>,
+        method: &'static Method,
+        (params, ticket): (Bytes, Ticket),
+        interim: Option<mpsc::Sender<Bytes>>,
+    ) -> Result<Bytes, ApiError> {
         if method.served_by == ServedBy::Supervisor {
             bounded(method.name, params.len())?;
             let call = Call { parts: &self.0, caller, interim: interim.as_ref() };
@@ -190,6 +212,9 @@ fn json(result: Bytes) -> Result<Bytes, ApiError> {
 /// What a caller is told of a tenant's failure.
 pub(crate) fn failed(err: &tenants::Error) -> ApiError {
     tracing::debug!(error = %types::Chain(err), "a method was not answered");
+    if let tenants::Error::Refused(refusal) = err {
+        return (&types::Limited::from(&**refusal)).into();
+    }
     let code = match err.http_status() {
         403 => Code::Unauthorized,
         404 => Code::NotFound,

@@ -1,12 +1,13 @@
 //! `tenants.*`: what a tenant may learn of itself and do to itself.
 
-mod usage;
+pub(crate) mod usage;
 
 use api::ApiError;
 use api::tenants::{
     BackupParams, DeleteParams, Deleted, History, HistoryParams, Never, QuotaStatus, RestoreParams,
     Rotated, Tenant, TenantParams, Usage, UsageParams,
 };
+use audit::{Repeated, Who, WhoKind};
 use auth::{Denied, Grant};
 use tenants::State;
 use types::Chain;
@@ -58,12 +59,12 @@ impl api::tenants::Tenants for Call<'_> {
 
     async fn usage(&self, params: UsageParams) -> Result<Usage, ApiError> {
         self.own(params.tenant_id.as_deref())?;
-        usage::current(self).await
+        usage::current(self)
     }
 
     async fn usage_history(&self, params: HistoryParams) -> Result<History, ApiError> {
         self.own(params.tenant_id.as_deref())?;
-        usage::history(self, params.months).await
+        usage::history(self, params.months)
     }
 
     async fn quota_status(&self, params: TenantParams) -> Result<QuotaStatus, ApiError> {
@@ -94,6 +95,11 @@ impl Call<'_> {
         if named.is_none_or(|it| it == self.tenant().as_str()) {
             return Ok(());
         }
+        let principal = self.caller.permit.principal();
+        let who = Who::named(WhoKind::TenantToken, principal.token_id());
+        let act = self.caller.permit.action().name;
+        let refused = Repeated::refused(who, act, "other_tenant");
+        self.parts.audit.repeated(refused.of_tenant(self.tenant().as_str()));
         Err(ApiError::not_found("Tenant not found"))
     }
 }

@@ -6,18 +6,21 @@ use api::panels::{
     ActivityParams, Audit, AuditParams, Board, Branches, CardParams, Catalogs, CatalogsParams,
     Companion, Cost, CostParams, Day, Discussion, Environments, EnvironmentsParams, Following,
     GroupDefaults, Groups, Members, NoParams, Nothing, Panels, PluginPages, PluginParts, Plugins,
-    Preferences, PreferencesParams, Progress, Projects, ProjectsParams, Publishing,
+    Preferences, PreferencesParams, Progress, Projects, ProjectsParams, ProviderUsage, Publishing,
     PublishingParams, PullRequestsParams, Questions, Secrets, Seen, SessionParams,
     SetPreferencesParams, Suggestions, SuggestionsParams, Surface, SurfaceParams, SystemInfo,
     TalkCatalog, TalkConfig, TalkConfigParams, TalkParams, Tasks, TasksParams, TtsProviders,
-    TtsStatus, UsageStatus, Used, Users, VisibilityParams, Worktrees,
+    TtsStatus, UsageStatus, UsageWindow, Used, Users, VisibilityParams, Worktrees,
 };
+use api::tenants::Standing;
 use jiff::ToSpan as _;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use records::UsageRow;
+use ledger::Amount;
+use types::Level;
 
 use crate::Call;
+use crate::own::usage;
 
 /// The longest session key, in bytes.
 const MAX_KEY: usize = 512;
@@ -198,19 +201,26 @@ impl Panels for Call<'_> {
     async fn usage_cost(&self, params: CostParams) -> Result<Cost, ApiError> {
         let now = self.parts.clock.now();
         let (first, last, days) = range(&params, now)?;
-        let before = first.yesterday().map_err(|why| ApiError::invalid(why.to_string()))?;
         let tenant = self.caller.permit.tenant();
-        let rows = self.parts.records.usage_after(tenant, &before.to_string()).await;
-        let rows = rows.map_err(|err| {
-            tracing::error!(error = %types::Chain(&err), "use cannot be read");
-            ApiError::unavailable("use cannot be read")
-        })?;
-        let last = last.to_string();
-        let rows = rows.into_iter().filter(|(date, _)| *date <= last);
-        let daily: Vec<_> = rows.map(|(date, row)| Day { date, used: used(&row) }).collect();
+        let [first, last] = [day(first)?, day(last)?];
+        let rows = self.parts.tenants.days(tenant, first, last).await;
+        let rows = rows.map_err(|err| crate::failed(&err))?;
+        let today = ledger::Day::of(now);
+        let mut daily: Vec<_> = rows
+            .iter()
+            .filter(|row| row.day != today)
+            .map(|row| Day { date: row.day.to_string(), used: used(&row.sums.total) })
+            .collect();
+        // The ledger knows better than the books what was used a moment ago.
+        let view = self.parts.tenants.usage(tenant, tenants::Span::Day);
+        let view = view.map_err(|err| crate::failed(&err))?;
+        if (first..=last).contains(&today) && !view.used.is_zero() {
+            daily.push(Day { date: view.window, used: used(&view.used) });
+        }
         let totals = daily.iter().fold(Used::default(), |sum, day| Used {
             input: sum.input.saturating_add(day.used.input),
             output: sum.output.saturating_add(day.used.output),
+            cache_read: sum.cache_read.saturating_add(day.used.cache_read),
             total_tokens: sum.total_tokens.saturating_add(day.used.total_tokens),
             total_cost: sum.total_cost + day.used.total_cost,
             ..Used::default()
@@ -219,7 +229,16 @@ impl Panels for Call<'_> {
     }
 
     async fn usage_status(&self, _: NoParams) -> Result<UsageStatus, ApiError> {
-        Ok(UsageStatus { updated_at: self.parts.clock.now(), providers: [] })
+        let window = |it: Standing| {
+            let label = it.limit;
+            Some(UsageWindow { label, used_percent: it.percent, reset_at: it.resets_at? })
+        };
+        let standings = usage::standings(self)?.into_iter();
+        let own = standings.filter(|it| it.level == Level::Tenant);
+        let windows: Vec<_> = own.filter_map(window).collect();
+        let limits = ProviderUsage { provider: NAME, display_name: "Gateway limits", windows };
+        let providers = if limits.windows.is_empty() { Vec::new() } else { vec![limits] };
+        Ok(UsageStatus { updated_at: self.parts.clock.now(), providers })
     }
 
     async fn environments(&self, _: EnvironmentsParams) -> Result<Environments, ApiError> {
@@ -294,14 +313,21 @@ fn range(params: &CostParams, now: u64) -> Result<(Date, Date, u16), ApiError> {
     }
 }
 
-fn used(row: &UsageRow) -> Used {
+fn used(amount: &Amount) -> Used {
     Used {
-        input: row.input_tokens,
-        output: row.output_tokens,
-        total_tokens: row.input_tokens.saturating_add(row.output_tokens),
-        total_cost: dollars(row.cost_micros),
+        input: amount.input_tokens.saturating_sub(amount.cached_tokens),
+        output: amount.output_tokens,
+        cache_read: amount.cached_tokens,
+        total_tokens: amount.tokens(),
+        total_cost: dollars(amount.cost_micros),
         ..Used::default()
     }
+}
+
+/// A day as the books name it.
+fn day(date: Date) -> Result<ledger::Day, ApiError> {
+    let invalid = |_why| ApiError::invalid("days begin with 1970-01-01");
+    date.to_string().parse().map_err(invalid)
 }
 
 /// Micro-dollars as dollars; a day's cost beyond four billion dollars is told as that.

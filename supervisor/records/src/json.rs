@@ -100,7 +100,7 @@ pub(crate) mod scopes {
 /// Limits, whose own form on the wire refuses unknown fields; here they are left to newer versions.
 pub(crate) mod limits {
     use serde::{Deserialize, Deserializer, Serialize as _, Serializer};
-    use types::Limits;
+    use types::{Limits, Quota};
 
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -114,6 +114,9 @@ pub(crate) mod limits {
         cpu_millis: u32,
         disk_max: u64,
         idle_seconds: Option<u32>,
+        // A quota that this version cannot read is an error: dropped, it would be no limit.
+        #[serde(default)]
+        quotas: Vec<Quota>,
     }
 
     pub(crate) fn serialize<S: Serializer>(it: &Limits, to: S) -> Result<S::Ok, S::Error> {
@@ -132,6 +135,7 @@ pub(crate) mod limits {
             cpu_millis: stored.cpu_millis,
             disk_max: stored.disk_max,
             idle_seconds: stored.idle_seconds,
+            quotas: stored.quotas,
         })
     }
 }

@@ -1,4 +1,4 @@
-//! The supervisor's own records: tenants, tokens, operators' keys, usage, idempotency keys.
+//! The supervisor's own records: tenants, tokens, operators' keys, idempotency keys.
 //!
 //! No caller sees a key, a revision or a row's stored form. Nothing here decides who may do what.
 
@@ -26,7 +26,6 @@ pub mod store;
 mod tenants;
 mod timers;
 mod tokens;
-mod usage;
 
 pub use devices::{
     DeviceBinding, DeviceRequestRow, DeviceRole, DeviceRow, DeviceSelf, MAX_DEVICES, RoleGrant,
@@ -39,7 +38,7 @@ pub use nodes::{
     MAX_NODES, NodeQueueItem, NodeQueueRow, NodeRequestRow, NodeRow, NodeSelf, TriggersRow,
 };
 pub use overlays::{MAX_OVERLAY, Overlay};
-pub use rows::{IdempotencyRow, KeyRow, TenantRow, TokenRow, UsageRow};
+pub use rows::{IdempotencyRow, KeyRow, TenantRow, TokenRow};
 pub use sealed::SealedRow;
 pub use timers::TimerRow;
 pub use tokens::DEVICE_ID;

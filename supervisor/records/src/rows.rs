@@ -77,20 +77,6 @@ pub struct KeyRow {
     pub expires_at: Option<UnixMillis>,
 }
 
-/// What one tenant used in one UTC day.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct UsageRow {
-    /// Requests admitted.
-    pub requests: u64,
-    /// Input tokens.
-    pub input_tokens: u64,
-    /// Output tokens.
-    pub output_tokens: u64,
-    /// Micro-dollars.
-    pub cost_micros: u64,
-}
-
 /// The answer to a request that came with an idempotency key.
 ///
 /// It is stored as it is, so it must hold no secret.

@@ -18,7 +18,11 @@ const FORMAT: &[u8] = b"meta/format";
 type Step = for<'a> fn(&'a dyn Store) -> BoxFuture<'a, Result<(), Error>>;
 
 /// The step at index `n` leads from format `n` to `n + 1`.
-const STEPS: &[Step] = &[|store| Box::pin(version_rows(store))];
+const STEPS: &[Step] =
+    &[|store| Box::pin(version_rows(store)), |store| Box::pin(forget_usage(store))];
+
+/// What tenants used is in the books since format 2.
+const USAGE: &[u8] = b"usage/";
 
 /// Brings the store to the format of this program. A newer one is refused: what it means is not
 /// known here.
@@ -73,6 +77,12 @@ async fn version_rows(store: &dyn Store) -> Result<(), Error> {
     Ok(())
 }
 
+/// From 1 to 2: rows that nobody reads any more are removed.
+async fn forget_usage(store: &dyn Store) -> Result<(), Error> {
+    store.commit(Vec::new(), vec![Op::DeletePrefix(USAGE.into())]).await?;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
@@ -80,8 +90,8 @@ mod tests {
     use types::ManualClock;
 
     use super::*;
+    use crate::Records;
     use crate::memory::MemoryStore;
-    use crate::{Records, UsageRow};
 
     fn store_with(rows: &[(&'static str, &'static str)]) -> Arc<dyn Store> {
         let store = MemoryStore::new(Arc::new(ManualClock::at(0)));
@@ -111,19 +121,18 @@ mod tests {
         let tenant = records.tenant(&a).await.unwrap().unwrap();
         assert_eq!((tenant.index, tenant.suspended), (41, true));
         assert_eq!(tenant.limits.requests_per_minute, Some(7));
-        let usage = UsageRow { requests: 1, input_tokens: 2, output_tokens: 3, cost_micros: 4 };
-        assert_eq!(records.usage(&a, "2026-11-22").await.unwrap(), usage);
+        assert_eq!(store.get(b"usage/a/2026-11-22").await.unwrap(), None);
         let row = store.get(b"tenant/a").await.unwrap().unwrap();
         assert_eq!(serde_json::from_slice::<Value>(&row.value).unwrap()[FIELD], 1);
         let next = records.insert_tenant(&"b".parse().unwrap(), 6, tenant.limits).await.unwrap();
         assert_eq!(next.index, 42);
-        assert_eq!(json::number(b"", &store.get(FORMAT).await.unwrap().unwrap().value).unwrap(), 1);
+        assert_eq!(json::number(b"", &store.get(FORMAT).await.unwrap().unwrap().value).unwrap(), 2);
     }
 
     #[tokio::test]
     async fn a_newer_store_is_refused() {
-        let store = store_with(&[("meta/format", "2")]);
+        let store = store_with(&[("meta/format", "3")]);
         let err = Records::over(store).await.unwrap_err();
-        assert!(matches!(err, Error::Newer { found: 2, known: 1, .. }), "{err}");
+        assert!(matches!(err, Error::Newer { found: 3, known: 2, .. }), "{err}");
     }
 }

@@ -24,8 +24,8 @@ pub const MAX_KEY: usize = 512;
 /// files that sled never syncs.
 pub const MAX_VALUE: usize = 16 << 10;
 
-/// Operations and guards of one commit: one usage row for each tenant that one machine can have
-/// awake, several times over.
+/// Operations and guards of one commit: one row for each tenant that one machine can have awake,
+/// several times over.
 pub const MAX_OPS: usize = 1 << 14;
 
 /// Items of one range.

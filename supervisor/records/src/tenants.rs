@@ -5,7 +5,7 @@ use types::{Limits, TenantId, UnixMillis};
 use crate::store::{Guard, MAX_RANGE, Op};
 use crate::{
     Error, Records, TRIES, TenantRow, approvals, contended, devices, json, nodes, overlays,
-    pairing, sealed, timers, tokens, unchanged, usage,
+    pairing, sealed, timers, tokens, unchanged,
 };
 
 pub(crate) const PREFIX: &str = "tenant/";
@@ -23,6 +23,11 @@ impl Records {
     pub async fn tenant(&self, id: &TenantId) -> Result<Option<TenantRow>, Error> {
         let item = self.item(&key(id)).await?;
         item.map(|item| json::decode(&item.key, &item.value)).transpose()
+    }
+
+    /// One tenant's row as it is stored: what a digest of the row is made of.
+    pub async fn stored_tenant(&self, id: &TenantId) -> Result<Option<Vec<u8>>, Error> {
+        Ok(self.item(&key(id)).await?.map(|item| item.value.to_vec()))
     }
 
     /// Up to `limit` tenants after `after`, in the order of their ids.
@@ -97,7 +102,7 @@ impl Records {
         Err(contended(key(id)))
     }
 
-    /// Removes a tenant with its tokens, devices, nodes and usage, so that a later tenant of the same name
+    /// Removes a tenant with its tokens, devices and nodes, so that a later tenant of the same name
     /// starts with nothing of it.
     pub async fn delete_tenant(&self, id: &TenantId) -> Result<(), Error> {
         for _ in 0..TRIES {
@@ -106,7 +111,6 @@ impl Records {
                 Op::Delete(key(id).into()),
                 Op::DeletePrefix(tokens::prefix(id).into()),
                 Op::DeletePrefix(tokens::device_prefix(id).into()),
-                Op::DeletePrefix(usage::prefix(id).into()),
                 Op::Delete(timers::key(id).into()),
                 Op::DeletePrefix(pairing::counters(id).into()),
             ];

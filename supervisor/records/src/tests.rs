@@ -1,6 +1,5 @@
 //! The tables, over the store in memory and over the durable one.
 
-use ledger::{Account, Tokens};
 use types::{Limits, Role, Scope, TenantId};
 
 use super::*;
@@ -95,17 +94,12 @@ async fn a_deleted_tenant_leaves_nothing_to_a_later_one_of_its_name() {
             records.insert_tenant(&id(tenant), 5, Limits::default()).await.unwrap();
             records.put_token(&token(tenant, "tok_1")).await.unwrap();
         }
-        let delta = delta(10);
-        records.add_usage(&[(&id("a"), &delta), (&id("a-b"), &delta)]).await.unwrap();
         records.delete_tenant(&id("a")).await.unwrap();
         let late = records.put_token(&token("a", "tok_2")).await;
         assert!(matches!(late, Err(Error::NotFound)));
-        records.add_usage(&[(&id("a"), &delta)]).await.unwrap();
         records.touch_tokens(&[(&id("a"), "tok_1", 9)]).await.unwrap();
         records.insert_tenant(&id("a"), 6, Limits::default()).await.unwrap();
         assert_eq!(records.tokens().await.unwrap(), [token("a-b", "tok_1")]);
-        assert_eq!(records.usage(&id("a"), &delta.day()).await.unwrap(), UsageRow::default());
-        assert_eq!(records.usage(&id("a-b"), &delta.day()).await.unwrap().input_tokens, 10);
     })
     .await;
 }
@@ -113,42 +107,15 @@ async fn a_deleted_tenant_leaves_nothing_to_a_later_one_of_its_name() {
 #[tokio::test]
 async fn what_is_written_while_its_tenant_is_deleted_goes_with_it() {
     check(async |records| {
-        let (a, delta, token) = (id("a"), delta(10), token("a", "tok_1"));
-        let usage = [(&a, &delta)];
+        let (a, token) = (id("a"), token("a", "tok_1"));
         for _ in 0..20 {
             records.insert_tenant(&a, 5, Limits::default()).await.unwrap();
             let put = records.put_token(&token);
-            let add = records.add_usage(&usage);
-            let (put, add, deleted) = tokio::join!(put, add, records.delete_tenant(&a));
+            let (put, deleted) = tokio::join!(put, records.delete_tenant(&a));
             assert!(matches!(put, Ok(()) | Err(Error::NotFound)), "{put:?}");
-            add.unwrap();
             deleted.unwrap();
             assert_eq!(records.tokens().await.unwrap(), []);
-            let left = records.usage(&a, &delta.day()).await.unwrap();
-            assert_eq!(left, UsageRow::default());
         }
-    })
-    .await;
-}
-
-fn delta(input: u64) -> ledger::UsageDelta {
-    let account = Arc::new(Account::new(&Limits::default(), ledger::Used::default(), 0));
-    let hold = account.reserve(0, Tokens::default(), None).unwrap();
-    hold.settle(Tokens { input, output: 1, cached: 0 });
-    account.take_deltas(0).unwrap()
-}
-
-#[tokio::test]
-async fn usage_adds_up_by_day() {
-    check(async |records| {
-        records.insert_tenant(&id("a"), 5, Limits::default()).await.unwrap();
-        let (a, five, seven) = (id("a"), delta(5), delta(7));
-        let adds = [[(&a, &five)], [(&a, &seven)]];
-        let adds = adds.iter().map(|rows| records.add_usage(rows));
-        futures_util::future::try_join_all(adds).await.unwrap();
-        let row = UsageRow { input_tokens: 12, output_tokens: 2, ..UsageRow::default() };
-        assert_eq!(records.usage(&a, "1970-01-01").await.unwrap(), row);
-        assert_eq!(records.usage(&a, "1970-01-02").await.unwrap(), UsageRow::default());
     })
     .await;
 }

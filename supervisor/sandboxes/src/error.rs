@@ -52,6 +52,9 @@ pub enum Error {
     /// A bound is reached.
     #[error("{}", .0.words())]
     Full(Bound),
+    /// A limit of the tenant's account leaves no time.
+    #[error("{0}")]
+    Limit(Box<ledger::Refusal>),
     /// No such agent, or it has no workspace yet.
     #[error("there is no such agent, or its workspace is not made yet")]
     NoAgent,
@@ -133,7 +136,7 @@ impl Error {
             Self::Invalid(_) | Self::NoAgent | Self::NoTerminal => Reason::Invalid,
             Self::Variable { .. } => Reason::Variable,
             Self::Forbidden(_) | Self::Changed => Reason::Policy,
-            Self::Full(_) | Self::Unapproved(Denied::Full) => Reason::Bound,
+            Self::Full(_) | Self::Limit(_) | Self::Unapproved(Denied::Full) => Reason::Bound,
             Self::Unapproved(
                 Denied::Policy
                 | Denied::Missed
@@ -161,7 +164,8 @@ impl Error {
     pub fn refusal(&self) -> Refusal {
         match self {
             Self::Invalid(_) => Refusal::Invalid,
-            Self::Full(_) | Self::Unapproved(Denied::Full) => Refusal::Full,
+            Self::Limit(refusal) if refusal.why == ledger::Why::Unwritable => Refusal::Unavailable,
+            Self::Full(_) | Self::Limit(_) | Self::Unapproved(Denied::Full) => Refusal::Full,
             Self::Unapproved(Denied::Book(_)) => Refusal::Unavailable,
             Self::Variable { .. } | Self::Forbidden(_) | Self::Changed | Self::Unapproved(_) => {
                 Refusal::Forbidden

@@ -9,6 +9,7 @@ mod command;
 mod consent;
 mod environment;
 mod error;
+mod lap;
 mod launch;
 mod master;
 mod metrics;

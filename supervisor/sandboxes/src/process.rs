@@ -287,10 +287,7 @@ fn descriptors(spec: &Spec) -> std::io::Result<Descriptors> {
 
 /// What the launcher's failure means for whoever asked.
 fn launcher_error(err: sandbox::Error) -> Error {
-    if let sandbox::Error::Failed { what, source } = &err
-        && what.contains("workspace")
-        && source.kind() == std::io::ErrorKind::NotFound
-    {
+    if matches!(err, sandbox::Error::NoWorkspace) {
         return Error::NoAgent;
     }
     tracing::error!(error = %types::Chain(&err), "a sandbox is not made");

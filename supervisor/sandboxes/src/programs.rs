@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use egress::{Guard, Journal, Outlet};
+use ledger::Account;
 use runtime::{Gate, Pass};
 use sandbox::program::{Rlimits, Spec};
 use sandbox::{Class, RunOrder};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use types::{AgentId, Chain, TenantId};
+use types::{AgentId, Chain, Clock, TenantId};
 
 use crate::approvals::Approvals;
 use crate::bounds::{CALLS, FILE_SIZE, OPEN_FILES};
@@ -38,6 +39,10 @@ pub struct Owner {
     pub way_out: Arc<Outlet>,
     /// Who has to agree to the tenant's commands.
     pub approvals: Approvals,
+    /// Where the time that programs run is counted.
+    pub account: Arc<Account>,
+    /// Where the time comes from.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// The programs of one tenant.

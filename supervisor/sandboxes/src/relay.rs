@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
 use proto::host::run_event::What;
@@ -13,6 +14,7 @@ use proto::host::{RunEvent, RunRequest};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::unix::pipe;
 use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
 use tonic::{Status, Streaming};
 
 use crate::Error;
@@ -26,6 +28,18 @@ const SIGNALS: [u32; 7] = [1, 2, 3, 9, 10, 12, 15];
 
 /// What a piece of input costs beside its bytes: thousands of single ones are no small thing to keep.
 const PER_PIECE: usize = 64;
+
+/// The time that a piece of output takes, however small: each is a message to the worker, so this is
+/// 250 of them a second. What is written meanwhile comes together.
+const PIECE: Duration = Duration::from_millis(4);
+
+/// Bytes of output that have the time of one piece: 2 MiB a second, more than anybody reads. Who writes
+/// more waits.
+const BYTES_PER_PIECE: u64 = 8 << 10;
+
+/// What has its time later: more than a command has that says what it has to and ends, which is not to
+/// wait. It is 120 small pieces, or 960 KiB.
+const BURST: Duration = Duration::from_millis(480);
 
 /// The key that ends the input of a terminal.
 const END_OF_TRANSMISSION: u8 = 4;
@@ -95,7 +109,11 @@ impl Flow {
     /// Passes on what `source` has until its end, each frame as `what` says.
     pub(crate) async fn pump(&self, mut source: Source, what: fn(Bytes) -> What) {
         let mut buffer = vec![0; FRAME];
+        let mut tempo = Tempo::default();
         loop {
+            if let Some(turn) = tempo.turn(Instant::now()) {
+                tokio::time::sleep_until(turn).await;
+            }
             let read = match source.read(&mut buffer).await {
                 Ok(0) => return,
                 Ok(read) => read,
@@ -104,6 +122,7 @@ impl Flow {
                     return;
                 }
             };
+            tempo.read(read, Instant::now());
             let passed = self.take(read);
             let Some(frame) = buffer.get(..passed).filter(|it| !it.is_empty()) else { continue };
             let event = RunEvent { what: Some(what(Bytes::copy_from_slice(frame))) };
@@ -134,6 +153,28 @@ impl Flow {
             self.over.notify_one();
         }
         usize::try_from(given).unwrap_or(read)
+    }
+}
+
+/// How fast pieces of output are read, however small they are written: the time that each takes is
+/// everybody's.
+#[derive(Debug, Default)]
+struct Tempo {
+    /// When all pieces so far would have had their time.
+    due: Option<Instant>,
+}
+
+impl Tempo {
+    /// A piece of this length has come.
+    fn read(&mut self, length: usize, now: Instant) {
+        let bytes = u64::try_from(length).unwrap_or(u64::MAX);
+        let pieces = u32::try_from(bytes.div_ceil(BYTES_PER_PIECE).max(1)).unwrap_or(u32::MAX);
+        self.due = Some(self.due.map_or(now, |it| it.max(now)) + PIECE.saturating_mul(pieces));
+    }
+
+    /// Until when the next one has to wait, where it has to.
+    fn turn(&self, now: Instant) -> Option<Instant> {
+        self.due?.checked_sub(BURST).filter(|it| *it > now)
     }
 }
 
@@ -245,5 +286,32 @@ mod tests {
         check(&mut waiting, 1, 1 + PER_PIECE);
         check(&mut waiting, 9, 1 + PER_PIECE);
         check(&mut waiting, 1, 0);
+    }
+
+    #[test]
+    fn after_a_burst_every_piece_has_its_time() {
+        let check = |length: usize, burst: u32, time: Duration| {
+            let (mut tempo, start) = (Tempo::default(), Instant::now());
+            for at in 0..=burst {
+                assert_eq!(tempo.turn(start), None, "{at} of {length}");
+                tempo.read(length, start);
+            }
+            assert_eq!(tempo.turn(start), Some(start + time));
+            // Who waits for its turn has it, and then waits again.
+            assert_eq!(tempo.turn(start + time), None);
+            tempo.read(length, start + time);
+            assert_eq!(tempo.turn(start + time), Some(start + time * 2));
+            // What a program did not use for a while it may use, and no more.
+            let later = start + time * 4;
+            for at in 0..3 {
+                assert_eq!(tempo.turn(later), None, "{at} of {length}");
+                tempo.read(length, later);
+            }
+            assert_eq!(tempo.turn(later), Some(later + time));
+        };
+        check(1, 120, PIECE);
+        check(8 << 10, 120, PIECE);
+        check(16 << 10, 60, PIECE * 2);
+        check(20 << 10, 40, PIECE * 3);
     }
 }

@@ -18,6 +18,7 @@ use crate::bounds::{LAST_BYTES, TIMEOUT_S};
 use crate::command::Command;
 use crate::consent::Asking;
 use crate::environment::Variables;
+use crate::lap::Lap;
 use crate::master::Master;
 use crate::metrics::Kind;
 use crate::policy::Policy;
@@ -39,6 +40,7 @@ struct Begun {
     ready: Ready,
     seconds: u64,
     changes: Changes,
+    lap: Lap,
 }
 
 /// Why a command is not watched any more.
@@ -91,6 +93,7 @@ impl Run {
         if policy.exec.rules != rules || self.secrets().await? != secrets {
             return Err(Error::Changed);
         }
+        let lap = Lap::begin(&self.programs.owner, &self.command.agent).await?;
         let frame = self.frame(&policy);
         let path = asking.search_path(&agreed)?;
         let spec = self.spec(&frame, secrets.clone(), path);
@@ -100,7 +103,7 @@ impl Run {
             (&self.command.agent, self.command.program(), ready.process.id());
         let by = agreed.id.map_or_else(String::new, |it| format!(", approved as {it}"));
         self.programs.note(&format!("exec {id} begins: {program} of agent {agent}{by}"));
-        Ok(Begun { ready, seconds: frame.seconds, changes })
+        Ok(Begun { ready, seconds: frame.seconds, changes, lap })
     }
 
     /// What the settings say now, unless they say that nothing runs.
@@ -163,6 +166,7 @@ impl Run {
         stopped: impl Future<Output = ()>,
     ) -> Result<(), Error> {
         let until = Duration::from_secs(begun.seconds);
+        let mut lap = begun.lap;
         let Ready { process, pipes, master, listener } = begun.ready;
         let _way_out = self.programs.serve_way_out(listener)?;
         let master = master.map(Master::new).transpose().map_err(Error::Descriptors)?;
@@ -172,6 +176,7 @@ impl Run {
             None => (Sink::Pipe(pipes.stdin), Source::Pipe(pipes.stdout)),
         };
         let start = Instant::now();
+        lap.start();
         process.go()?;
         let running = What::Running(Running { id: process.id() });
         self.say(running).await;
@@ -183,6 +188,7 @@ impl Run {
             let requests = Feed { process: &process, requests: &mut self.requests, sink };
             let (mut watch, mut feed) = (pin!(watch), pin!(requests.run().fuse()));
             let mut stopped = pin!(stopped);
+            let mut over = pin!(lap.run_out());
             let agent = &self.command.agent;
             let by = |it: &Policy| it.exec.forbidden_by(agent);
             let mut forbidden = pin!(self.programs.forbidden(begun.changes, by));
@@ -192,6 +198,7 @@ impl Run {
                     () = &mut stopped => break Break::Ended(Cause::Stopped, KILLED),
                     () = &mut forbidden => break Break::Ended(Cause::Stopped, KILLED),
                     (cause, code) = &mut watch => break Break::Ended(cause, code),
+                    limit = &mut over => break Break::Asked(limit),
                     asked = &mut feed => if let Err(err) = asked { break Break::Asked(err) },
                     _ = &mut pumps => {}
                 }
@@ -207,18 +214,12 @@ impl Run {
         };
         let finish = async { process.finish().await.0 };
         let (finish, ()) = join(finish, rest).await;
+        drop(lap);
         let (cause, code, asked) = match ended {
             Break::Asked(err) => (Cause::Stopped, KILLED, Some(err)),
             Break::Ended(cause, code) => (cause.with(finish.oom_kills, code), code, None),
         };
-        let ended = Ended {
-            reason: cause.word().to_owned(),
-            code,
-            wall_ms: millis(wall),
-            cpu_ms: millis(finish.cpu),
-            dropped_bytes: flow.dropped(),
-            detail: cause.detail().to_owned(),
-        };
+        let ended = told((cause, code), (wall, finish.cpu), flow.dropped());
         self.end(id, cause, ended, asked).await;
         Ok(())
     }
@@ -243,6 +244,23 @@ impl Run {
     async fn say(&self, what: What) {
         // Who does not listen any more is found out elsewhere.
         self.events.send(Ok(RunEvent { what: Some(what) })).await.unwrap_or_default();
+    }
+}
+
+/// What the worker is told of an end: why, with which code, how long it took and how much of that it
+/// worked.
+fn told(
+    (cause, code): (Cause, i32),
+    (wall, cpu): (Duration, Duration),
+    dropped_bytes: u64,
+) -> Ended {
+    Ended {
+        reason: cause.word().to_owned(),
+        code,
+        wall_ms: millis(wall),
+        cpu_ms: millis(cpu),
+        dropped_bytes,
+        detail: cause.detail().to_owned(),
     }
 }
 

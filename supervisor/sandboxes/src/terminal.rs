@@ -25,6 +25,7 @@ use crate::bounds::{COLUMNS, ROWS};
 use crate::command::{self, WORKSPACE};
 use crate::environment::{self, Variables};
 use crate::error::Bound;
+use crate::lap::Lap;
 use crate::master::Master;
 use crate::metrics::Kind;
 use crate::policy::Policy;
@@ -162,6 +163,7 @@ impl Programs {
         let size = size(wish.size)?;
         let place = self.shared.terminals.take(&self.owner.tenant).await?;
         let frame = self.frame(wish.agent, &policy);
+        let mut lap = Lap::begin(&self.owner, &frame.agent).await?;
         let (shell, held) =
             (argv.first().copied().unwrap_or_default(), self.held(pass, place, Kind::Terminal));
         let spec = Spec {
@@ -190,6 +192,7 @@ impl Programs {
             stop,
             ended: CancellationToken::new(),
         });
+        lap.start();
         process.go()?;
         let (number, agent) = (terminal.number, &terminal.agent);
         self.note(&format!("terminal {number} begins: {shell} of agent {agent}"));
@@ -201,7 +204,7 @@ impl Programs {
             changes,
         };
         drop(self.shared.tasks.spawn(async move {
-            live.run(process, waiting, wish.opener).await;
+            live.run((process, lap), waiting, wish.opener).await;
             drop(way_out);
         }));
         Ok(terminal.view())

@@ -12,6 +12,7 @@ use std::thread::JoinHandle;
 
 use egress::{Broker, Journal};
 use hub::{Client, Connection, Hub, Outbox, Role, Spec};
+use ledger::{Account, Ledger, MemoryJournal};
 use nix::sys::socket::{ControlMessage, MsgFlags, recv, sendmsg};
 use prometheus_client::registry::Registry;
 use records::Records;
@@ -69,6 +70,7 @@ pub(crate) struct World {
     pub(crate) programs: Arc<Programs>,
     pub(crate) fake: Arc<Fake>,
     pub(crate) notes: Arc<Notes>,
+    pub(crate) books: Arc<MemoryJournal>,
     pub(crate) hub: Hub,
     pub(crate) tasks: Tasks,
 }
@@ -192,14 +194,20 @@ pub(crate) async fn world(script: Script, tools: Value, bounds: Bounds) -> World
         Broker::new(config, Arc::<ManualClock>::clone(&clock), &mut registry, tasks.clone())
             .unwrap();
     let notes = Arc::<Notes>::default();
+    let books = Arc::new(MemoryJournal::default());
+    let house = Arc::new(Ledger::new(Arc::<MemoryJournal>::clone(&books), &[], NOW));
+    let account = Arc::new(Account::new(&house, tenant.clone(), &Limits::default(), NOW));
     let owner = Owner {
-        approvals: Office::new(records, hub.clone(), clock).open(&tenant),
+        approvals: Office::new(records, hub.clone(), Arc::<ManualClock>::clone(&clock))
+            .open(&tenant),
         tenant,
         index: 3,
-        way_out: broker.outlet(Arc::<Notes>::clone(&notes)),
+        way_out: broker.outlet(Arc::<Notes>::clone(&notes), Arc::clone(&account)),
+        account,
+        clock,
         journal: Arc::<Notes>::clone(&notes),
     };
-    World { programs: Programs::new(&shared, owner), fake, notes, hub, tasks }
+    World { programs: Programs::new(&shared, owner), fake, notes, books, hub, tasks }
 }
 
 impl World {

@@ -5,14 +5,14 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use auth::Auth;
-use ledger::Used;
+use books::{Opening, Used};
 use records::TenantRow;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
-use types::{Limits, LimitsPatch, TenantId, UnixMillis};
+use types::{Level, Limits, LimitsPatch, TenantId, UnixMillis, Window};
 
 use crate::tenant::Tenant;
-use crate::view::{Counts, State, TenantView, UsageView};
+use crate::view::{Counts, State, TenantView};
 use crate::{Error, Tenants, launch, lifecycle};
 
 /// Tenants read from the records at once.
@@ -40,7 +40,7 @@ impl Tenants {
         let exists = |err: &records::Error| matches!(err, records::Error::Exists);
         let row =
             row.map_err(|err| if exists(&err) { Error::Exists } else { Error::Records(err) })?;
-        let tenant = Arc::new(Tenant::new(&self.0, row, Used::default(), now));
+        let tenant = Arc::new(Tenant::new(&self.0, row, now));
         self.0.directory.insert(&[Arc::clone(&tenant)]);
         tracing::info!(tenant = %id, "tenant created");
         Ok(tenant.view(now))
@@ -224,18 +224,6 @@ impl Tenants {
         Ok(self.find(id)?.log.whole())
     }
 
-    /// What the tenant used in the current UTC day.
-    ///
-    /// # Errors
-    /// When there is no such tenant.
-    pub fn usage(&self, id: &TenantId) -> Result<UsageView, Error> {
-        let tenant = self.find(id)?;
-        let now = self.0.clock.now();
-        let row = tenant.row.load();
-        let used = tenant.account.used(now);
-        Ok(UsageView { window: ledger::day(now), used, limits: row.limits.clone() })
-    }
-
     /// How many tenants there are, by state.
     pub fn counts(&self) -> Counts {
         let now = self.0.clock.now();
@@ -265,7 +253,6 @@ impl Tenants {
     /// Fills the directory from the records.
     pub(crate) async fn load(&self) -> Result<(), Error> {
         let now = self.0.clock.now();
-        let day = ledger::day(now);
         let mut after: Option<TenantId> = None;
         loop {
             let rows = self.0.records.tenants(after.as_ref(), PAGE).await;
@@ -274,21 +261,32 @@ impl Tenants {
             after = Some(last.id.clone());
             let mut tenants = Vec::with_capacity(rows.len());
             for row in rows {
-                let used = self.used(&row.id, &day).await?;
-                tenants.push(Arc::new(Tenant::new(&self.0, row, used, now)));
+                let tenant = Tenant::new(&self.0, row, now);
+                carry(&tenant, &self.0.books.opening(&tenant.id), now);
+                tenants.push(Arc::new(tenant));
             }
             self.0.directory.insert(&tenants);
         }
     }
+}
 
-    async fn used(&self, id: &TenantId, day: &str) -> Result<Used, Error> {
-        let row = self.0.records.usage(id, day).await.map_err(Error::Records)?;
-        Ok(Used {
-            requests: row.requests,
-            input_tokens: row.input_tokens,
-            output_tokens: row.output_tokens,
-            cost_micros: row.cost_micros,
-        })
+/// Begins where the books are: what was used earlier in the windows that are open now.
+fn carry(tenant: &Tenant, opening: &Opening, now: UnixMillis) {
+    let windows = [
+        (Window::Minute, &opening.minute),
+        (Window::Hour, &opening.hour),
+        (Window::Day, &opening.day),
+        (Window::Month, &opening.month),
+    ];
+    for (window, Used { total, by_token, by_agent, by_session }) in windows {
+        tenant.account.carry((Level::Tenant, None), window, total, now);
+        let names =
+            [(Level::Token, by_token), (Level::Agent, by_agent), (Level::Session, by_session)];
+        for (level, names) in names {
+            for (name, used) in names.iter().filter(|(name, _)| !name.is_empty()) {
+                tenant.account.carry((level, Some(&name.as_ref().into())), window, used, now);
+            }
+        }
     }
 }
 

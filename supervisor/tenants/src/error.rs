@@ -23,10 +23,10 @@ pub enum Error {
     },
     /// A limit of the tenant is reached.
     #[error("{0}")]
-    Refused(ledger::Refusal),
+    Refused(Box<ledger::Refusal>),
     /// A limit is outside what can be enforced.
     #[error("{0}")]
-    InvalidLimit(types::LimitOutOfRange),
+    InvalidLimit(types::InvalidLimit),
     /// The kernel does not describe the worker as it should be.
     #[error("the worker's confinement differs from what was ordered in {} points", .0.len())]
     Unverified(Vec<Finding>),
@@ -51,6 +51,12 @@ pub enum Error {
     /// The worker answered with a failure.
     #[error("the worker failed")]
     Worker(#[source] Box<tonic::Status>),
+    /// Evidence of the tenant's boundary is being gathered already.
+    #[error("evidence of this tenant is being gathered already")]
+    Busy,
+    /// What probes are to reach for cannot be made ready.
+    #[error("the probes could not be prepared")]
+    Outside(#[source] std::io::Error),
     /// The answer took too long.
     #[error("the tenant's worker did not answer in time")]
     Timeout,
@@ -60,6 +66,9 @@ pub enum Error {
     /// The records failed.
     #[error("the records could not be read or written")]
     Records(#[source] records::Error),
+    /// The books failed.
+    #[error("the books could not be read")]
+    Books(#[source] books::Error),
     /// The tenant's settings failed.
     #[error("the tenant's settings could not be read")]
     Settings(#[source] settings::Error),
@@ -76,8 +85,9 @@ impl Error {
     pub const fn http_status(&self) -> u16 {
         match self {
             Self::NotFound => 404,
-            Self::Exists => 409,
+            Self::Exists | Self::Busy => 409,
             Self::Suspended => 403,
+            Self::Refused(refusal) if matches!(refusal.why, ledger::Why::Unwritable) => 503,
             Self::Refused(_) => 429,
             Self::InvalidLimit(_) => 422,
             Self::Timeout => 504,
@@ -86,12 +96,14 @@ impl Error {
             | Self::Version
             | Self::Launcher(_)
             | Self::Sockets(_)
+            | Self::Outside(_)
             | Self::Pair(_)
             | Self::Start(_)
             | Self::WorkerGone
             | Self::Worker(_)
             | Self::ShuttingDown
             | Self::Records(_)
+            | Self::Books(_)
             | Self::Settings(_)
             | Self::Sandboxes(_)
             | Self::Task(_) => 503,
@@ -108,6 +120,7 @@ impl Error {
             | Self::Refused(_)
             | Self::InvalidLimit(_)
             | Self::WorkerGone
+            | Self::Busy
             | Self::Timeout
             | Self::ShuttingDown => self.to_string(),
             Self::Unverified(_)
@@ -117,9 +130,12 @@ impl Error {
             | Self::Pair(_)
             | Self::Start(_)
             | Self::Worker(_) => "the tenant's worker could not be started or reached".to_owned(),
-            Self::Records(_) | Self::Settings(_) | Self::Sandboxes(_) | Self::Task(_) => {
-                "the gateway cannot do this now".to_owned()
-            }
+            Self::Records(_)
+            | Self::Books(_)
+            | Self::Settings(_)
+            | Self::Sandboxes(_)
+            | Self::Outside(_)
+            | Self::Task(_) => "the gateway cannot do this now".to_owned(),
         }
     }
 
@@ -128,13 +144,19 @@ impl Error {
         match self {
             Self::Parked { retry_after_s } => Some(*retry_after_s),
             Self::Refused(refusal) => Some(refusal.retry_after_s),
-            Self::WorkerGone | Self::ShuttingDown | Self::Worker(_) | Self::Pair(_) => Some(1),
+            Self::WorkerGone
+            | Self::Busy
+            | Self::ShuttingDown
+            | Self::Worker(_)
+            | Self::Pair(_) => Some(1),
             Self::Unverified(_)
             | Self::Version
             | Self::Launcher(_)
             | Self::Sockets(_)
+            | Self::Outside(_)
             | Self::Start(_)
             | Self::Records(_)
+            | Self::Books(_)
             | Self::Settings(_)
             | Self::Sandboxes(_)
             | Self::Task(_) => Some(5),

@@ -3,6 +3,7 @@
 use sandbox::{Expected, Facts, Finding, WorkerUsage};
 use types::TenantId;
 
+use crate::worker::Worker;
 use crate::{Error, Tenants, launch};
 
 /// One look at one worker.
@@ -32,7 +33,12 @@ impl Tenants {
     pub async fn inspect(&self, id: &TenantId) -> Result<Inspection, Error> {
         let tenant = self.find(id)?;
         let (worker, _pass) = tenant.ready(&self.0).await?;
-        let (facts, findings) = launch::verify(&self.0, &worker).await?;
+        self.look(&worker).await
+    }
+
+    /// Looks at a worker.
+    pub(crate) async fn look(&self, worker: &Worker) -> Result<Inspection, Error> {
+        let (facts, findings) = launch::verify(&self.0, worker).await?;
         let (launcher, number) = (self.0.launcher.clone(), worker.id);
         let usage =
             launch::blocking(move || launcher.usage(number)).await.map_err(Error::Launcher)?;

@@ -6,13 +6,16 @@
 mod admin;
 mod cut;
 mod directory;
+mod drift;
 mod error;
 mod events;
+mod gather;
 mod inspect;
 mod launch;
 mod lifecycle;
 mod logs;
 mod metrics;
+mod money;
 mod powers;
 mod reach;
 mod reply;
@@ -20,6 +23,7 @@ mod sweep;
 mod tenant;
 mod timers;
 mod view;
+mod warnings;
 mod watch;
 mod worker;
 
@@ -27,13 +31,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use alerts::Alerts;
+use audit::Audit;
 use auth::{OperatorPermit, Permit};
+use books::Books;
 use egress::Broker;
 use egress::Journal as _;
 use host::Host;
 use hub::Hub;
-use ledger::Admission;
-use proto::worker::{CallReply, CallRequest, ServeRequest};
+use ledger::{Admission, Ledger};
+use proto::worker::{CallReply, CallRequest, Route, ServeRequest};
 use records::Records;
 use runtime::Tasks;
 use sandbox::{HostReport, Launcher};
@@ -43,11 +50,15 @@ use settings::Settings;
 use types::{AgentId, Clock, TenantId};
 
 use directory::Directory;
-use metrics::Metrics;
+use metrics::{Metrics, Shown};
 use tenant::Tenant;
 
+pub use drift::{Drift, Standing};
 pub use error::Error;
+pub use gather::{Gathered, Made, Ordered};
 pub use inspect::Inspection;
+pub use metrics::Watched;
+pub use money::{Rate, Rates, Span};
 pub use reach::Reach;
 pub use reply::{Replies, Reply};
 pub use tenant::Load;
@@ -77,10 +88,16 @@ struct Inner {
     settings: Settings,
     office: Office,
     sandboxes: Sandboxes,
+    audit: Audit,
+    ledger: Arc<Ledger>,
+    books: Books,
+    alerts: Alerts,
     clock: Arc<dyn Clock>,
     tasks: Tasks,
     directory: Directory,
     metrics: Metrics,
+    /// Held while all running workers are looked at.
+    looking: tokio::sync::Mutex<()>,
 }
 
 /// What [`Tenants`] is made of.
@@ -100,6 +117,16 @@ pub struct Parts<'a> {
     pub settings: Settings,
     /// How their programs are run.
     pub sandboxes: sandboxes::Config,
+    /// Where it is recorded what befalls workers.
+    pub audit: Audit,
+    /// What all of them may use.
+    pub ledger: Arc<Ledger>,
+    /// What they have used.
+    pub books: Books,
+    /// How the operator is told of limits that are nearly used up.
+    pub alerts: Alerts,
+    /// How many tenants may be labels of metrics.
+    pub tenant_labels: usize,
     /// Where the time comes from.
     pub clock: Arc<dyn Clock>,
     /// The scope in which every task of every tenant runs.
@@ -147,14 +174,22 @@ impl Tenants {
             settings: parts.settings,
             office,
             sandboxes,
+            audit: parts.audit,
+            ledger: parts.ledger,
+            books: parts.books,
+            alerts: parts.alerts,
             clock: parts.clock,
             tasks: parts.tasks,
             directory: Directory::default(),
             metrics: Metrics::register(parts.registry),
+            looking: tokio::sync::Mutex::default(),
         }));
+        let shown = Shown::new(Arc::downgrade(&tenants.0), parts.tenant_labels);
+        parts.registry.register_collector(Box::new(shown));
         tenants.load().await?;
         timers::load(&tenants.0).await?;
         sweep::start(&tenants);
+        drift::start(&tenants);
         Ok(tenants)
     }
 
@@ -241,7 +276,7 @@ impl Tenants {
     /// When the tenant is gone or one of its limits is reached.
     pub fn admit(&self, permit: &Permit) -> Result<Ticket, Error> {
         let tenant = self.find(permit.tenant())?;
-        let admission = tenant.admit(self.0.clock.now())?;
+        let admission = tenant.admit(&self.0, permit.principal().token_id())?;
         Ok(Ticket { tenant, admission })
     }
 
@@ -251,6 +286,7 @@ impl Tenants {
     /// When the tenant's worker cannot be started or does not answer.
     pub async fn call(&self, ticket: Ticket, request: CallRequest) -> Result<CallReply, Error> {
         let Ticket { tenant, admission } = ticket;
+        let admission = admission.named(&request.request_id).lingering();
         let (worker, pass) = tenant.ready(&self.0).await?;
         let call = worker.call(request);
         let reply = tokio::time::timeout(CALL_DEADLINE, call).await;
@@ -267,6 +303,7 @@ impl Tenants {
     /// When the tenant's worker cannot be started or does not answer.
     pub async fn replies(&self, ticket: Ticket, request: CallRequest) -> Result<Replies, Error> {
         let Ticket { tenant, admission } = ticket;
+        let admission = admission.named(&request.request_id).lingering();
         let (worker, pass) = tenant.ready(&self.0).await?;
         match worker.replies(request).await {
             Ok(replies) => Ok(Replies::new(replies, worker, (pass, admission))),
@@ -299,6 +336,10 @@ impl Tenants {
     /// When the tenant's worker cannot be started or does not answer.
     pub async fn serve(&self, ticket: Ticket, request: ServeRequest) -> Result<Reply, Error> {
         let Ticket { tenant, admission } = ticket;
+        let is_hook = request.route == i32::from(Route::Hook);
+        let admission = admission.named(&request.request_id);
+        // What a hook begins goes on when it is answered.
+        let admission = if is_hook { admission.lingering() } else { admission };
         let (worker, pass) = tenant.ready(&self.0).await?;
         match worker.serve(request).await {
             Ok(parts) => Ok(Reply::new(parts, worker, (pass, admission))),

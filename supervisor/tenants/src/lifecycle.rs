@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use audit::{Act, Ended, Who};
 use tokio::sync::OwnedMutexGuard;
 use types::UnixMillis;
 
@@ -62,6 +63,7 @@ pub(crate) async fn start(
         old.end().await;
         if note_crash(inner, tenant, control) {
             tracing::warn!(tenant = %tenant.id, crashes = control.crashes, "tenant parked");
+            parked(inner, tenant);
         }
     }
     wait_out_back_off(inner, tenant, control).await?;
@@ -82,15 +84,42 @@ pub(crate) async fn start(
             inner.metrics.start_failed();
             tracing::error!(tenant = %tenant.id, error = %types::Chain(&err), "worker not started");
             if let Error::Unverified(findings) = &err {
-                log_findings(tenant, findings);
+                tell_findings(inner, tenant, findings);
             }
-            note_crash(inner, tenant, control);
+            if note_crash(inner, tenant, control) {
+                parked(inner, tenant);
+            }
             Err(err)
         }
     }
 }
 
-fn log_findings(tenant: &Tenant, findings: &[sandbox::Finding]) {
+/// Stops a worker that is not what it was ordered to be, at once and as if it had crashed: a tenant
+/// whose workers go wrong again and again is parked.
+pub(crate) async fn refuse(
+    inner: &Inner,
+    tenant: &Tenant,
+    worker: &Worker,
+    findings: &[sandbox::Finding],
+) {
+    tell_findings(inner, tenant, findings);
+    let mut control = tenant.control.lock().await;
+    // Whoever replaced it meanwhile has ended it.
+    let is_current = tenant.worker.load().as_ref().is_some_and(|it| it.id == worker.id);
+    if !is_current {
+        return;
+    }
+    tenant.worker.store(None);
+    worker.end().await;
+    note_crash(inner, tenant, &mut control);
+    tracing::error!(tenant = %tenant.id, pid = worker.pid, "worker stopped, for it differs");
+}
+
+/// A worker that is not confined as ordered: nothing was routed to it.
+fn tell_findings(inner: &Inner, tenant: &Tenant, findings: &[sandbox::Finding]) {
+    let what: Vec<_> = findings.iter().map(|finding| finding.what).collect();
+    let act = Act::new("worker.unverified", Who::GATEWAY).of_tenant(tenant.id.as_str());
+    inner.audit.note(act.on(&what.join(" ")), Ended::refused("confinement_differs"));
     for finding in findings {
         tracing::error!(
             tenant = %tenant.id,
@@ -100,6 +129,11 @@ fn log_findings(tenant: &Tenant, findings: &[sandbox::Finding]) {
             "confinement differs"
         );
     }
+}
+
+fn parked(inner: &Inner, tenant: &Tenant) {
+    let act = Act::new("tenant.parked", Who::GATEWAY).of_tenant(tenant.id.as_str());
+    inner.audit.note(act, Ended::done());
 }
 
 /// Counts a crash. True where it parks the tenant.

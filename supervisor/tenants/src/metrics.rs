@@ -1,10 +1,19 @@
-//! Counts over all tenants. No metric names a tenant: what belongs to one is in its usage.
+//! Counts over all tenants.
+
+mod journal;
+mod shown;
 
 use std::time::Duration;
 
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
+
+pub use journal::Watched;
+pub(crate) use shown::Shown;
 
 #[derive(Debug)]
 pub(crate) struct Metrics {
@@ -12,6 +21,12 @@ pub(crate) struct Metrics {
     start_failures: Counter,
     crashes: Counter,
     start_seconds: Histogram,
+    drift: Family<DriftLabels, Gauge>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DriftLabels {
+    state: &'static str,
 }
 
 impl Metrics {
@@ -21,7 +36,13 @@ impl Metrics {
             start_failures: Counter::default(),
             crashes: Counter::default(),
             start_seconds: Histogram::new(exponential_buckets(0.000_5, 2.0, 14)),
+            drift: Family::default(),
         };
+        registry.sub_registry_with_prefix("openclawmu_drift").register(
+            "workers",
+            "Running workers at the last look, by how they compare with what was ordered",
+            metrics.drift.clone(),
+        );
         let registry = registry.sub_registry_with_prefix("openclawmu_worker");
         registry.register("starts", "Workers started and verified", metrics.starts.clone());
         registry.register(
@@ -45,6 +66,11 @@ impl Metrics {
 
     pub(crate) fn start_failed(&self) {
         self.start_failures.inc();
+    }
+
+    pub(crate) fn drift(&self, state: &'static str, count: usize) {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        self.drift.get_or_create(&DriftLabels { state }).set(count);
     }
 
     pub(crate) fn crashed(&self) {

@@ -1,13 +1,16 @@
-//! Housekeeping once a second: timers ring, idle workers stop, and what was used is written to the
-//! records.
+//! Housekeeping once a second: timers ring, idle workers stop, what was used without a hold is written to
+//! the books, and warnings are told.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::tenant::Tenant;
-use crate::{Error, Inner, Tenants, admin, lifecycle, timers};
+use types::TenantId;
 
-/// How often. Usage of at most this long is lost when the supervisor is killed.
+use crate::tenant::Tenant;
+use crate::{Inner, Tenants, admin, launch, lifecycle, timers, warnings};
+
+/// How often. Requests and bytes of at most this long are lost when the supervisor is killed.
 const EVERY: Duration = Duration::from_secs(1);
 
 /// How long an idle worker may take to stop.
@@ -18,14 +21,14 @@ pub(crate) fn start(tenants: &Tenants) {
     tenants.0.tasks.spawn_until_stopped(async move {
         let mut ticks = tokio::time::interval(EVERY);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut bell = timers::Bell::default();
+        let (mut bell, mut measured) = (timers::Bell::default(), None);
         loop {
             ticks.tick().await;
             timers::ring(&inner, &mut bell);
             sleep_idle(&inner);
-            if let Err(err) = flush(&inner).await {
-                tracing::error!(error = %types::Chain(&err), "usage not written; kept in memory");
-            }
+            post_uses(&inner);
+            warnings::tell(&inner);
+            measure(&inner, &mut measured).await;
         }
     });
 }
@@ -47,25 +50,27 @@ fn sleep_idle(inner: &Arc<Inner>) {
     }
 }
 
-/// Writes what was used since the last time, in one commit.
-pub(crate) async fn flush(inner: &Inner) -> Result<(), Error> {
-    let tenants = inner.directory.all();
+/// Writes down what was used without a hold since the last time.
+fn post_uses(inner: &Inner) {
     let now = inner.clock.now();
-    let deltas: Vec<_> = tenants
-        .iter()
-        .filter_map(|tenant| Some((Arc::clone(tenant), tenant.account.take_deltas(now)?)))
-        .collect();
-    if deltas.is_empty() {
-        return Ok(());
+    for tenant in inner.directory.all() {
+        tenant.account.post_uses(now);
     }
-    let rows: Vec<_> = deltas.iter().map(|(tenant, delta)| (&tenant.id, delta)).collect();
-    let written = inner.records.add_usage(&rows).await;
-    written.map_err(|err| {
-        for (tenant, delta) in &deltas {
-            tenant.account.put_back(delta);
-        }
-        Error::Records(err)
-    })
+}
+
+/// Measures the memory of one worker, the next one each time: all of them at once would keep the
+/// launcher from its other work.
+async fn measure(inner: &Inner, last: &mut Option<TenantId>) {
+    let all = inner.directory.all();
+    let awake = all.iter().filter_map(|it| Some((&it.id, it.worker.load_full()?)));
+    let awake: Vec<_> = awake.filter(|(_, worker)| !worker.is_gone()).collect();
+    let next = awake.iter().find(|(id, _)| last.as_ref().is_none_or(|last| *id > last));
+    let Some((id, worker)) = next.or_else(|| awake.first()) else { return };
+    *last = Some((*id).clone());
+    let (launcher, number) = (inner.launcher.clone(), worker.id);
+    if let Ok(usage) = launch::blocking(move || launcher.usage(number)).await {
+        worker.memory.store(usage.pss_bytes.unwrap_or(0), Ordering::Relaxed);
+    }
 }
 
 impl Tenants {
@@ -80,9 +85,7 @@ impl Tenants {
                 tracing::error!(error = %types::Chain(&err), "a tenant did not stop");
             }
         }
-        if let Err(err) = flush(&self.0).await {
-            tracing::error!(error = %types::Chain(&err), "usage not written");
-        }
+        post_uses(&self.0);
     }
 }
 

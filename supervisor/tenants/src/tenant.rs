@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use egress::Outlet;
-use ledger::{Account, Admission, Used};
+use ledger::{Account, Admission};
 use records::TenantRow;
 use runtime::Pass;
 use sandboxes::approvals::Approvals;
@@ -56,6 +56,8 @@ pub(crate) struct Tenant {
     pub(crate) parked_until: AtomicU64,
     /// Whether the tenant's root was made ready since the gateway started.
     pub(crate) prepared: AtomicBool,
+    /// Held while evidence of its boundary is gathered.
+    pub(crate) gathering: Mutex<()>,
     /// When its worker wants to be woken.
     pub(crate) timer: Timer,
     /// How often its settings changed since the gateway started.
@@ -65,9 +67,11 @@ pub(crate) struct Tenant {
 }
 
 impl Tenant {
-    pub(crate) fn new(inner: &Inner, row: TenantRow, used_today: Used, now: UnixMillis) -> Self {
+    pub(crate) fn new(inner: &Inner, row: TenantRow, now: UnixMillis) -> Self {
         let log = Log::default();
-        let outlet = inner.egress.outlet(Arc::new(log.clone()));
+        let account = Account::new(&inner.ledger, row.id.clone(), &row.limits, now);
+        let account = Arc::new(account);
+        let outlet = inner.egress.outlet(Arc::new(log.clone()), Arc::clone(&account));
         let approvals = inner.office.open(&row.id);
         let programs = inner.sandboxes.programs(Owner {
             tenant: row.id.clone(),
@@ -75,12 +79,14 @@ impl Tenant {
             journal: Arc::new(log.clone()),
             way_out: Arc::clone(&outlet),
             approvals: approvals.clone(),
+            account: Arc::clone(&account),
+            clock: Arc::clone(&inner.clock),
         });
         Self {
             id: row.id.clone(),
             approvals,
             programs,
-            account: Arc::new(Account::new(&row.limits, used_today, now)),
+            account,
             load: Arc::default(),
             outlet,
             settling: Mutex::default(),
@@ -91,16 +97,22 @@ impl Tenant {
             parked_until: AtomicU64::new(0),
             prepared: AtomicBool::new(false),
             settings_changes: AtomicU64::new(0),
+            gathering: Mutex::default(),
             timer: Timer::default(),
             last_used: AtomicU64::new(row.last_active_at.unwrap_or(0)),
             row: ArcSwap::from_pointee(row),
         }
     }
 
-    /// A place for one more request, or the limit that it would break.
-    pub(crate) fn admit(&self, now: UnixMillis) -> Result<Admission, Error> {
+    /// A place for one more request of whoever has presented the token with the id `token`, or the limit
+    /// that it would break.
+    pub(crate) fn admit(&self, inner: &Inner, token: &str) -> Result<Admission, Error> {
+        let now = inner.clock.now();
         self.last_used.store(now, Ordering::Relaxed);
-        self.account.admit(now).map_err(Error::Refused)
+        self.account.admit(now, Some(&token.into())).map_err(|refusal| {
+            inner.host.refusals().count(&refusal);
+            Error::Refused(Box::new(refusal))
+        })
     }
 
     /// A verified worker and the right to send it one request; starts one where none is.

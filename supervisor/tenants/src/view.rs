@@ -1,6 +1,6 @@
 //! What operators see of a tenant.
 
-use ledger::Used;
+use ledger::Amount;
 use types::{Limits, TenantId, UnixMillis};
 
 /// Where a tenant's worker is in its life.
@@ -21,6 +21,10 @@ pub enum State {
 }
 
 impl State {
+    /// Every one of them.
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Stopped, Self::Starting, Self::Ready, Self::Draining, Self::Parked, Self::Suspended];
+
     /// The name on the wire.
     pub const fn name(self) -> &'static str {
         match self {
@@ -67,10 +71,10 @@ pub struct WorkerView {
 /// What one tenant used in a window.
 #[derive(Debug, Clone)]
 pub struct UsageView {
-    /// The UTC day, for example `2026-11-22`.
+    /// The UTC day or month, for example `2026-11-22` or `2026-11`.
     pub window: String,
     /// What was used.
-    pub used: Used,
+    pub used: Amount,
     /// The limits that hold.
     pub limits: Limits,
 }

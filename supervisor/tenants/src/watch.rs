@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sandbox::{Exit, Launched};
+use audit::{Act, Ended, Who};
+use sandbox::{Exit, Launched, Status};
 use tokio_util::sync::DropGuard;
 
 use crate::tenant::Tenant;
@@ -60,6 +61,9 @@ impl Watch {
             }
             Ok(exit) => {
                 tracing::warn!(tenant = %self.tenant.id, pid = self.pid, ?exit, "worker crashed");
+                let act = Act::new("worker.crashed", Who::GATEWAY);
+                let act = act.of_tenant(self.tenant.id.as_str());
+                self.inner.audit.note(act, Ended::failed(&word(exit)));
             }
             Err(err) => {
                 tracing::error!(tenant = %self.tenant.id, pid = self.pid, error = %types::Chain(&err), "worker not reaped");
@@ -82,5 +86,14 @@ impl Watch {
             }
             tokio::time::sleep_until(tokio::time::Instant::now() + AGAIN).await;
         }
+    }
+}
+
+/// How a worker ended, in a word for the audit trail.
+fn word(exit: Exit) -> String {
+    match exit.status {
+        _ if exit.oom_kills > 0 => "out_of_memory".to_owned(),
+        Status::Exited(code) => format!("exit_{code}"),
+        Status::Signaled(signal) => format!("signal_{signal}"),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::Duration;
 
 use proto::worker::worker_client::WorkerClient;
@@ -43,6 +43,8 @@ pub(crate) struct Worker {
     leash: Leash,
     /// Runs that no request waits for, as the worker says.
     pub(crate) background: AtomicU32,
+    /// Its proportional set size in bytes, as measured last; 0 before.
+    pub(crate) memory: AtomicU64,
 }
 
 /// The hold on a process: pulled, it is killed; it says when the process is gone.
@@ -91,6 +93,7 @@ impl Worker {
             gate: Gate::default(),
             leash: parts.leash,
             background: AtomicU32::new(0),
+            memory: AtomicU64::new(0),
         }
     }
 

@@ -66,8 +66,9 @@ impl Step {
     }
 
     /// The answer's events, in the order in which a provider streams them: the head of each call, then
-    /// their arguments in two pieces each, call after call. `answer` makes the ids of calls.
-    pub(super) fn events(&self, answer: usize) -> Vec<String> {
+    /// their arguments in two pieces each, call after call. `answer` makes the ids of calls, and
+    /// `usage` is what is reported.
+    pub(super) fn events(&self, answer: usize, usage: Value) -> Vec<String> {
         let choice = |delta: Value, reason: Value| json!({"choices": [{"index": 0, "delta": delta, "finish_reason": reason}]});
         let piece = |call: Value| choice(json!({"tool_calls": [call]}), Value::Null);
         let mut events = Vec::new();
@@ -91,7 +92,7 @@ impl Step {
         }
         let reason = if calls.is_empty() { "stop" } else { "tool_calls" };
         let mut end = choice(json!({}), reason.into());
-        end["usage"] = json!({"prompt_tokens": 10, "completion_tokens": 4, "total_tokens": 14});
+        end["usage"] = usage;
         events.push(end);
         events.iter().map(Value::to_string).chain(["[DONE]".to_owned()]).collect()
     }

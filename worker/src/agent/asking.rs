@@ -167,6 +167,8 @@ impl<'a> Asking<'a> {
             messages: std::iter::once(self.system()).chain(said).collect(),
             params: Some(params),
             request_id: turn.request_id.clone(),
+            agent: turn.key.agent().to_string(),
+            session_key: turn.key.as_str().to_owned(),
         })
     }
 

@@ -165,7 +165,7 @@ impl<'a> Running<'a> {
 }
 
 fn is_read_only(call: &Call) -> bool {
-    tools::find(&call.name).is_some_and(tools::Tool::is_read_only)
+    tools::find(&call.name).is_some_and(|it| it.row().is_read_only)
 }
 
 /// Runs one call, and tells what there is to show meanwhile.
@@ -216,6 +216,7 @@ async fn perform(
         core: caller.core.clone(),
         key: turn.key.clone(),
         run_id: turn.mark.clone().unwrap_or_else(|| turn.request_id.clone()),
+        request_id: turn.request_id.clone(),
         call_id: call.id.clone(),
         depth: caller.depth,
         allowed: caller.allowed.clone(),

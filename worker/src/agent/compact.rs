@@ -11,6 +11,7 @@ use crate::Error;
 use crate::openai::{Fault, Fold};
 use crate::service::Core;
 use crate::store::{self, Change, Compaction, Fields, Row, SessionId};
+use crate::upcalls;
 
 /// Characters of a conversation that are looked at; what is older is not summarised again.
 const MAX_READ: usize = 4 << 20;
@@ -79,7 +80,7 @@ pub(super) async fn in_lane(
     let models = choice::models(core, &choice::Asked::default(), chosen)?;
     let model = models.into_iter().next().unwrap_or_default();
     let room = characters(settings.agents.defaults.room());
-    let summary = ask(core, model, written(old, room), focus).await?;
+    let summary = ask(core, key, model, (written(old, room), focus)).await?;
     let after = kept.iter().map(cost).sum::<usize>() + summary.len();
     let compacted = Compacted {
         tokens_before: tokens(past.messages.iter().map(cost).sum()),
@@ -156,7 +157,12 @@ fn written(messages: &[Message], max: usize) -> String {
     parts.concat()
 }
 
-async fn ask(core: &Core, model: String, text: String, focus: &str) -> Result<String, Fault> {
+async fn ask(
+    core: &Core,
+    key: &SessionKey,
+    model: String,
+    (text, focus): (String, &str),
+) -> Result<String, Fault> {
     let mut task =
         "Summarise the conversation below for the assistant that will go on with it and \
          will no longer see it. Keep: what the user wants and has decided, facts and names, what \
@@ -173,7 +179,9 @@ async fn ask(core: &Core, model: String, text: String, focus: &str) -> Result<St
         model,
         messages: vec![text_message(Role::System, task), text_message(Role::User, text)],
         params: Some(params),
-        request_id: format!("req_{}", uuid::Uuid::new_v4().simple()),
+        request_id: upcalls::own_id(),
+        agent: key.agent().to_string(),
+        session_key: key.as_str().to_owned(),
     };
     let mut llm = core.llm.stream(request).await.map_err(|status| Fault::from(&status))?;
     let mut fold = Fold::new(MAX_SUMMARY);

@@ -126,9 +126,9 @@ struct Used {
 }
 
 impl Used {
-    const fn counted(self) -> Usage {
+    fn counted(self) -> Usage {
         let Self { input, output, cache_read } = self;
         let input_tokens = input.saturating_add(cache_read);
-        Usage { input_tokens, output_tokens: output, cached_tokens: cache_read }
+        Usage { input_tokens, output_tokens: output, cached_tokens: cache_read, ..Usage::default() }
     }
 }

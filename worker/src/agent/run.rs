@@ -23,6 +23,7 @@ use crate::service::Core;
 use crate::settings::QueueMode;
 use crate::store;
 use crate::tools::Allowed;
+use crate::upcalls;
 
 /// A message that starts a run.
 #[derive(Debug, Clone)]
@@ -75,7 +76,7 @@ impl RunRequest {
             extra_system: Vec::new(),
             params: Params::default(),
             deliver: false,
-            request_id: format!("req_{}", uuid::Uuid::new_v4().simple()),
+            request_id: upcalls::own_id(),
             run_id,
             timeout: None,
             client: String::new(),

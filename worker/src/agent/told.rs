@@ -22,7 +22,7 @@ use super::turn::Failed;
 use crate::openai::Fold;
 use crate::service::Core;
 use crate::store::{SessionId, Usage};
-use wire::{Agent, Chat, Life, Message, Text};
+use wire::{Agent, Chat, ErrorDetail, Life, Message, Text};
 
 pub(super) use tool::ToolEvent;
 
@@ -227,6 +227,7 @@ impl Told {
             stop_reason: Some(outcome.stop_reason),
             error_message: error.filter(|_| is_error).map(|fault| fault.message.as_str()),
             error_kind: error.filter(|_| is_error).map(|fault| error_kind(&outcome, fault)),
+            error_detail: error.filter(|_| is_error).and_then(error_detail),
             ..Chat::default()
         };
         self.chat(state, chat);
@@ -242,10 +243,13 @@ impl Told {
             ..Life::default()
         };
         self.agent("lifecycle", &Life { phase: "finishing", ..data });
-        let error = outcome.error.as_ref().map(|fault| fault.message.as_str());
+        let fault = outcome.error.as_ref();
+        let error = fault.map(|fault| fault.message.as_str());
         match outcome.status {
             RunStatus::Error | RunStatus::Timeout => {
-                self.agent("lifecycle", &Life { phase: "error", error, ..data });
+                let limit = fault.and_then(|it| it.limit.as_deref()).map(api::limited::details);
+                let limit = limit.as_ref();
+                self.agent("lifecycle", &Life { phase: "error", error, limit, ..data });
             }
             RunStatus::Ok | RunStatus::Aborted => {
                 let started_at = Some(outcome.started_at);
@@ -334,4 +338,13 @@ fn error_kind(outcome: &RunOutcome, fault: &crate::openai::Fault) -> &'static st
         _ if super::compact::is_overflow(fault) => "context_length",
         _ => "unknown",
     }
+}
+
+/// Which limit it was, where it was one.
+fn error_detail(fault: &crate::openai::Fault) -> Option<ErrorDetail> {
+    let limited = fault.limit.as_deref()?;
+    let words = api::limited::words(limited);
+    let failover_reason = if words.kind == "insufficient_quota" { "billing" } else { "rate_limit" };
+    let (provider_error_type, http_status) = (words.code, words.status);
+    Some(ErrorDetail { failover_reason, provider_error_type, http_status })
 }

@@ -79,6 +79,7 @@ async fn complete(
         messages: chat.messages,
         params: Some(chat.params),
         request_id,
+        ..LlmRequest::default()
     };
     let opened = until_stopped(&run, core.llm.stream(request)).await?;
     let llm = opened.map_err(|status| Fault::from(&status))?;

@@ -82,17 +82,25 @@ pub(super) async fn serve(
     let asked = parse(&served.body)?;
     let input = inputs(asked.input)?;
     let named = backend(models, &served.backend_model)?;
+    let mut agent_name = String::new();
     let model = match Target::parse(&asked.model)? {
         Target::Model if models.has(&asked.model) => asked.model.clone(),
         Target::Model => return Err(Fault::no_model(&asked.model)),
         Target::Agent(agent) => {
             known_agent(core, &agent).await?;
+            agent_name = agent.to_string();
             named.unwrap_or_else(|| models.of_agents().to_owned())
         }
     };
     let count = input.len();
-    let request =
-        EmbedRequest { model, input, dimensions: asked.dimensions, request_id: served.request_id };
+    let request = EmbedRequest {
+        model,
+        input,
+        dimensions: asked.dimensions,
+        request_id: served.request_id,
+        agent: agent_name,
+        ..EmbedRequest::default()
+    };
     let run = core.runs.begin();
     let made = until_stopped(&run, core.llm.embed(request)).await?;
     let made = made.map_err(|status| Fault::from(&status))?;

@@ -248,6 +248,8 @@ fn push_usage(json: &mut String, usage: Option<&Usage>) {
     push_number(json, usage.input_tokens.saturating_add(usage.output_tokens));
     json.push_str(",\"prompt_tokens_details\":{\"cached_tokens\":");
     push_number(json, usage.cached_tokens);
+    json.push_str("},\"completion_tokens_details\":{\"reasoning_tokens\":");
+    push_number(json, usage.reasoning_tokens);
     json.push_str("}}");
 }
 

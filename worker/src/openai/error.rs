@@ -5,7 +5,7 @@
 use proto::worker::{Head, ServePart};
 use serde::Serialize;
 use tonic::{Code, Status};
-use types::Chain;
+use types::{Chain, Limited};
 
 use crate::Error;
 use crate::runs::Busy;
@@ -26,12 +26,14 @@ pub(crate) struct Fault {
     pub(crate) param: Option<String>,
     pub(crate) message: String,
     pub(crate) retry_after_s: u32,
+    /// The limit that was met, where it was one.
+    pub(crate) limit: Option<Box<Limited>>,
 }
 
 impl Fault {
     fn new(status: u32, kind: &'static str, message: impl Into<String>) -> Self {
         let message = message.into();
-        Self { status, kind, code: None, param: None, message, retry_after_s: 0 }
+        Self { status, kind, code: None, param: None, message, retry_after_s: 0, limit: None }
     }
 
     /// The request is not allowed in this form.
@@ -168,12 +170,15 @@ impl Fault {
             r#type: &'a str,
             param: Option<&'a str>,
             code: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            limit: Option<serde_json::Value>,
         }
         let error = Inner {
             message: &self.message,
             r#type: self.kind,
             param: self.param.as_deref(),
             code: self.code,
+            limit: self.limit.as_deref().map(api::limited::details),
         };
         serde_json::to_vec(&Document { error }).unwrap_or_default()
     }
@@ -193,8 +198,24 @@ impl From<Busy> for Fault {
     }
 }
 
+impl From<Limited> for Fault {
+    fn from(limited: Limited) -> Self {
+        let words = api::limited::words(&limited);
+        let retry_after_s = u32::try_from(limited.retry_after_seconds).unwrap_or(u32::MAX);
+        Self {
+            code: Some(words.code),
+            retry_after_s,
+            limit: Some(Box::new(limited.clone())),
+            ..Self::new(words.status.into(), words.kind, limited.to_string())
+        }
+    }
+}
+
 impl From<&Status> for Fault {
     fn from(status: &Status) -> Self {
+        if let Some(limited) = api::limited::read(status.details()) {
+            return limited.into();
+        }
         let message = cut(status.message());
         let fault = |http, kind, code| Self { code: Some(code), ..Self::new(http, kind, message) };
         match status.code() {

@@ -87,6 +87,7 @@ const fn sum(one: Usage, other: Usage) -> Usage {
         input_tokens: one.input_tokens.saturating_add(other.input_tokens),
         output_tokens: one.output_tokens.saturating_add(other.output_tokens),
         cached_tokens: one.cached_tokens.saturating_add(other.cached_tokens),
+        reasoning_tokens: one.reasoning_tokens.saturating_add(other.reasoning_tokens),
     }
 }
 

@@ -124,6 +124,7 @@ async fn complete(
         messages: asked.messages,
         params: Some(asked.params),
         request_id,
+        ..LlmRequest::default()
     };
     let opened = chat::until_stopped(&run, core.llm.stream(request)).await?;
     let llm = opened.map_err(|status| Fault::from(&status))?;

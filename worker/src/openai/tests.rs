@@ -31,6 +31,7 @@ async fn a_reply_without_stream_is_the_fold_of_one() {
     assert_eq!(reply["usage"]["prompt_tokens"], 7);
     assert_eq!(reply["usage"]["total_tokens"], 10);
     assert_eq!(reply["usage"]["prompt_tokens_details"]["cached_tokens"], 2);
+    assert_eq!(reply["usage"]["completion_tokens_details"]["reasoning_tokens"], 1);
     assert_eq!((request.model.as_str(), request.messages.len()), ("demo", 1));
     assert_eq!(request.params.unwrap().temperature, Some(1.0));
     assert!(!harness.root.join("agents/main/sessions").exists(), "nothing is stored");
@@ -121,6 +122,42 @@ async fn a_failure_before_the_first_byte_is_a_status() {
             assert!(!answer.body.contains("secret"));
         }
     }
+}
+
+#[tokio::test]
+async fn a_limit_that_the_supervisor_met_is_told_as_it_tells_its_own() {
+    let mut harness = Harness::new().await;
+    let limited = types::Limited {
+        cause: types::Cause::Reached,
+        level: types::Level::Tenant,
+        subject: None,
+        dimension: types::Dimension::CostMicros,
+        window: Some(types::Window::Month),
+        max: Some(5),
+        remaining: Some(1),
+        retry_after_seconds: 90,
+        resets_at: 1_796_083_200_000,
+    };
+    let details = serde_json::to_vec(&limited).unwrap().into();
+    let refused = Status::with_details(tonic::Code::ResourceExhausted, "no", details);
+    let sent = harness.send("", &body(&json!({"stream": true})));
+    let model = async { harness.calls.recv().await.unwrap().refuse(refused.clone()) };
+    let (answer, ()) = tokio::join!(async { read(sent.await).await }, model);
+    assert_eq!((answer.head.status, answer.head.retry_after_s), (429, 90));
+    let error = &answer.json()["error"];
+    assert_eq!((&error["type"], &error["code"]), (&json!("insufficient_quota"), &error["type"]));
+    assert_eq!(error["message"], limited.to_string());
+    assert_eq!(error["limit"], api::limited::details(&limited));
+
+    let (mut stream, batches) = harness.open("", &body(&json!({"stream": true}))).await;
+    batches.send(Ok(batch(vec![started(), text("a")]))).await.unwrap();
+    stream.next().await.unwrap().unwrap();
+    batches.send(Err(refused)).await.unwrap();
+    let last = stream.next().await.unwrap().unwrap();
+    let last = std::str::from_utf8(&last.data).unwrap();
+    let last = last.strip_prefix("data: ").unwrap().strip_suffix("\n\ndata: [DONE]\n\n").unwrap();
+    let last: Value = serde_json::from_str(last).unwrap();
+    assert_eq!(last["error"], *error);
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ static ROW: Row = Row {
     name: "agents_list",
     label: "Agents",
     group: Group::Agents,
+    is_read_only: true,
     description: "Lists the agents that there are, whose sessions can be sent to and started.",
     parameters: r#"{"type":"object","additionalProperties":false,"properties":{}}"#,
 };
@@ -22,10 +23,6 @@ static ROW: Row = Row {
 impl Tool for AgentsList {
     fn row(&self) -> &'static Row {
         &ROW
-    }
-
-    fn is_read_only(&self) -> bool {
-        true
     }
 
     async fn call(&self, context: &Context, arguments: Value) -> Result<Outcome, Failure> {

@@ -27,6 +27,7 @@ static ROW: Row = Row {
     name: "apply_patch",
     label: "Apply patch",
     group: Group::Fs,
+    is_read_only: false,
     description: "Changes files by a patch between the lines *** Begin Patch and *** End Patch. Parts: \
                   *** Add File: PATH with lines that begin with +; *** Delete File: PATH; *** Update \
                   File: PATH, then perhaps *** Move to: PATH, then hunks that begin with @@ (and \

@@ -32,6 +32,7 @@ static ROW: Row = Row {
     name: "cron",
     label: "Cron",
     group: Group::Automation,
+    is_read_only: false,
     description: "Looks at and changes scheduled jobs and reminders. A job: {name, schedule: {kind: \
                   \"at\", at: RFC 3339} | {kind: \"every\", everyMs} | {kind: \"cron\", expr, tz}, \
                   payload: {kind: \"agentTurn\", message} for a turn in a session of its own whose \

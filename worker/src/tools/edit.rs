@@ -20,6 +20,7 @@ static ROW: Row = Row {
     name: "edit",
     label: "Edit",
     group: Group::Fs,
+    is_read_only: false,
     description: "Replaces exact pieces of a text file of the workspace or the home. Each oldText must \
                   be there exactly once, with its spaces and line ends; give more lines around it \
                   where it is not unique. Give either oldText and newText, or edits.",

@@ -38,6 +38,7 @@ static ROW: Row = Row {
     name: "exec",
     label: "Run",
     group: Group::Runtime,
+    is_read_only: false,
     description: "Runs a command in the sandbox of this agent, in /workspace. Shell syntax is run by \
                   bash. A command that takes longer than yieldMs (10 s) goes on in the background: \
                   see the tool process. pty gives it a terminal.",

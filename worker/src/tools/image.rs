@@ -28,6 +28,7 @@ static ROW: Row = Row {
     name: "image",
     label: "Image",
     group: Group::Media,
+    is_read_only: true,
     description: "Looks at a picture of the workspace (png, jpeg, gif or webp, at most 5 MiB) and \
                   answers a question about it.",
     parameters: r#"{"type":"object","additionalProperties":false,"required":["image"],"properties":{"prompt":{"type":"string","description":"The question; a description is given if absent."},"image":{"type":"string","description":"The file, relative to the workspace or absolute."}}}"#,
@@ -37,10 +38,6 @@ static ROW: Row = Row {
 impl Tool for Image {
     fn row(&self) -> &'static Row {
         &ROW
-    }
-
-    fn is_read_only(&self) -> bool {
-        true
     }
 
     async fn call(&self, context: &Context, arguments: Value) -> Result<Outcome, Failure> {
@@ -70,7 +67,9 @@ async fn look(context: &Context, prompt: String, url: String) -> Result<Outcome,
         model: models.into_iter().next().unwrap_or_default(),
         messages: vec![question],
         params: Some(Params { max_tokens: Some(MAX_TOKENS), ..Params::default() }),
-        request_id: format!("req_{}", uuid::Uuid::new_v4().simple()),
+        request_id: context.request_id.clone(),
+        agent: context.key.agent().to_string(),
+        session_key: context.key.as_str().to_owned(),
     };
     let failed = |status: tonic::Status| inside::fault(Fault::from(&status));
     let mut llm = core.llm.stream(request).await.map_err(failed)?;

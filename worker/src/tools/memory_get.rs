@@ -16,6 +16,7 @@ static ROW: Row = Row {
     name: "memory_get",
     label: "Read memory",
     group: Group::Memory,
+    is_read_only: true,
     description: "Reads lines of MEMORY.md, USER.md or memory/*.md of the workspace. A file that is \
                   not there is empty.",
     parameters: r#"{"type":"object","additionalProperties":false,"required":["path"],"properties":{"path":{"type":"string"},"from":{"type":"integer","minimum":1,"description":"The first line, counted from 1."},"lines":{"type":"integer","minimum":1,"maximum":2000}}}"#,
@@ -25,10 +26,6 @@ static ROW: Row = Row {
 impl Tool for MemoryGet {
     fn row(&self) -> &'static Row {
         &ROW
-    }
-
-    fn is_read_only(&self) -> bool {
-        true
     }
 
     async fn call(&self, context: &Context, arguments: Value) -> Result<Outcome, Failure> {

@@ -22,6 +22,7 @@ static ROW: Row = Row {
     name: "memory_search",
     label: "Search memory",
     group: Group::Memory,
+    is_read_only: true,
     description: "Searches MEMORY.md, USER.md and memory/*.md of the workspace, by words and where \
                   that is set up by meaning. Gives snippets with their lines; read more of them with \
                   memory_get.",
@@ -32,10 +33,6 @@ static ROW: Row = Row {
 impl Tool for MemorySearch {
     fn row(&self) -> &'static Row {
         &ROW
-    }
-
-    fn is_read_only(&self) -> bool {
-        true
     }
 
     async fn call(&self, context: &Context, arguments: Value) -> Result<Outcome, Failure> {

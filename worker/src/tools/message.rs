@@ -23,6 +23,7 @@ static ROW: Row = Row {
     name: "message",
     label: "Message",
     group: Group::Messaging,
+    is_read_only: false,
     description: "Sends a message into another session, where your user reads it: the main one where \
                   no target is named. What you answer goes to this session by itself.",
     parameters: r#"{"type":"object","additionalProperties":false,"required":["action","message"],"properties":{"action":{"type":"string","enum":["send"]},"message":{"type":"string","description":"The text."},"channel":{"type":"string","description":"Only webchat, as yet."},"target":{"type":"string","description":"A session's key; the main session if absent."}}}"#,

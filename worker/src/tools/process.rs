@@ -34,6 +34,7 @@ static ROW: Row = Row {
     name: "process",
     label: "Programs",
     group: Group::Runtime,
+    is_read_only: false,
     description: "Works on programs that exec has left in the background. list; poll: new output, \
                   waits up to timeout ms; log: lines from offset on, or the last ones; write: data to \
                   its input, eof ends it; send-keys: keys such as Enter, C-c, Up, or literal or hex; \

@@ -32,6 +32,7 @@ static ROW: Row = Row {
     name: "read",
     label: "Read",
     group: Group::Fs,
+    is_read_only: true,
     description: "Reads a file of the workspace (/workspace) or the home (/home/agent): text by lines, \
                   at most 2000 lines and 50 KB at once, or a png, jpeg, gif or webp picture. \
                   Go on with offset where there is more.",
@@ -42,10 +43,6 @@ static ROW: Row = Row {
 impl Tool for Read {
     fn row(&self) -> &'static Row {
         &ROW
-    }
-
-    fn is_read_only(&self) -> bool {
-        true
     }
 
     async fn call(&self, context: &Context, arguments: Value) -> Result<Outcome, Failure> {

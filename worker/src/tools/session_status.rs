@@ -17,6 +17,7 @@ static ROW: Row = Row {
     name: "session_status",
     label: "Session status",
     group: Group::Sessions,
+    is_read_only: true,
     description: "Tells the model, the tokens used and the times of a session, this one where none is \
                   named, and what time it is now.",
     parameters: r#"{"type":"object","additionalProperties":false,"properties":{"sessionKey":{"type":"string","description":"The session; this one if absent."}}}"#,
@@ -26,10 +27,6 @@ static ROW: Row = Row {
 impl Tool for SessionStatus {
     fn row(&self) -> &'static Row {
         &ROW
-    }
-
-    fn is_read_only(&self) -> bool {
-        true
     }
 
     fn essence<'a>(&self, result: &'a str) -> Cow<'a, str> {

@@ -24,6 +24,7 @@ static ROW: Row = Row {
     name: "sessions_history",
     label: "Session history",
     group: Group::Sessions,
+    is_read_only: true,
     description: "Gives what was said last in a session, oldest first. Long texts are cut.",
     parameters: r#"{"type":"object","additionalProperties":false,"required":["sessionKey"],"properties":{"sessionKey":{"type":"string","description":"The session's key, as sessions_list gives it."},"limit":{"type":"integer","minimum":1,"maximum":200,"description":"At most so many messages."},"includeTools":{"type":"boolean","description":"Whether calls of tools and their results are wanted."}}}"#,
 };
@@ -32,10 +33,6 @@ static ROW: Row = Row {
 impl Tool for SessionsHistory {
     fn row(&self) -> &'static Row {
         &ROW
-    }
-
-    fn is_read_only(&self) -> bool {
-        true
     }
 
     async fn call(&self, context: &Context, arguments: Value) -> Result<Outcome, Failure> {

@@ -22,6 +22,7 @@ static ROW: Row = Row {
     name: "sessions_list",
     label: "Sessions",
     group: Group::Sessions,
+    is_read_only: true,
     description: "Lists sessions, the newest first, with their keys, titles and the start of their \
                   last message. Read one with sessions_history.",
     parameters: r#"{"type":"object","additionalProperties":false,"properties":{"kinds":{"type":"array","items":{"type":"string"},"description":"Only of these kinds: main, direct, group, channel, cron, hook, subagent, custom."},"limit":{"type":"integer","minimum":1,"maximum":100,"description":"At most so many."},"activeMinutes":{"type":"integer","minimum":1,"description":"Only those used in the last so many minutes."},"messageLimit":{"type":"integer","minimum":0,"maximum":20,"description":"0 leaves the last message out."}}}"#,
@@ -31,10 +32,6 @@ static ROW: Row = Row {
 impl Tool for SessionsList {
     fn row(&self) -> &'static Row {
         &ROW
-    }
-
-    fn is_read_only(&self) -> bool {
-        true
     }
 
     async fn call(&self, context: &Context, arguments: Value) -> Result<Outcome, Failure> {

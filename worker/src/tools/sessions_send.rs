@@ -31,6 +31,7 @@ static ROW: Row = Row {
     name: "sessions_send",
     label: "Send to session",
     group: Group::Sessions,
+    is_read_only: false,
     description: "Sends a message to another session, whose agent takes a turn, and gives its answer. \
                   With timeoutSeconds 0 nothing is waited for.",
     parameters: r#"{"type":"object","additionalProperties":false,"required":["message"],"properties":{"sessionKey":{"type":"string","description":"The session's key; give this or label."},"label":{"type":"string","description":"The session's label."},"agentId":{"type":"string","description":"The agent of a label or of a key that names none."},"message":{"type":"string","description":"What it is told."},"timeoutSeconds":{"type":"integer","minimum":0,"maximum":600,"description":"Seconds to wait for the answer; 30 if absent."}}}"#,
@@ -116,6 +117,7 @@ async fn send(
 ) -> Result<Outcome, Failure> {
     let core = &context.core;
     let mut request = RunRequest::new(key.clone(), message, Source::Session);
+    request.request_id.clone_from(&context.request_id);
     // Taken together with messages of the user, it would pass for one.
     request.queue = Some(QueueMode::Followup);
     request.ceiling = Some(context.allowed.clone());

@@ -37,6 +37,7 @@ static ROW: Row = Row {
     name: "sessions_spawn",
     label: "Spawn sub-agent",
     group: Group::Sessions,
+    is_read_only: false,
     description: "Starts a sub-agent for one task, which runs in the background in a session of its \
                   own; this session is told of its result when it has ended, so do not wait for it. \
                   It has at most the tools that you have.",
@@ -139,6 +140,7 @@ async fn start(context: &Context, wanted: &Wanted) -> Result<(SessionKey, RunHan
     stored.map_err(|err| inside::storage(&err))?;
     agent::changed(core, &key, "create", None).await;
     let mut request = RunRequest::new(key.clone(), wanted.task.as_str(), Source::Session);
+    request.request_id.clone_from(&context.request_id);
     request.model.clone_from(&wanted.model);
     request.params.reasoning_effort.clone_from(&wanted.thinking);
     request.timeout = wanted.timeout;

@@ -26,6 +26,7 @@ impl Bench {
             core: harness.core.clone(),
             key: SessionKey::parse("main").unwrap(),
             run_id: "run".to_owned(),
+            request_id: crate::upcalls::own_id(),
             call_id: "call".to_owned(),
             depth: 0,
             allowed: Allowed::of(rows().map(|row| row.name)),

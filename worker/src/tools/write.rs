@@ -17,6 +17,7 @@ static ROW: Row = Row {
     name: "write",
     label: "Write",
     group: Group::Fs,
+    is_read_only: false,
     description: "Writes a file of the workspace (/workspace) or the home (/home/agent), at most 1 MiB. \
                   What is there is replaced; directories on the way are made.",
     parameters: r#"{"type":"object","additionalProperties":false,"required":["path","content"],"properties":{"path":{"type":"string","description":"The file, relative to the workspace or absolute."},"content":{"type":"string","description":"All of it."}}}"#,

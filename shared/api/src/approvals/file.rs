@@ -87,46 +87,46 @@ pub struct Socket {
     pub token: Option<crate::approvals::Ignored>,
 }
 
-/// What holds where nothing narrower does.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Rules {
-    /// How much may run.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub security: Option<Security>,
-    /// When somebody is asked.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ask: Option<AskWhen>,
-    /// What holds when nobody answers. Kept; whatever it says, nothing runs then.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ask_fallback: Option<Security>,
-    /// Kept, and without effect: a skill's programs are no exception.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub auto_allow_skills: Option<bool>,
+/// A level of the file: the rules that every level has, and what is its own. Serde can embed no
+/// struct in one that denies unknown members.
+macro_rules! level {
+    ($(#[$about:meta])* pub struct $name:ident { $($own:tt)* }) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+        #[serde(rename_all = "camelCase", deny_unknown_fields)]
+        pub struct $name {
+            /// How much may run.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub security: Option<Security>,
+            /// When somebody is asked.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub ask: Option<AskWhen>,
+            /// What holds when nobody answers. Kept; whatever it says, nothing runs then.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub ask_fallback: Option<Security>,
+            /// Kept, and without effect: a skill's programs are no exception.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub auto_allow_skills: Option<bool>,
+            $($own)*
+        }
+    };
 }
 
-/// What holds for one agent.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Agent {
-    /// As in [`Rules`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub security: Option<Security>,
-    /// As in [`Rules`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ask: Option<AskWhen>,
-    /// As in [`Rules`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ask_fallback: Option<Security>,
-    /// As in [`Rules`].
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub auto_allow_skills: Option<bool>,
-    /// What it may run.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub allowlist: Vec<Entry>,
-    /// Kept, and without effect: no tool of another server needs approval here.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub mcp_tools: Vec<McpTool>,
+level! {
+    /// What holds where nothing narrower does.
+    pub struct Rules {}
+}
+
+level! {
+    /// What holds for one agent.
+    pub struct Agent {
+        /// What it may run.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub allowlist: Vec<Entry>,
+        /// Kept, and without effect: no tool of another server needs approval here.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub mcp_tools: Vec<McpTool>,
+    }
 }
 
 /// One program that an agent may run.

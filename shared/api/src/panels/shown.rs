@@ -286,12 +286,30 @@ results! {
         /// 0: a model without a price costs nothing.
         missing_cost_entries: u64,
     }
-    /// What is left of subscriptions.
+    /// What is left of limits.
     UsageStatus {
         /// When this was read, in milliseconds since the epoch.
         updated_at: u64,
-        /// None.
-        providers: Nothing,
+        /// The gateway alone, as a tenant knows of no other provider; none where it has no limits.
+        providers: Vec<ProviderUsage>,
+    }
+    /// What is left of one provider's limits.
+    ProviderUsage {
+        /// Its name for programs.
+        provider: &'static str,
+        /// Its name for people.
+        display_name: &'static str,
+        /// The tenant's limits that begin anew.
+        windows: Vec<UsageWindow>,
+    }
+    /// How much of one limit is used.
+    UsageWindow {
+        /// Which, for example `tokens/day`.
+        label: String,
+        /// In per cent.
+        used_percent: u64,
+        /// When it begins anew, in milliseconds since the epoch.
+        reset_at: u64,
     }
     /// Machines.
     Environments {

@@ -33,6 +33,9 @@ pub struct UsageParams {
     pub limit: Option<u32>,
     /// No effect.
     pub include_context_weight: Option<bool>,
+    /// No effect: sessions are the tenant's. Official clients send it, although no published schema
+    /// has it.
+    pub creator_key: Option<String>,
 }
 
 /// Which agents.

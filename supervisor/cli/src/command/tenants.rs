@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use control_api::{
     Boundary, CreateTenant, CreatedTenant, Deleted, EgressRules, LimitsPatch, Logs, RestartTenant,
-    SetEgress, Tenant, TenantList, UpdateTenant,
+    SetEgress, Tenant, TenantList, UpdateTenant, Usage,
 };
 use serde::Serialize;
-use types::TenantId;
+use types::{Quota, TenantId};
 
 use crate::client::Client;
 use crate::confirm;
@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::options::{Create, LimitFlags, TenantCommand};
 use crate::output::Output;
 use crate::progress;
+use crate::view::TenantQuotas;
 
 /// Pages that one `tenants list` reads at most: a million tenants.
 const MAX_PAGES: usize = 1000;
@@ -34,6 +35,9 @@ pub(super) async fn run(
         }
         TenantCommand::Show { id } => output.reply(&client.get::<Tenant>(&path(&id, "")).await?),
         TenantCommand::Limits(change) => output.reply(&limits(client, change).await?),
+        TenantCommand::Quota { id, set, clear } => {
+            output.reply(&quota(client, &id, &set, clear).await?)
+        }
         TenantCommand::Suspend { id } => output.reply(&act(client, &id, "/suspend").await?),
         TenantCommand::Resume { id } => output.reply(&act(client, &id, "/resume").await?),
         TenantCommand::Restart { id, deadline_seconds, now } => {
@@ -42,6 +46,9 @@ pub(super) async fn run(
         TenantCommand::Delete { id, yes } => output.reply(&delete(client, &id, yes).await?),
         TenantCommand::Inspect { id } => {
             output.reply(&client.get::<Boundary>(&path(&id, "/inspect")).await?)
+        }
+        TenantCommand::Evidence { id, out, html } => {
+            super::evidence::gather(client, &id, (out, html), output).await
         }
         TenantCommand::Egress { id, allow, clear } => {
             output.reply(&egress(client, &id, allow, clear).await?)
@@ -91,6 +98,22 @@ async fn limits(client: &Client, change: Create) -> Result<Tenant, Error> {
     client.patch(&path(&change.id, ""), &request).await
 }
 
+pub(super) async fn quota(
+    client: &Client,
+    id: &TenantId,
+    set: &[Quota],
+    clear: bool,
+) -> Result<TenantQuotas, Error> {
+    if clear || !set.is_empty() {
+        let quotas = Some(set.iter().map(ToString::to_string).collect());
+        let limits = LimitsPatch { quotas, ..LimitsPatch::default() };
+        client.patch::<Tenant>(&path(id, ""), &UpdateTenant { limits }).await?;
+    }
+    let usage: Usage = client.get(&path(id, "/usage")).await?;
+    let Usage { tenant, limits, standings, .. } = usage;
+    Ok(TenantQuotas { tenant, quotas: limits.quotas, standings })
+}
+
 async fn act(client: &Client, id: &TenantId, action: &str) -> Result<Tenant, Error> {
     client.post(&path(id, action), &Nothing {}).await
 }
@@ -132,6 +155,7 @@ struct Nothing {}
 
 impl From<LimitFlags> for LimitsPatch {
     fn from(flags: LimitFlags) -> Self {
+        let quotas: Vec<_> = flags.quotas.iter().map(ToString::to_string).collect();
         Self {
             requests_per_minute: flags.requests_per_minute,
             tokens_per_day: flags.tokens_per_day,
@@ -142,6 +166,7 @@ impl From<LimitFlags> for LimitsPatch {
             cpu_millis: flags.cpu_max.map(|cpu| cpu.0),
             disk_max: flags.disk_max.map(|size| size.0),
             idle_seconds: flags.idle_seconds,
+            quotas: (flags.no_quotas || !quotas.is_empty()).then_some(quotas),
         }
     }
 }

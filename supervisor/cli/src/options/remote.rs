@@ -1,9 +1,12 @@
 //! The commands that are requests to a running gateway.
 
-use clap::{Args, Subcommand};
-use clap_complete::Shell;
-use types::{AgentId, Role, Scope, Secret, TenantId};
+use std::path::PathBuf;
 
+use clap::{Args, Subcommand, ValueHint};
+use clap_complete::Shell;
+use types::{AgentId, Quota, Role, Scope, Secret, TenantId};
+
+use super::{AuditCommand, UsageCommand};
 use crate::target::Target;
 use crate::units::{self, Cpu, Expiry, Size, Usd};
 
@@ -19,22 +22,68 @@ pub enum Remote {
     /// Keys of operators for the control plane.
     #[command(subcommand)]
     Keys(KeyCommand),
+    /// Signed reports of tenants' boundaries.
+    #[command(subcommand)]
+    Evidence(EvidenceCommand),
+    /// Compare all running workers with what was ordered; one that differs is stopped.
+    Drift,
     /// What runs here.
     Status,
     /// Talk to a tenant's agent; without a message, line by line.
     Chat(Chat),
     /// Call one method of a tenant.
     Rpc(Rpc),
-    /// What a tenant used today, beside its limits.
-    Usage {
-        /// The tenant.
-        tenant: TenantId,
+    /// What was used: by one tenant beside its limits, or by all; `report` and `verify` read the books
+    /// themselves.
+    Usage(Usage),
+    /// The audit trail: who did what.
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// How the limits of one tenant stand, or those that all tenants share.
+    Quota {
+        /// The tenant; what all share where none is named.
+        tenant: Option<TenantId>,
     },
+    /// Prices of models.
+    #[command(subcommand)]
+    Prices(PriceCommand),
     /// Print completions for a shell.
     Completions {
         /// The shell.
         shell: Shell,
     },
+}
+
+/// `usage ...`
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Usage {
+    /// The tenant; all of them where none is named.
+    pub tenant: Option<TenantId>,
+    /// In the current UTC day; this is so where nothing is said.
+    #[arg(long, conflicts_with = "month")]
+    pub day: bool,
+    /// In the current UTC month.
+    #[arg(long)]
+    pub month: bool,
+    /// What reads the files of the books.
+    #[command(subcommand)]
+    pub command: Option<UsageCommand>,
+}
+
+/// `prices ...`
+#[derive(Debug, Subcommand)]
+pub enum PriceCommand {
+    /// Show the prices in use.
+    Show,
+    /// Say whether a price file can be used, and what is wrong with it; asks no gateway.
+    Check {
+        /// The file.
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+    },
+    /// Print the price file that comes with this version, to be checked and completed; asks no gateway.
+    Shipped,
 }
 
 /// `tenants ...`
@@ -59,6 +108,18 @@ pub enum TenantCommand {
     /// Change limits of a tenant; those that are not named stay.
     #[command(visible_alias = "patch")]
     Limits(Create),
+    /// Show a tenant's quotas and how they stand, or replace them.
+    Quota {
+        /// The tenant.
+        id: TenantId,
+        /// A quota: `[LEVEL:SUBJECT ]DIMENSION[/WINDOW]=MAX`, for example costMicros/month=5000000 or
+        /// 'token:* requests/minute=60'; may be repeated. Together they take the place of those before.
+        #[arg(long, value_name = "TEXT")]
+        set: Vec<Quota>,
+        /// Take every quota away.
+        #[arg(long, conflicts_with = "set")]
+        clear: bool,
+    },
     /// Stop a tenant's worker and refuse its tokens until `resume`.
     Suspend {
         /// The tenant.
@@ -93,6 +154,19 @@ pub enum TenantCommand {
         /// The tenant.
         id: TenantId,
     },
+    /// Try to break out of a tenant's boundary from inside, and report on the boundary, signed; starts
+    /// the worker if it sleeps. Fails where anything is not as declared.
+    Evidence {
+        /// The tenant.
+        id: TenantId,
+        /// Where to write the report; a page for people where the name ends in `.html` [default: the
+        /// standard output].
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        out: Option<PathBuf>,
+        /// Where to write the page for people as well.
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        html: Option<PathBuf>,
+    },
     /// Show or replace what a tenant may reach.
     Egress {
         /// The tenant.
@@ -122,6 +196,23 @@ pub enum TenantCommand {
         #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
         lines: u32,
     },
+}
+
+/// `evidence ...`
+#[derive(Debug, Subcommand)]
+pub enum EvidenceCommand {
+    /// Check a report or its page: signature, and whether what it says is good and agrees with itself.
+    /// Needs no gateway; fails where anything is wrong.
+    Verify {
+        /// The file.
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+        /// A file with the public key that must have signed it, as `evidence key` prints it.
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        public_key: Option<PathBuf>,
+    },
+    /// Print the public key under which the gateway signs reports.
+    Key,
 }
 
 /// A tenant and limits.
@@ -164,6 +255,13 @@ pub struct LimitFlags {
     /// Seconds without work after which the worker stops; 0 means never.
     #[arg(long, value_name = "N")]
     pub idle_seconds: Option<u32>,
+    /// A further limit, such as costMicros/month=5000000 or 'agent:main tokens/day=100000'; may be
+    /// repeated. Those that are named take the place of all that there were.
+    #[arg(long = "quota", value_name = "TEXT", conflicts_with = "no_quotas")]
+    pub quotas: Vec<Quota>,
+    /// Take every quota away.
+    #[arg(long)]
+    pub no_quotas: bool,
 }
 
 /// `tokens ...`

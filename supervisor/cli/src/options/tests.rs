@@ -27,6 +27,8 @@ tenants create acme
 tenants create acme --requests-per-minute 10 --tokens-per-day 1000 --cost-per-day-usd 0.50
 tenants create acme --concurrency 2 --memory-max 256M --pids-max 16 --cpu-max 0.5 --disk-max 1G
 tenants create acme --idle-seconds 60
+tenants create acme --quota tokens/day=5 --quota costMicros/month=5000000
+tenants patch acme --no-quotas
 tenants list
 tenants list --limit 10 --after acme
 tenants show acme
@@ -38,6 +40,11 @@ tenants restart acme --deadline-seconds 10
 tenants restart acme --now
 tenants delete acme --yes
 tenants inspect acme --json
+tenants evidence acme
+tenants evidence acme --out acme.json --html acme.html
+evidence verify acme.json --public-key evidence.pub
+evidence key
+drift --json
 tenants logs acme --lines 5
 tokens create acme --scope operator.read --label ci --expires 30d
 tokens create acme --scope operator.read,operator.write --scope hooks --label ci
@@ -54,6 +61,17 @@ chat acme
 rpc acme sessions.list
 rpc acme sessions.list {\"limit\":1}
 usage acme
+usage
+usage acme --month
+usage --day
+quota
+quota acme
+prices show
+prices check prices.json
+prices shipped
+tenants quota acme
+tenants quota acme --set tokens/day=5 --set costMicros/month=5000000
+tenants quota acme --clear
 completions bash
 --control /run/c.sock --json status
 status --control http://127.0.0.1:1 --key ak_x";

@@ -75,26 +75,6 @@ fn tenants_show() {
 }
 
 #[test]
-fn usage() {
-    let usage = Usage {
-        tenant: "acme".parse().unwrap(),
-        window: "2026-11-22".to_owned(),
-        requests: 1,
-        input_tokens: 2,
-        output_tokens: 3,
-        cost_micros: 4,
-        limits: limits(),
-    };
-    check(
-        &usage,
-        &format!(
-            r#"{{"tenant":"acme","window":"2026-11-22","requests":1,"inputTokens":2,"outputTokens":3,"costMicros":4,"limits":{}}}"#,
-            limits_json()
-        ),
-    );
-}
-
-#[test]
 fn requests_refuse_what_they_do_not_know() {
     let create = |json: &str| serde_json::from_str::<CreateTenant>(json).is_ok();
     assert!(create(r#"{"id":"acme","limits":{"pidsMax":8}}"#));

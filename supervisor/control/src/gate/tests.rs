@@ -25,8 +25,13 @@ const LOCAL: Peer = Peer::Local { uid: 0 };
 pub(crate) struct LetThrough;
 
 impl Run for LetThrough {
-    fn run(&self, _: &dyn Handler, permit: OperatorPermit, _: Request) -> Running {
-        Box::pin(async move { reply::json(StatusCode::OK, &permit.what()) })
+    fn run(&self, _: &dyn Handler, allowed: Allowed, _: Request) -> Running {
+        Box::pin(async move {
+            if let Some(intent) = allowed.intent {
+                intent.end(audit::Ended::done()).await;
+            }
+            reply::json(StatusCode::OK, &allowed.permit.what())
+        })
     }
 }
 
@@ -41,7 +46,8 @@ impl Bench {
         let clock = Arc::new(ManualClock::at(1_795_334_400_000));
         let auth = Auth::load(Records::in_memory(), clock).await.unwrap();
         let (requests, tasks) = (Requests::default(), Tasks::default());
-        let gate = Gate { auth: auth.clone(), requests, tasks: tasks.clone() };
+        let audit = Audit::none();
+        let gate = Gate { auth: auth.clone(), audit, requests, tasks: tasks.clone() };
         Self { router: router(rows(), &gate, &LetThrough), auth, tasks }
     }
 

@@ -48,7 +48,7 @@ pub(super) fn of(tenant: &TenantId, inspection: &Inspection, host: &HostReport) 
     }
 }
 
-fn finding(finding: &sandbox::Finding) -> Finding {
+pub(super) fn finding(finding: &sandbox::Finding) -> Finding {
     Finding {
         what: finding.what.to_owned(),
         expected: finding.expected.clone(),

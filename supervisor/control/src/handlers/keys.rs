@@ -41,6 +41,10 @@ impl Created for CreatedKey {
     fn without_secret(&self) -> Self {
         Self { key: None, ..self.clone() }
     }
+
+    fn name(&self) -> &str {
+        &self.id
+    }
 }
 
 pub(crate) async fn revoke(call: Call<KeyPath>) -> Result<Found<Deleted>, Error> {

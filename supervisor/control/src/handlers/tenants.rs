@@ -6,11 +6,11 @@ use ::tenants::Tenants;
 use auth::{Grant, TokenSpec};
 use control_api::{
     Boundary, CreateTenant, CreatedTenant, Deleted, Logs, LogsQuery, PageQuery, RestartTenant,
-    Tenant, TenantList, TenantPath, UpdateTenant, Usage,
+    Tenant, TenantList, TenantPath, UpdateTenant,
 };
 use types::{LimitsPatch, Scopes, TenantId};
 
-use super::{boundary, views};
+use super::{boundary, views, within};
 use crate::Parts;
 use crate::call::{Call, Nothing};
 use crate::error::Error;
@@ -73,6 +73,10 @@ async fn make(call: &Call<Nothing, Nothing, CreateTenant>) -> Result<CreatedTena
 impl Created for CreatedTenant {
     fn without_secret(&self) -> Self {
         Self { token: None, ..self.clone() }
+    }
+
+    fn name(&self) -> &str {
+        self.id.as_str()
     }
 }
 
@@ -143,11 +147,6 @@ pub(crate) async fn logs(call: Call<TenantPath, LogsQuery>) -> Result<Found<Logs
     Ok(Found(Logs { tenant: call.path.id.clone(), lines }))
 }
 
-pub(crate) async fn usage(call: Call<TenantPath>) -> Result<Found<Usage>, Error> {
-    let view = tenants(&call).usage(&call.path.id)?;
-    Ok(Found(views::usage(&call.path.id, view)))
-}
-
 /// After a failure, lets callers in again unless the tenant is there and suspended.
 fn follow(parts: &Parts, id: &TenantId) {
     let state = parts.tenants.peek(id).map(|view| view.state);
@@ -162,14 +161,4 @@ async fn shown(tenants: &Tenants, id: &TenantId) -> Result<Found<Tenant>, Error>
 
 fn tenants<P, Q, B>(call: &Call<P, Q, B>) -> &Tenants {
     &call.control.parts().tenants
-}
-
-fn within(
-    field: &'static str,
-    value: u32,
-    min: u32,
-    max: u32,
-    what: &'static str,
-) -> Result<(), Error> {
-    if (min..=max).contains(&value) { Ok(()) } else { Err(Error::Value { field, what }) }
 }

@@ -53,6 +53,10 @@ impl Created for OpenedTerminal {
     fn without_secret(&self) -> Self {
         self.clone()
     }
+
+    fn name(&self) -> &str {
+        &self.terminal_id
+    }
 }
 
 pub(crate) async fn list(call: Call<TenantPath>) -> Result<Found<TerminalList>, Error> {

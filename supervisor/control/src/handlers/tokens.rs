@@ -38,12 +38,17 @@ impl Created for IssuedToken {
     fn without_secret(&self) -> Self {
         Self { token: None, ..self.clone() }
     }
+
+    fn name(&self) -> &str {
+        &self.id
+    }
 }
 
 pub(crate) async fn rotate(call: Call<TokenPath>) -> Result<Found<IssuedToken>, Error> {
     let grant = Grant::Operator(&call.permit);
     let auth = &call.control.parts().auth;
-    Ok(Found(issued(&auth.rotate(&grant, &call.path.id, &call.path.token_id).await?)))
+    let replaced = auth.rotate(&grant, &call.path.id, &call.path.token_id).await?;
+    Ok(Found(issued(&replaced)))
 }
 
 pub(crate) async fn revoke(call: Call<TokenPath>) -> Result<Found<Deleted>, Error> {

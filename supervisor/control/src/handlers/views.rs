@@ -1,10 +1,9 @@
 //! From what the other crates know to what operators read.
 
 use auth::{KeyView, TokenView};
-use control_api::{Key, Tenant, TenantRow, TenantState, Token, Usage, Worker};
+use control_api::{Key, Tenant, TenantRow, TenantState, Token, Worker};
 use sandbox::{HostReport, Mode};
-use tenants::{State, TenantView, UsageView, WorkerView};
-use types::TenantId;
+use tenants::{State, TenantView, WorkerView};
 
 pub(super) fn row(view: TenantView) -> TenantRow {
     TenantRow { id: view.id, state: state(view.state), created_at: view.created_at.into() }
@@ -18,18 +17,6 @@ pub(super) fn tenant(view: TenantView) -> Tenant {
         limits: view.limits.into(),
         last_active_at: view.last_active_at.map(Into::into),
         created_at: view.created_at.into(),
-    }
-}
-
-pub(super) fn usage(tenant: &TenantId, view: UsageView) -> Usage {
-    Usage {
-        tenant: tenant.clone(),
-        window: view.window,
-        requests: view.used.requests,
-        input_tokens: view.used.input_tokens,
-        output_tokens: view.used.output_tokens,
-        cost_micros: view.used.cost_micros,
-        limits: view.limits.into(),
     }
 }
 

@@ -16,7 +16,8 @@ async fn server() -> Server {
     let clock = Arc::new(ManualClock::at(1_795_334_400_000));
     let auth = Auth::load(Records::in_memory(), clock).await.unwrap();
     let tasks = Tasks::default();
-    let gate = Gate { auth, requests: Requests::default(), tasks: tasks.clone() };
+    let (audit, requests) = (audit::Audit::none(), Requests::default());
+    let gate = Gate { auth, audit, requests, tasks: tasks.clone() };
     Server::over(gate::router(rows(), &gate, &LetThrough), tasks)
 }
 

@@ -23,9 +23,13 @@ pub(super) type Parts = Pin<Box<dyn Stream<Item = Part> + Send>>;
 pub(super) struct Reply {
     pub(super) head: Option<FetchHead>,
     pub(super) body: Held,
+    /// Bytes that are passed on at most.
+    pub(super) most: usize,
     /// Bytes that may still be passed on.
     pub(super) left: usize,
     pub(super) deadline: Instant,
+    /// What may be told of where it comes from.
+    pub(super) origin: String,
     pub(super) outlet: Arc<Outlet>,
     pub(super) place: OwnedSemaphorePermit,
 }
@@ -47,10 +51,16 @@ impl Reply {
                 let truncated = data.len() > self.left;
                 data.truncate(self.left);
                 self.left -= data.len();
+                if truncated {
+                    self.outlet.note(&self.origin, &Refused::Long { most: self.most });
+                }
                 let part = FetchPart { data, truncated, ..FetchPart::default() };
                 Some((Ok(part), (!truncated).then_some(self)))
             }
-            Err(refused) => Some((Err(Status::from(&refused)), None)),
+            Err(refused) => {
+                self.outlet.note(&self.origin, &refused);
+                Some((Err(Status::from(&refused)), None))
+            }
         }
     }
 
@@ -66,9 +76,7 @@ impl Reply {
                     Ok(data) if !data.is_empty() => return Ok(Some(data)),
                     Ok(_) | Err(_) => {}
                 },
-                Err(err) => {
-                    return Err(self.outlet.check_budget().err().unwrap_or(Refused::Cut(err)));
-                }
+                Err(err) => return Err(self.outlet.broken(err)),
             }
         }
     }

@@ -47,4 +47,6 @@ async fn refused(house: &House, url: &str, code: Code, part: &str) {
     let status = fetch(house, url).await.unwrap_err();
     assert_eq!(status.code(), code, "{url}: {status:?}");
     assert!(status.message().contains(part), "{url}: {status:?}");
+    let note = house.notes.all().pop().unwrap_or_default();
+    assert!(note.starts_with("egress ") && note.contains(part), "{url}: {note}");
 }

@@ -103,7 +103,8 @@ mod tests {
         let url = "https://example.com/a".to_owned();
         let mut request = FetchRequest { url, ..FetchRequest::default() };
         change(&mut request);
-        Wish::parse(&request, 1000, Duration::from_secs(10)).map_err(|err| err.to_string())
+        let wish = Wish::parse(&request, 1000, Duration::from_secs(10));
+        wish.map_err(|err| types::Chain(&err).to_string())
     }
 
     fn header(name: &str, value: &str) -> Variable {

@@ -1,5 +1,7 @@
 //! A request in the clear: checked as a whole, then written anew on a connection of its own.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRAILER,
@@ -34,13 +36,20 @@ impl Proxy {
         let dialler = &self.outlet.broker.dialler;
         let line = dialler.open(&ask, grant, &self.outlet, IDLE).await?;
         let request = rewritten(request, &target)?;
-        let response = exchange::send(line, request, &self.tasks).await?;
+        let sent = exchange::send(line, request, &self.tasks).await;
+        let response = sent.map_err(|err| self.outlet.broken(err))?;
         let (mut head, body) = response.into_parts();
         strip(&mut head.headers);
         if method != Method::HEAD {
             // The length is told by the body itself.
             head.headers.remove(CONTENT_LENGTH);
         }
+        let (outlet, origin) = (Arc::clone(&self.outlet), origin.clone());
+        let body = body.map_err(move |err| {
+            let refused = outlet.broken(err);
+            outlet.note(&origin, &refused);
+            refused
+        });
         Ok(Response::from_parts(head, body.boxed_unsync()))
     }
 }

@@ -34,7 +34,7 @@ async fn read_patiently(
     let mut read = Vec::new();
     let mut chunk = [0; 2048];
     while read.len() < MAX_HELLO {
-        let length = client.read(&mut chunk).await.map_err(Refused::Connect)?;
+        let length = client.read(&mut chunk).await.map_err(|_gone| Refused::NotTls)?;
         let mut new = chunk.get(..length).unwrap_or_default();
         read.extend_from_slice(new);
         if new.is_empty() || read.first() != Some(&HANDSHAKE) {

@@ -75,7 +75,11 @@ impl Tunnel {
             line.write_all(&hello).await?;
             tokio::io::copy_bidirectional(&mut client, &mut line).await
         };
-        if let Err(err) = relayed.await {
+        let Err(err) = relayed.await else { return };
+        // Either side may end a tunnel as it likes; what we ended is told.
+        if let Some(refused) = outlet.ended_by_us(&err) {
+            outlet.note(&origin, &refused);
+        } else {
             tracing::debug!(error = %types::Chain(&err), "a tunnel broke");
         }
     }

@@ -80,6 +80,7 @@ async fn vectors_that_nobody_takes_let_no_more_be_made() {
         input: vec!["x".to_owned()],
         dimensions: None,
         request_id: format!("req_{:032x}", 1),
+        ..EmbedRequest::default()
     };
     let message = asked.encode_to_vec();
     let length = u32::try_from(message.len()).unwrap().to_be_bytes();

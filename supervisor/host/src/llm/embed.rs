@@ -7,9 +7,9 @@ use proto::host::{EmbedReply, EmbedRequest, Usage, Vector};
 use tokio::time::Instant;
 use tonic::Status;
 
-use super::{Llm, Miss, TRIES, back_off, is_request_id};
+use super::{Llm, Miss, TRIES, back_off};
 use crate::catalog::Target;
-use crate::failure::{Failure, Next, refused};
+use crate::failure::{Failure, Next};
 use crate::meter::Meter;
 use crate::metrics::Outcome;
 use crate::provider::{MAX_DIMENSIONS, MAX_NUMBERS, Way, demo_vectors, tokens};
@@ -25,6 +25,7 @@ impl Llm {
     /// The vectors of one request.
     pub(super) async fn vectors(&self, request: &EmbedRequest) -> Result<EmbedReply, Status> {
         check(request)?;
+        let place = self.begin(&request.request_id, &request.agent, &request.session_key)?;
         let resolved = self.inner.catalog.resolve(&request.model);
         let target = resolved.and_then(|mut targets| targets.next());
         let Some(target) = target else {
@@ -33,7 +34,7 @@ impl Llm {
         let total = Instant::now() + self.inner.timeouts.total;
         let mut tried = 1;
         loop {
-            let (failure, meter) = match self.try_embed(target, request, total).await? {
+            let (failure, meter) = match self.try_embed(&place, target, request, total).await? {
                 Ok(reply) => return Ok(reply),
                 Err(failed) => failed,
             };
@@ -54,13 +55,14 @@ impl Llm {
     /// One attempt. The outer error is one that no further attempt would change.
     async fn try_embed(
         &self,
+        place: &ledger::Call,
         target: &Arc<Target>,
         request: &EmbedRequest,
         total: Instant,
     ) -> Result<Result<EmbedReply, (Failure, Box<Meter>)>, Status> {
-        let now = self.inner.clock.now();
-        let mut meter = Meter::reserve(&self.account, now, target, tokens(request), Some(0))
-            .map_err(|refusal| refused(&refusal))?;
+        let input = tokens(request);
+        let meter = Meter::reserve(place, &self.inner.clock, target, input, Some(0)).await;
+        let mut meter = meter.map_err(|refusal| self.refuse(&refusal))?;
         let body = match &target.provider.way {
             Way::Demo => None,
             Way::Remote(remote) => {
@@ -109,16 +111,13 @@ fn finish(
 ) -> EmbedReply {
     meter.arrived(0, usage);
     let usage = Some(meter.finish(&request.request_id));
-    let (provider, model) = (target.provider().to_owned(), target.model.clone());
+    let (provider, model) = (target.provider().to_owned(), target.model.to_string());
     EmbedReply { provider, model, vectors, usage }
 }
 
 /// Whether a request is one that the worker may send.
 fn check(request: &EmbedRequest) -> Result<(), Status> {
-    let EmbedRequest { input, dimensions, request_id, .. } = request;
-    if !is_request_id(request_id) {
-        return Err(Status::invalid_argument("the request id is not one of the gateway's"));
-    }
+    let EmbedRequest { input, dimensions, .. } = request;
     if !(1..=MAX_INPUTS).contains(&input.len()) {
         return Err(Status::invalid_argument(format!("1 to {MAX_INPUTS} texts are embedded")));
     }

@@ -1,12 +1,14 @@
 //! Calls against providers that the tests play themselves: what is sent, answered and settled.
 
+mod bill;
 mod demo;
 mod embeddings;
 mod failing;
 mod fake;
 mod languages;
+mod limits;
 
-use ledger::{Price, Used};
+use ledger::{Ledger, MemoryJournal, Price, Prices};
 use prometheus_client::registry::Registry;
 use proto::host::llm_event::Event;
 use proto::host::part::Part as PartKind;
@@ -14,7 +16,7 @@ use proto::host::{Finished, Message, Params, Part, Role, Usage};
 use runtime::Tasks;
 use tokio_stream::StreamExt as _;
 use tonic::Code;
-use types::{Limits, ManualClock, Secret};
+use types::{Limits, ManualClock, Secret, Window};
 
 use super::*;
 use crate::Host;
@@ -28,6 +30,7 @@ const KEY: &str = "sk-canary-0123456789abcdef";
 struct Bench {
     llm: Llm,
     account: Arc<Account>,
+    journal: Arc<MemoryJournal>,
     registry: Registry,
     tasks: Tasks,
 }
@@ -40,13 +43,14 @@ struct Setup {
 }
 
 fn provider(name: &str, kind: Kind, fake: Option<&Fake>) -> Provider {
-    let price = Price { input: 1_000_000, output: 2_000_000, cached: None };
+    let price = Price { input: 1_000_000, output: 2_000_000, ..Price::default() };
+    let prices = Prices::always(price, "test");
     Provider {
         name: name.to_owned(),
         kind,
         base_url: fake.map_or_else(String::new, |it| format!("http://{}/v1", it.address)),
         api_key: Some(Secret::from(KEY.to_owned())),
-        models: vec![Model { name: "m".to_owned(), price: Some(price) }],
+        models: vec![Model { name: "m".to_owned(), prices }],
     }
 }
 
@@ -66,15 +70,18 @@ impl Setup {
             timeouts: self.timeouts,
         };
         let host = Host::new(config, Arc::new(ManualClock::at(0)), &mut registry).unwrap();
-        let account = Arc::new(Account::new(&self.limits, Used::default(), 0));
+        let journal = Arc::new(MemoryJournal::default());
+        let ledger = Arc::new(Ledger::new(Arc::<MemoryJournal>::clone(&journal), &[], 0));
+        let tenant = "acme".parse().unwrap();
+        let account = Arc::new(Account::new(&ledger, tenant, &self.limits, 0));
         let llm = Llm::new(Arc::clone(&host.0), Arc::clone(&account));
-        Bench { llm, account, registry, tasks: tasks.clone() }
+        Bench { llm, account, journal, registry, tasks: tasks.clone() }
     }
 }
 
 impl Bench {
     fn used(&self) -> (u64, u64) {
-        let used = self.account.used(0);
+        let used = self.account.used(Window::Day, 0);
         (used.input_tokens, used.output_tokens)
     }
 
@@ -111,6 +118,7 @@ pub(crate) fn request(text: &str) -> LlmRequest {
         messages: vec![message(Role::User, text)],
         params: Some(Params::default()),
         request_id: format!("req_{:032x}", 1),
+        ..LlmRequest::default()
     }
 }
 
@@ -128,7 +136,7 @@ fn read(events: &[Event]) -> (String, Finished) {
 }
 
 fn usage(input: u64, output: u64, cached: u64) -> Usage {
-    Usage { input_tokens: input, output_tokens: output, cached_tokens: cached }
+    Usage { input_tokens: input, output_tokens: output, cached_tokens: cached, ..Usage::default() }
 }
 
 /// An answer of `OpenAI`'s kind that says `Hi there`.
@@ -190,7 +198,8 @@ async fn what_is_left_of_a_limit_bounds_the_answer() {
     let limits = Limits { tokens_per_day: Some(200), ..Limits::default() };
     let bench = Setup { limits, ..setup }.bench(&tasks);
     bench.ask(&request("hello")).await.unwrap();
-    assert_eq!(fake.seen()[0].body["max_tokens"], 128);
+    let input = estimate::input(&request("hello"));
+    assert_eq!(fake.seen()[0].body["max_tokens"], 200 - input);
 }
 
 #[tokio::test]
@@ -292,7 +301,7 @@ async fn a_further_attempt_needs_a_hold_of_its_own() {
     let fake = Fake::start([Act::events(&[]), hello()], &tasks).await;
     let setup = Setup::of(vec![provider("a", Kind::OpenAi, Some(&fake))]);
     let input = estimate::input(&request("hello"));
-    let limits = Limits { tokens_per_day: Some(2 * input + 16), ..Limits::default() };
+    let limits = Limits { tokens_per_day: Some(2 * input + 15), ..Limits::default() };
     let bench = Setup { limits, ..setup }.bench(&tasks);
     let status = bench.ask(&request("hello")).await.unwrap_err();
     assert_eq!(status.code(), Code::ResourceExhausted);

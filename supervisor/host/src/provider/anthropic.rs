@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::openai::{finite, raw};
-use super::{Invalid, Reading};
+use super::{Figure, Invalid, Reading};
 use crate::failure::Failure;
 
 /// The bound on output where neither tenant nor account sets a smaller one; the API insists on one,
@@ -232,10 +232,12 @@ struct End {
 
 #[derive(Deserialize)]
 struct Figures {
-    input_tokens: Option<u64>,
-    cache_creation_input_tokens: Option<u64>,
-    cache_read_input_tokens: Option<u64>,
-    output_tokens: Option<u64>,
+    input_tokens: Option<Figure>,
+    #[serde(default)]
+    cache_creation_input_tokens: Figure,
+    #[serde(default)]
+    cache_read_input_tokens: Figure,
+    output_tokens: Option<Figure>,
 }
 
 /// The state of reading one answer.
@@ -305,13 +307,14 @@ impl Reader {
     fn figures(&mut self, figures: Option<Figures>, reading: &mut Reading) {
         let Some(figures) = figures else { return };
         if let Some(input) = figures.input_tokens {
-            let read = figures.cache_read_input_tokens.unwrap_or_default();
-            let written = figures.cache_creation_input_tokens.unwrap_or_default();
+            let read = figures.cache_read_input_tokens.tokens();
+            let written = figures.cache_creation_input_tokens.tokens();
             self.usage.cached_tokens = read;
-            self.usage.input_tokens = input.saturating_add(read).saturating_add(written);
+            let input = input.tokens().saturating_add(read);
+            self.usage.input_tokens = input.saturating_add(written);
         }
         if let Some(output) = figures.output_tokens {
-            self.usage.output_tokens = output;
+            self.usage.output_tokens = output.tokens();
         }
         reading.usage = Some(self.usage);
     }

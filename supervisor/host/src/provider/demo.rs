@@ -96,7 +96,7 @@ impl Speech {
         reading.usage = Some(Usage {
             input_tokens: self.input,
             output_tokens: estimate::text(self.said),
-            cached_tokens: 0,
+            ..Usage::default()
         });
         Poll::Ready(reading)
     }

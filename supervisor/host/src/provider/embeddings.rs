@@ -6,7 +6,7 @@ use ledger::Hold;
 use proto::host::{EmbedRequest, Usage, Vector};
 use serde::{Deserialize, Serialize};
 
-use super::{Invalid, Remote};
+use super::{Figure, Invalid, Remote};
 use crate::estimate;
 use crate::failure::{Failure, Garbled};
 
@@ -45,7 +45,8 @@ struct Entry {
 
 #[derive(Deserialize)]
 struct Figures {
-    prompt_tokens: Option<u64>,
+    #[serde(default)]
+    prompt_tokens: Figure,
 }
 
 impl Remote {
@@ -82,8 +83,10 @@ impl Remote {
         let body = client.read_whole(answer, MAX_ANSWER).await.map_err(Failure::Cut)?;
         let body = body.ok_or(Failure::Garbled(Garbled::Vectors))?;
         let list: List = serde_json::from_slice(&body)?;
-        let tokens = list.usage.and_then(|usage| usage.prompt_tokens);
-        let usage = tokens.map(|input_tokens| Usage { input_tokens, ..Usage::default() });
+        let usage = list.usage.map(|figures| {
+            let input_tokens = figures.prompt_tokens.tokens();
+            Usage { input_tokens, ..Usage::default() }
+        });
         vectors(list.data, count).map(|vectors| (vectors, usage))
     }
 }

@@ -8,7 +8,7 @@ use proto::host::{LlmRequest, Message, Role, ToolCall, ToolCallDelta, Usage};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Invalid, Reading};
+use super::{Figure, Invalid, Reading};
 use crate::failure::Failure;
 use crate::json;
 
@@ -258,14 +258,24 @@ struct FunctionDelta {
 
 #[derive(Deserialize)]
 struct Figures {
-    prompt_tokens: Option<u64>,
-    completion_tokens: Option<u64>,
-    prompt_tokens_details: Option<Details>,
+    #[serde(default)]
+    prompt_tokens: Figure,
+    #[serde(default)]
+    completion_tokens: Figure,
+    prompt_tokens_details: Option<InputDetails>,
+    completion_tokens_details: Option<OutputDetails>,
 }
 
 #[derive(Deserialize)]
-struct Details {
-    cached_tokens: Option<u64>,
+struct InputDetails {
+    #[serde(default)]
+    cached_tokens: Figure,
+}
+
+#[derive(Deserialize)]
+struct OutputDetails {
+    #[serde(default)]
+    reasoning_tokens: Figure,
 }
 
 /// The state of reading one answer.
@@ -328,10 +338,12 @@ fn word(reason: &str) -> &'static str {
 }
 
 fn usage(figures: &Figures) -> Usage {
-    let details = figures.prompt_tokens_details.as_ref();
+    let input = figures.prompt_tokens_details.as_ref();
+    let output = figures.completion_tokens_details.as_ref();
     Usage {
-        input_tokens: figures.prompt_tokens.unwrap_or_default(),
-        output_tokens: figures.completion_tokens.unwrap_or_default(),
-        cached_tokens: details.and_then(|it| it.cached_tokens).unwrap_or_default(),
+        input_tokens: figures.prompt_tokens.tokens(),
+        output_tokens: figures.completion_tokens.tokens(),
+        cached_tokens: input.map_or(0, |it| it.cached_tokens.tokens()),
+        reasoning_tokens: output.map_or(0, |it| it.reasoning_tokens.tokens()),
     }
 }

@@ -1,336 +1,324 @@
-//! Single rules first, then random histories against a list of what is held, then a race.
+//! Single rules. Histories of all rules together are in `tests/model.rs`.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+mod counted;
 
-use proptest::collection::vec;
-use proptest::prelude::*;
+use std::sync::Arc;
+
+use types::{Dimension, Level, Limits, LimitsPatch, UnixMillis, Window};
 
 use super::*;
+use crate::window::DAY;
+use crate::{Hold, Kind, Ledger, MemoryJournal, Price, Priced, Reserved, Tokens, Want, Why};
 
-fn account(limits: &Limits, now: UnixMillis) -> Arc<Account> {
-    Arc::new(Account::new(limits, Used::default(), now))
+const NOON: UnixMillis = DAY / 2;
+const MINUTE: UnixMillis = 60_000;
+
+struct Bench {
+    journal: Arc<MemoryJournal>,
+    account: Arc<Account>,
 }
 
-fn tokens(input: u64, output: u64) -> Tokens {
-    Tokens { input, output, cached: 0 }
+fn limits(texts: &[&str]) -> Limits {
+    let quotas = Some(texts.iter().map(|it| (*it).to_owned()).collect());
+    Limits::default().with(&LimitsPatch { quotas, ..LimitsPatch::default() }).unwrap()
+}
+
+fn bench(limits: &Limits) -> Bench {
+    let journal = Arc::new(MemoryJournal::default());
+    let ledger = Arc::new(Ledger::new(Arc::<MemoryJournal>::clone(&journal), &[], NOON));
+    let account = Account::new(&ledger, "acme".parse().unwrap(), limits, NOON);
+    Bench { journal, account: Arc::new(account) }
+}
+
+fn id(number: u32) -> String {
+    format!("req_{number:032x}")
+}
+
+fn name(text: &str) -> Arc<str> {
+    text.into()
 }
 
 /// A dollar for each token.
-const DOLLAR: Price = Price { input: 1_000_000_000_000, output: 1_000_000_000_000, cached: None };
+fn dollar() -> Priced {
+    let rate = 1_000_000_000_000;
+    let price = Price { input: rate, output: rate, ..Price::default() };
+    Priced { price: Arc::new(price), version: "v1".into() }
+}
 
-const NOON: UnixMillis = DAY / 2;
+fn want(input: u64, first: u64) -> Want {
+    let price = Some(dollar());
+    let (provider, model) = ("p".into(), "m".into());
+    Want { provider, model, price, input, first, least: 1, asked: None }
+}
+
+fn ready<T>(future: impl Future<Output = T>) -> T {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    match std::pin::pin!(future).poll(&mut context) {
+        std::task::Poll::Ready(output) => output,
+        std::task::Poll::Pending => panic!("a journal in memory has nothing to wait for"),
+    }
+}
+
+fn written(reserved: Result<Reserved<Hold>, Refusal>) -> Result<Hold, Refusal> {
+    ready(reserved?.written())
+}
+
+impl Bench {
+    fn call(&self, now: UnixMillis) -> Call {
+        self.account.begin_call(now, "", (None, None)).unwrap()
+    }
+
+    fn reserve(&self, now: UnixMillis, input: u64, first: u64) -> Result<Hold, Refusal> {
+        written(self.call(now).reserve(now, &want(input, first)))
+    }
+
+    fn tokens(&self, now: UnixMillis) -> (u64, u64) {
+        let standings = self.account.standings(now);
+        let standing = standings.iter().find(|it| it.dimension == Dimension::Tokens).unwrap();
+        (standing.settled, standing.held)
+    }
+}
+
+fn used(input: u64, output: u64) -> Tokens {
+    Tokens { input, output, ..Tokens::default() }
+}
+
+fn limit(refusal: &Refusal) -> (String, Level, u64, u64) {
+    (refusal.limit(), refusal.level, refusal.remaining, refusal.retry_after_s)
+}
 
 #[test]
 fn requests_are_counted_by_clock_minute() {
-    let account = account(&Limits { requests_per_minute: Some(2), ..Limits::default() }, NOON);
-    drop(account.admit(NOON + 30_000).unwrap());
-    drop(account.admit(NOON + 59_000).unwrap());
-    let refusal = account.admit(NOON + 59_000).map(drop).unwrap_err();
-    assert_eq!((refusal.limit, refusal.max, refusal.retry_after_s), ("requestsPerMinute", 2, 1));
+    let limits = Limits { requests_per_minute: Some(2), ..Limits::default() };
+    let Bench { account, .. } = bench(&limits);
+    drop(account.admit(NOON + 30_000, None).unwrap());
+    drop(account.admit(NOON + 59_000, None).unwrap());
+    let refusal = account.admit(NOON + 59_000, None).map(drop).unwrap_err();
+    assert_eq!(limit(&refusal), ("requests/minute".to_owned(), Level::Tenant, 0, 1));
+    assert_eq!((refusal.max, refusal.resets_at), (2, NOON + MINUTE));
     assert_eq!(
-        refusal.to_string(),
-        "the tenant's limit requestsPerMinute of 2 is reached; try again in 1 s"
+        refusal.to_string().split(", at").next().unwrap(),
+        "the tenant's limit requests/minute of 2 is reached; it begins anew in 1 s"
     );
-    drop(account.admit(NOON + MINUTE).unwrap());
+    drop(account.admit(NOON + MINUTE, None).unwrap());
     // A clock that goes back opens no minute again.
-    drop(account.admit(NOON + 59_000).unwrap());
-    account.admit(NOON + 59_000).map(drop).unwrap_err();
-    assert_eq!(account.used(NOON).requests, 4);
+    drop(account.admit(NOON + 59_000, None).unwrap());
+    account.admit(NOON + 59_000, None).map(drop).unwrap_err();
+    assert_eq!(account.used(Window::Day, NOON).requests, 4);
 }
 
 #[test]
 fn requests_under_way_are_bounded_and_refused_ones_do_not_count() {
     let limits = Limits { concurrency: 2, requests_per_minute: Some(3), ..Limits::default() };
-    let account = account(&limits, NOON);
-    let (one, two) = (account.admit(NOON).unwrap(), account.admit(NOON).unwrap());
-    let refusal = account.admit(NOON).map(drop).unwrap_err();
-    assert_eq!((refusal.limit, refusal.max, refusal.retry_after_s), ("concurrency", 2, 1));
+    let Bench { account, .. } = bench(&limits);
+    let (one, two) = (account.admit(NOON, None).unwrap(), account.admit(NOON, None).unwrap());
+    let refusal = account.admit(NOON, None).map(drop).unwrap_err();
+    assert_eq!(limit(&refusal), ("concurrentRuns".to_owned(), Level::Tenant, 0, 1));
     drop(one);
-    let three = account.admit(NOON).unwrap();
+    let three = account.admit(NOON, None).unwrap();
     account.set_limits(&Limits { concurrency: 1, requests_per_minute: None, ..limits });
     drop(two);
-    account.admit(NOON).map(drop).unwrap_err();
+    account.admit(NOON, None).map(drop).unwrap_err();
     drop(three);
-    drop(account.admit(NOON).unwrap());
+    drop(account.admit(NOON, None).unwrap());
 }
 
 #[test]
 fn model_calls_under_way_are_bounded_by_the_concurrency() {
-    let account = account(&Limits { concurrency: 2, ..Limits::default() }, NOON);
-    let mut calls: Vec<_> = (0..4).map(|_| account.begin_call(NOON).unwrap()).collect();
-    assert_eq!(account.begin_call(NOON).map(drop).unwrap_err().limit, "concurrency");
+    let bench = bench(&Limits { concurrency: 2, ..Limits::default() });
+    let mut calls: Vec<_> = (0..4).map(|_| bench.call(NOON)).collect();
+    let refused = || bench.account.begin_call(NOON, "", (None, None)).map(drop).unwrap_err();
+    assert_eq!(refused().limit(), "concurrentRuns");
     calls.pop();
-    drop(account.begin_call(NOON).unwrap());
+    calls.push(bench.call(NOON));
+    refused();
 }
 
 #[test]
 fn a_request_pays_for_one_model_call_and_the_others_count_as_requests() {
     let limits = Limits { requests_per_minute: Some(3), ..Limits::default() };
-    let account = account(&limits, NOON);
-    let client = account.admit(NOON).unwrap();
-    let call = |now: UnixMillis| account.begin_call(now).map(drop).map_err(|it| it.limit);
-    assert_eq!(call(NOON), Ok(()), "the client's own");
-    assert_eq!([call(NOON), call(NOON)], [Ok(()), Ok(())], "what an agent asks by itself");
-    assert_eq!(call(NOON), Err("requestsPerMinute"));
-    assert_eq!(account.admit(NOON).map(drop).unwrap_err().limit, "requestsPerMinute");
-    let later = NOON + 60_000;
+    let Bench { account, .. } = bench(&limits);
+    let call = |now: UnixMillis, number: u32| {
+        let begun = account.begin_call(now, &id(number), (None, None));
+        begun.map(drop).map_err(|it| it.limit())
+    };
+    let over = Err("requests/minute".to_owned());
+    let client = account.admit(NOON, None).unwrap().named(&id(1));
+    assert_eq!(call(NOON, 1), Ok(()), "the client's own");
+    assert_eq!(call(NOON, 2), Ok(()), "a job's");
+    assert_eq!(call(NOON, 1), Ok(()), "what an agent asks beyond");
+    assert_eq!([call(NOON, 1), call(NOON, 2)], [over.clone(), over.clone()]);
+    assert_eq!(account.admit(NOON, None).map(drop).unwrap_err().limit(), "requests/minute");
     drop(client);
-    (0..3).for_each(|_| drop(account.admit(later).unwrap()));
-    assert_eq!([call(later), call(later), call(later)], [Ok(()), Ok(()), Ok(())]);
-    assert_eq!(call(later), Err("requestsPerMinute"), "each request paid for one");
-    let again = later + 60_000;
-    (0..3).for_each(|_| assert_eq!(call(again), Ok(())));
-    assert_eq!(call(again), Err("requestsPerMinute"), "nothing of an ended minute is left");
+    let later = NOON + MINUTE;
+    for number in 4..7 {
+        drop(account.admit(later, None).unwrap().named(&id(number)).lingering());
+    }
+    assert_eq!([call(later, 4), call(later, 5), call(later, 6)], [Ok(()), Ok(()), Ok(())]);
+    assert_eq!(call(later, 4), over, "each request paid for one");
 }
 
 #[test]
-fn a_reservation_holds_until_it_is_settled_or_dropped() {
-    let limits = Limits { tokens_per_day: Some(100), ..Limits::default() };
-    let account = account(&limits, NOON);
-    let hold = account.reserve(NOON, tokens(40, 60), None).unwrap();
-    let refusal = account.reserve(NOON, tokens(1, 0), None).map(drop).unwrap_err();
-    assert_eq!((refusal.limit, refusal.retry_after_s), ("tokensPerDay", DAY / 2000));
-    hold.settle(tokens(10, 20));
-    let hold = account.reserve(NOON, tokens(70, 0), None).unwrap();
-    account.reserve(NOON, tokens(1, 0), None).map(drop).unwrap_err();
+fn a_token_that_asks_is_charged_and_no_other() {
+    let limits = limits(&["token:* tokens/day=100", "token:big tokens/day=300", "tokens/day=350"]);
+    let bench = bench(&limits);
+    let (small, big) = (name("small"), name("big"));
+    let one = bench.account.admit(NOON, Some(&small)).unwrap().named(&id(1)).lingering();
+    let two = bench.account.admit(NOON, Some(&big)).unwrap().named(&id(2));
+    let reserve = |number: u32, first: u64| {
+        let call = bench.account.begin_call(NOON, &id(number), (None, None)).unwrap();
+        written(call.reserve(NOON, &want(0, first)))
+    };
+    reserve(1, 100).unwrap().settle(NOON, &used(0, 100), false);
+    drop(one);
+    let refused = reserve(1, 1).unwrap_err();
+    assert_eq!((refused.level, refused.subject.as_deref()), (Level::Token, Some("small")));
+    assert_eq!(
+        refused.to_string().split(';').next().unwrap(),
+        "the token's (small) limit tokens/day of 100 is reached"
+    );
+    reserve(2, 240).unwrap().settle(NOON, &used(0, 240), false);
+    let refused = reserve(2, 20).map(|hold| hold.output()).unwrap();
+    assert_eq!(refused, 10, "what the tenant has left");
+    drop(two);
+    assert_eq!(reserve(2, 20).unwrap().output(), 10, "counts for no token any more");
+    let lines = bench.journal.entries();
+    let settled: Vec<_> = lines.iter().filter(|it| it.kind == Kind::Settle).collect();
+    assert_eq!(settled[0].token.as_deref(), Some("small"));
+    assert_eq!(settled[1].token.as_deref(), Some("big"));
+}
+
+#[test]
+fn agents_and_sessions_have_limits_of_their_own() {
+    let limits = limits(&[
+        "agent:main requests/hour=1",
+        "session:* tokens/minute=10",
+        "agent:* concurrentRuns=1",
+    ]);
+    let bench = bench(&limits);
+    let begin = |agent: &str, session: &str| {
+        bench.account.begin_call(NOON, "", (Some(name(agent)), Some(name(session))))
+    };
+    let first = begin("main", "s1").unwrap();
+    assert_eq!(begin("main", "s2").map(drop).unwrap_err().whose(), "agent main");
+    let other = begin("other", "s1").unwrap();
+    assert_eq!(begin("other", "s1").map(drop).unwrap_err().limit(), "concurrentRuns");
+    let hold = written(first.reserve(NOON, &want(0, 10))).unwrap();
+    let refused = written(other.reserve(NOON, &want(0, 1))).unwrap_err();
+    assert_eq!((refused.level, refused.subject.as_deref()), (Level::Session, Some("s1")));
     drop(hold);
-    account.reserve(NOON, tokens(70, 0), None).unwrap().settle(tokens(70, 0));
-    let used = Used { requests: 0, input_tokens: 80, output_tokens: 20, cost_micros: 0 };
-    assert_eq!(account.used(NOON), used);
+    drop(other);
+    drop(begin("other", "s1").unwrap());
+    drop(written(first.reserve(NOON, &want(0, 1))).unwrap());
+}
+
+#[test]
+fn a_hold_is_written_topped_up_settled_and_released() {
+    let bench = bench(&Limits { tokens_per_day: Some(100), ..Limits::default() });
+    let mut hold = bench.reserve(NOON, 40, 20).unwrap();
+    assert_eq!((hold.output(), hold.most(), bench.tokens(NOON)), (20, Some(60), (0, 60)));
+    assert_eq!(ready(hold.top_up(NOON, 30).unwrap()), Ok(30));
+    assert_eq!(ready(hold.top_up(NOON, 30).unwrap()), Ok(10), "what is left");
+    let refused = hold.top_up(NOON, 30).map(drop).unwrap_err();
+    assert_eq!((limit(&refused).0, refused.remaining), ("tokens/day".to_owned(), 0));
+    assert_eq!(bench.tokens(NOON), (0, 100));
+    let settled = hold.settle(NOON, &used(10, 20), false);
+    assert_eq!((settled.charged.tokens(), settled.charged.cost_micros), (30, 30_000_000));
+    assert!(settled.unbilled.is_zero());
+    drop(bench.reserve(NOON, 69, 0).unwrap());
+    assert_eq!(bench.tokens(NOON), (30, 0));
+    let lines = bench.journal.entries();
+    let kinds: Vec<_> = lines.iter().map(|it| (it.kind, it.amount.tokens())).collect();
+    let want = [
+        (Kind::Hold, 60),
+        (Kind::TopUp, 30),
+        (Kind::TopUp, 10),
+        (Kind::Settle, 30),
+        (Kind::Hold, 70),
+        (Kind::Release, 0),
+    ];
+    assert_eq!(kinds, want);
+    assert_eq!(lines[3].price_version.as_deref(), Some("v1"));
+    assert_eq!((lines[0].id, lines[3].id), (lines[2].id, lines[2].id));
+}
+
+#[test]
+fn what_a_provider_counts_beyond_is_charged_as_far_as_there_is_room() {
+    let bench = bench(&Limits { tokens_per_day: Some(100), ..Limits::default() });
+    let other = bench.reserve(NOON, 30, 10).unwrap();
+    let hold = bench.reserve(NOON, 10, 10).unwrap();
+    let settled = hold.settle(NOON, &used(20, 60), false);
+    assert_eq!((settled.charged.input_tokens, settled.charged.output_tokens), (20, 40));
+    assert_eq!((settled.unbilled.output_tokens, settled.unbilled.cost_micros), (20, 0));
+    assert_eq!(bench.tokens(NOON), (60, 40));
+    let settled = other.settle(NOON, &used(u64::MAX, u64::MAX), true);
+    assert_eq!(settled.charged.tokens(), 40);
+    assert_eq!(bench.tokens(NOON), (100, 0));
+    let last = bench.journal.entries().pop().unwrap();
+    assert!(last.estimated && last.unbilled.input_tokens > 0);
 }
 
 #[test]
 fn money_needs_a_price() {
     let limits = Limits { cost_micros_per_day: Some(10_000_000), ..Limits::default() };
-    let account = account(&limits, NOON);
-    let refusal = account.reserve(NOON, tokens(1, 1), None).map(drop).unwrap_err();
+    let bench = bench(&limits);
+    let unknown = || {
+        let want = Want { price: None, ..want(1, 1) };
+        written(bench.call(NOON).reserve(NOON, &want))
+    };
+    let refused = unknown().unwrap_err();
+    assert_eq!(refused.why, Why::PriceUnknown);
     assert_eq!(
-        refusal.to_string(),
-        "the tenant has a limit on money and the price of this model is not known"
+        refused.to_string(),
+        "money is limited here, and the price of this model is not known; the operator can add it to the price table"
     );
-    account.reserve(NOON, tokens(11, 0), Some(DOLLAR)).map(drop).unwrap_err();
-    account.reserve(NOON, tokens(10, 0), Some(DOLLAR)).unwrap().settle(tokens(3, 0));
-    assert_eq!(account.used(NOON).cost_micros, 3_000_000);
-    account.reserve(NOON, tokens(8, 0), Some(DOLLAR)).map(drop).unwrap_err();
-    account.reserve(NOON, tokens(u64::MAX, 9), Some(DOLLAR)).map(drop).unwrap_err();
-    account.set_limits(&Limits { cost_micros_per_day: None, ..limits });
-    drop(account.reserve(NOON, tokens(8, 0), None).unwrap());
+    bench.reserve(NOON, 10, 1).unwrap_err();
+    let hold = bench.reserve(NOON, 4, 9).unwrap();
+    assert_eq!((hold.output(), hold.most()), (6, Some(6)));
+    hold.settle(NOON, &used(3, 0), false);
+    assert_eq!(bench.account.used(Window::Day, NOON).cost_micros, 3_000_000);
+    bench.account.set_limits(&Limits { cost_micros_per_day: None, ..limits });
+    drop(unknown().unwrap());
 }
 
 #[test]
-fn sums_that_no_integer_holds_are_refused_without_a_limit_too() {
-    let account = account(&Limits::default(), NOON);
-    let hold = account.reserve(NOON, tokens(u64::MAX, 0), None).unwrap();
-    account.reserve(NOON, tokens(1, 0), None).map(drop).unwrap_err();
-    drop(hold);
-    account.reserve(NOON, tokens(1, 0), None).unwrap().settle(tokens(u64::MAX, u64::MAX));
-    assert_eq!(account.used(NOON).tokens(), u64::MAX);
+fn nothing_is_granted_that_cannot_be_written() {
+    let bench = bench(&Limits { tokens_per_day: Some(100), ..Limits::default() });
+    let mut hold = bench.reserve(NOON, 10, 10).unwrap();
+    let reserved = bench.call(NOON).reserve(NOON, &want(10, 10)).unwrap();
+    let call = bench.call(NOON);
+    bench.journal.set_writable(false);
+    let refused = written(call.reserve(NOON, &want(1, 1))).unwrap_err();
+    assert_eq!((refused.why, refused.retry_after_s), (Why::Unwritable, 5));
+    assert_eq!(hold.top_up(NOON, 1).map(drop).unwrap_err().why, Why::Unwritable);
+    bench.account.admit(NOON, None).map(drop).unwrap();
+    // It was written before, so it stands.
+    drop(ready(reserved.written()).unwrap());
+    hold.settle(NOON, &used(10, 1), false);
+    assert_eq!(bench.tokens(NOON), (11, 0));
+    bench.account.post_uses(NOON);
+    bench.journal.set_writable(true);
+    bench.account.post_uses(NOON);
+    let lines = bench.journal.entries();
+    let uses = lines.iter().filter(|it| it.kind == Kind::Use);
+    // Three calls that nobody has paid for, and a request.
+    assert_eq!(uses.map(|it| it.amount.requests).sum::<u64>(), 4);
 }
 
 #[test]
-fn a_day_starts_at_midnight_and_late_bills_go_to_their_own_day() {
-    let limits = Limits { tokens_per_day: Some(100), ..Limits::default() };
-    let account = account(&limits, NOON);
-    let hold = account.reserve(NOON, tokens(100, 0), None).unwrap();
-    let dropped = {
-        let next = account.reserve(DAY, tokens(60, 0), None).unwrap();
-        hold.settle(tokens(90, 0));
-        account.reserve(DAY, tokens(41, 0), None).map(drop).unwrap_err();
-        next
-    };
-    assert_eq!(account.used(DAY), Used::default());
-    drop(dropped);
-    account.reserve(DAY, tokens(100, 0), None).unwrap().settle(tokens(7, 0));
-    let late = account.take_deltas(DAY).unwrap();
-    assert_eq!((late.day(), late.used.input_tokens), ("1970-01-01".to_owned(), 90));
-    let today = account.take_deltas(DAY).unwrap();
-    assert_eq!((today.day(), today.used.input_tokens), ("1970-01-02".to_owned(), 7));
-    assert_eq!(account.take_deltas(DAY), None);
-    account.put_back(&today);
-    assert_eq!(account.take_deltas(2 * DAY), Some(today));
-    account.put_back(&late);
-    account.put_back(&today);
-    assert_eq!(account.take_deltas(2 * DAY).unwrap().used.input_tokens, 97);
-}
-
-#[derive(Debug, Clone)]
-enum Step {
-    Admit,
-    Leave(usize),
-    Reserve { input: u64, output: u64, priced: bool },
-    Settle { hold: usize, percent: u64 },
-    Release(usize),
-    Advance(u64),
-    Write { fails: bool },
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let amount = prop_oneof![9 => 0..60_u64, 1 => Just(u64::MAX)];
-    prop_oneof![
-        4 => Just(Step::Admit),
-        3 => any::<usize>().prop_map(Step::Leave),
-        6 => (amount, 0..60_u64, any::<bool>())
-            .prop_map(|(input, output, priced)| Step::Reserve { input, output, priced }),
-        3 => (any::<usize>(), 0..=100_u64)
-            .prop_map(|(hold, percent)| Step::Settle { hold, percent }),
-        2 => any::<usize>().prop_map(Step::Release),
-        2 => prop_oneof![0..MINUTE, 0..DAY, Just(DAY)].prop_map(Step::Advance),
-        2 => any::<bool>().prop_map(|fails| Step::Write { fails }),
-    ]
-}
-
-struct Run {
-    account: Arc<Account>,
-    limits: Limits,
-    now: UnixMillis,
-    admissions: Vec<Admission>,
-    /// With what each was estimated at.
-    holds: Vec<(Hold, Tokens)>,
-    settled: Used,
-    written: Used,
-}
-
-impl Run {
-    fn step(&mut self, step: &Step) {
-        match step {
-            Step::Admit => {
-                let admission = self.account.admit(self.now);
-                self.settled.requests += u64::from(admission.is_ok());
-                self.admissions.extend(admission);
-            }
-            Step::Leave(which) => {
-                if let Some(which) = which.checked_rem(self.admissions.len()) {
-                    drop(self.admissions.swap_remove(which));
-                }
-            }
-            Step::Reserve { input, output, priced } => {
-                let estimate = tokens(*input, *output);
-                let hold = self.account.reserve(self.now, estimate, priced.then_some(DOLLAR));
-                self.holds.extend(hold.map(|hold| (hold, estimate)));
-            }
-            Step::Settle { hold, percent } => self.settle(*hold, *percent),
-            Step::Release(which) => {
-                if let Some(which) = which.checked_rem(self.holds.len()) {
-                    drop(self.holds.swap_remove(which));
-                }
-            }
-            Step::Advance(millis) => self.now += millis,
-            Step::Write { fails } => self.write(*fails),
-        }
-    }
-
-    fn write(&mut self, fails: bool) {
-        let Some(delta) = self.account.take_deltas(self.now) else { return };
-        if fails {
-            self.account.put_back(&delta);
-        } else {
-            self.written.add(&delta.used);
-        }
-    }
-
-    fn settle(&mut self, which: usize, percent: u64) {
-        let Some(which) = which.checked_rem(self.holds.len()) else { return };
-        let (hold, estimate) = self.holds.swap_remove(which);
-        let part = |all: u64| all / 100 * percent + all % 100 * percent / 100;
-        let used = tokens(part(estimate.input), part(estimate.output));
-        self.settled.input_tokens += used.input;
-        self.settled.output_tokens += used.output;
-        self.settled.cost_micros += hold.price.map_or(0, |price| price.cost(&used));
-        hold.settle(used);
-    }
-
-    /// What must hold at every instant.
-    fn check(&self) {
-        let used = self.account.used(self.now);
-        let books = self.account.books();
-        let today = self.holds.iter().filter(|(hold, _)| hold.day == books.day);
-        let sums = today.fold((0, 0), |sum, (hold, _)| (sum.0 + hold.tokens, sum.1 + hold.cost));
-        assert_eq!((books.held_tokens, books.held_cost), sums);
-        let tokens = self.limits.tokens_per_day.unwrap_or(u64::MAX);
-        assert!(used.tokens() + books.held_tokens <= tokens);
-        let cost = self.limits.cost_micros_per_day.unwrap_or(u64::MAX);
-        assert!(used.cost_micros + books.held_cost <= cost);
-        let minute = self.limits.requests_per_minute.unwrap_or(u64::MAX);
-        assert!(books.requests_this_minute <= minute);
-        assert_eq!(usize::try_from(books.running).unwrap(), self.admissions.len());
-        assert!(books.running <= self.limits.concurrency);
-    }
-
-    /// Nothing leaks, and what was settled is what was written down.
-    fn end(mut self) {
-        self.admissions.clear();
-        self.holds.clear();
-        self.check();
-        while let Some(delta) = self.account.take_deltas(self.now) {
-            self.written.add(&delta.used);
-        }
-        assert_eq!(self.written, self.settled);
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(512) })]
-    #[test]
-    fn settled_and_held_never_exceed_a_limit(
-        steps in vec(step(), 1..120),
-        requests_per_minute in prop::option::of(0..9_u64),
-        tokens_per_day in prop::option::of(0..300_u64),
-        cost_micros_per_day in prop::option::of(0..300_000_000_u64),
-        concurrency in 1..5_u32,
-    ) {
-        // Amounts without a limit could sum up beyond any integer, which is another test's matter.
-        let tokens_per_day = tokens_per_day.or(Some(100_000));
-        let limits = Limits {
-            requests_per_minute,
-            tokens_per_day,
-            cost_micros_per_day,
-            concurrency,
-            ..Limits::default()
-        };
-        let mut run = Run {
-            account: account(&limits, NOON),
-            limits,
-            now: NOON,
-            admissions: Vec::new(),
-            holds: Vec::new(),
-            settled: Used::default(),
-            written: Used::default(),
-        };
-        for step in &steps {
-            run.step(step);
-            run.check();
-        }
-        run.end();
-    }
-}
-
-#[test]
-fn eight_threads_share_one_limit_to_the_last_token() {
-    let limits = Limits { tokens_per_day: Some(5000), concurrency: 4, ..Limits::default() };
-    let account = account(&limits, NOON);
-    let (granted, admitted) = (AtomicU64::new(0), AtomicU64::new(0));
-    let work = &|thread: u64| {
-        for round in 0..1000_u64 {
-            let admission = account.admit(NOON);
-            admitted.fetch_add(u64::from(admission.is_ok()), Ordering::Relaxed);
-            let Ok(hold) = account.reserve(NOON, tokens(2, 1), None) else { continue };
-            assert!(account.used(NOON).tokens() + account.books().held_tokens <= 5000);
-            if !(thread + round).is_multiple_of(3) {
-                hold.settle(tokens(0, 1));
-                granted.fetch_add(1, Ordering::Relaxed);
-            }
-        }
-    };
-    std::thread::scope(|scope| {
-        for thread in 0..8 {
-            scope.spawn(move || work(thread));
-        }
-    });
-    let used = account.used(NOON);
-    assert_eq!(used.tokens(), granted.into_inner());
-    assert_eq!(used.requests, admitted.into_inner());
-    // Seven other holds of three tokens each can be out when one is refused for the last time.
-    assert!((4976..=5000).contains(&used.tokens()), "{used:?}");
-    let books = account.books();
-    assert_eq!((books.held_tokens, books.running), (0, 0));
+fn a_late_bill_goes_to_its_own_day_and_a_later_minute_to_its_own() {
+    let limits = limits(&["tokens/day=100", "tokens/minute=50"]);
+    let bench = bench(&limits);
+    let late = DAY - 1;
+    let mut hold = bench.reserve(late, 0, 40).unwrap();
+    // The day of its beginning, and the minute of now.
+    assert_eq!(ready(hold.top_up(DAY, 60).unwrap()), Ok(50));
+    assert_eq!(bench.tokens(DAY), (0, 0), "the new day has nothing in it");
+    assert_eq!(hold.top_up(DAY, 60).map(drop).unwrap_err().limit(), "tokens/minute");
+    let other = bench.reserve(DAY + MINUTE, 0, 50).unwrap();
+    hold.settle(DAY + MINUTE, &used(0, 95), false);
+    assert_eq!(bench.tokens(DAY + MINUTE), (0, 50));
+    drop(other);
+    let days: Vec<_> = bench.journal.entries().iter().map(|it| it.day.to_string()).collect();
+    assert_eq!(days, ["1970-01-01", "1970-01-01", "1970-01-02", "1970-01-01", "1970-01-02"]);
 }

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::screen::{End, Way};
 use super::{Opener, Terminal, lock};
 use crate::bounds::FRAME;
+use crate::lap::Lap;
 use crate::metrics::Kind;
 use crate::policy::Policy;
 use crate::process::{Cause, KILLED, Process};
@@ -39,15 +40,26 @@ type Outcome = (Cause, End);
 
 impl Live {
     /// Runs until the terminal's end.
-    pub(super) async fn run(self, process: Process, typed: mpsc::Receiver<Bytes>, opener: Opener) {
+    pub(super) async fn run(
+        self,
+        (process, mut lap): (Process, Lap),
+        typed: mpsc::Receiver<Bytes>,
+        opener: Opener,
+    ) {
         let (began, id) = (Instant::now(), process.id());
         let (cause, end) = {
             let mut io = pin!(join(self.show(), self.types(typed)).fuse());
             let mut watch = pin!(self.watch(&process, began, opener));
+            let mut over = pin!(lap.run_out());
             loop {
                 tokio::select! {
                     biased;
                     outcome = &mut watch => break outcome,
+                    limit = &mut over => {
+                        self.programs.note(&format!("terminal {id}: {limit}"));
+                        let end = End { code: None, signal: None, reason: "expired" };
+                        break (Cause::Stopped, end);
+                    }
                     _ = &mut io => {}
                 }
             }
@@ -57,6 +69,7 @@ impl Live {
         // What was printed last is in the terminal's own buffer still.
         let rest = tokio::time::timeout(LAST_BYTES, self.show());
         let ((finish, held), _rest) = join(process.finish(), rest).await;
+        drop(lap);
         let Self { programs, terminal, .. } = self;
         let cause = cause.with(finish.oom_kills, end.code.unwrap_or(KILLED));
         programs.shared.metrics.ended(Kind::Terminal, cause);

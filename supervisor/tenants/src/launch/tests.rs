@@ -108,7 +108,7 @@ async fn world() -> World {
         kind: host::Kind::Demo,
         base_url: String::new(),
         api_key: None,
-        models: vec![host::Model { name: "m".to_owned(), price: None }],
+        models: vec![host::Model { name: "m".to_owned(), prices: ledger::Prices::default() }],
     };
     let config = host::Config {
         providers: vec![demo],
@@ -118,6 +118,8 @@ async fn world() -> World {
     };
     let everyones = vec!["https://all.example".parse().unwrap()];
     let way_out = egress::Config { allow: everyones, ..egress::Config::default() };
+    let dir = tempfile::tempdir().unwrap();
+    let books = books::Books::open(dir.path(), Arc::clone(&clock), &mut registry).unwrap();
     let parts = crate::Parts {
         launcher: Launcher::new(near),
         records: records.clone(),
@@ -136,6 +138,11 @@ async fn world() -> World {
             settings::SealKey::random().unwrap(),
         ),
         sandboxes: sandboxes::Config::default(),
+        audit: audit::Audit::none(),
+        ledger: Arc::new(ledger::Ledger::new(Arc::new(books.clone()), &[], clock.now())),
+        books,
+        alerts: alerts::Alerts::none(),
+        tenant_labels: 0,
         clock: Arc::clone(&clock),
         tasks: Tasks::default(),
         registry: &mut registry,

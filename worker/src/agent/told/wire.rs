@@ -29,6 +29,17 @@ pub(super) struct Chat<'a> {
     pub(super) error_message: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) error_kind: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) error_detail: Option<ErrorDetail>,
+}
+
+/// What programs may want to know of a limit that was met.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct ErrorDetail {
+    pub(super) failover_reason: &'static str,
+    pub(super) provider_error_type: &'static str,
+    pub(super) http_status: u16,
 }
 
 #[derive(Serialize)]
@@ -80,4 +91,6 @@ pub(super) struct Life<'a> {
     pub(super) aborted: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) error: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) limit: Option<&'a serde_json::Value>,
 }

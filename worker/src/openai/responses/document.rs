@@ -101,7 +101,6 @@ struct Cached {
     cached_tokens: u64,
 }
 
-/// Providers of chat completions do not say it apart.
 #[derive(Serialize)]
 struct Reasoned {
     reasoning_tokens: u64,
@@ -204,7 +203,7 @@ fn used(usage: &Usage) -> Used {
         input_tokens: usage.input_tokens,
         input_tokens_details: Cached { cached_tokens: usage.cached_tokens },
         output_tokens: usage.output_tokens,
-        output_tokens_details: Reasoned { reasoning_tokens: 0 },
+        output_tokens_details: Reasoned { reasoning_tokens: usage.reasoning_tokens },
         total_tokens: usage.input_tokens.saturating_add(usage.output_tokens),
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 
 const fn row(name: &'static str, group: Group) -> Row {
-    Row { name, label: name, group, description: "", parameters: "{}" }
+    Row { name, label: name, group, is_read_only: false, description: "", parameters: "{}" }
 }
 
 static ROWS: [Row; 8] = [

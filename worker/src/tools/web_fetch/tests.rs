@@ -33,12 +33,13 @@ async fn a_page_comes_between_marks_that_it_cannot_forge() {
 #[tokio::test]
 async fn what_is_refused_is_told() {
     let mut bench = Bench::new().await;
-    let check = |asked: &str| bench.call("web_fetch", json!({"url": asked}));
-    let wrong = check("file:///etc/passwd").await.unwrap_err().to_string();
-    assert_eq!(wrong, "url must begin with http:// or https://");
     let (context, fetches) = (bench.context.clone(), &mut bench.harness.fetches);
-    for (answer, want) in [(Some(404), "the server answered 404"), (None, "no rule allows it")] {
-        let asked = json!({"url": "http://h.example/"});
+    for (url, answer, want) in [
+        ("http://h.example/", Some(404), "the server answered 404"),
+        ("http://h.example/", None, "no rule allows it"),
+        ("file:///etc/passwd", None, "no rule allows it"),
+    ] {
+        let asked = json!({"url": url});
         let call = crate::tools::testing::call(context.clone(), "web_fetch", asked);
         let serve = async {
             let fetch = fetches.recv().await.unwrap();

@@ -4,6 +4,7 @@ use futures_util::stream;
 use http::Response;
 use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::Frame;
+use types::{Clock as _, Limits, LimitsPatch, Window};
 
 use super::*;
 use crate::testing::{Farm, ok, text};
@@ -28,6 +29,8 @@ async fn a_body_is_cut_where_it_is_too_long_and_only_there() {
     check(u64::MAX, 2 << 20, true).await;
     check(1, 1, true).await;
     check(100_000, 100_000, true).await;
+    let notes = house.notes.all();
+    assert!(notes.len() == 4 && notes[0].contains("more than 2097152 bytes"), "{notes:?}");
 }
 
 #[tokio::test]
@@ -50,6 +53,7 @@ async fn what_takes_too_long_ends() {
         let url = format!("http://farm.test:{port}/");
         let slow = fetch_with(&house, &url, |it| it.timeout_ms = 300).await.unwrap_err();
         assert_eq!(slow.code(), Code::DeadlineExceeded, "{slow:?}");
+        assert!(house.notes.all().last().unwrap().ends_with("it took too long"));
     }
 }
 
@@ -89,6 +93,26 @@ async fn a_day_has_so_many_bytes_and_then_another_begins() {
 }
 
 #[tokio::test]
+async fn bytes_are_the_tenants_and_a_limit_of_its_account_ends_them() {
+    let house = House::build().await;
+    let patch = LimitsPatch {
+        quotas: Some(vec!["egressBytes/hour=100000".to_owned()]),
+        ..LimitsPatch::default()
+    };
+    house.account.set_limits(&Limits::default().with(&patch).unwrap());
+    let farm = Farm::plain(&house.tasks, |_| text(vec![b'x'; 200_000])).await;
+    house.allow(&[format!("http://farm.test:{}", farm.port)]);
+    let url = format!("http://farm.test:{}/", farm.port);
+    refused(&house, &url, Code::ResourceExhausted, "egressBytes/hour of 100000").await;
+    refused(&house, &url, Code::ResourceExhausted, "egressBytes/hour").await;
+    assert_eq!(farm.asked().len(), 1);
+    let used = house.account.used(Window::Day, house.clock.now());
+    assert_eq!(used.egress_bytes, 100_000);
+    house.clock.advance(3_600_000);
+    fetch_with(&house, &url, |it| it.max_bytes = 10).await.unwrap();
+}
+
+#[tokio::test]
 async fn nothing_is_decoded() {
     let house = House::build().await;
     let farm = Farm::plain(&house.tasks, |_| {
@@ -112,5 +136,19 @@ async fn refusals_are_noted_so_often_and_no_oftener() {
     house.clock.advance(60_000);
     refused(&house, "http://farm.test/", Code::PermissionDenied, "no egress rule").await;
     let notes = house.notes.all();
-    assert!(notes[30].contains("70 more"), "{notes:?}");
+    assert!(notes[30].contains("and 70 more refusals"), "{notes:?}");
+    assert_eq!(notes.len(), 32);
+}
+
+#[tokio::test]
+async fn refusals_that_nothing_follows_are_told_when_the_minute_is_over() {
+    let house = House::build().await;
+    tokio::time::pause();
+    for _ in 0..33 {
+        refused(&house, "http://farm.test/", Code::PermissionDenied, "no egress rule").await;
+    }
+    assert_eq!(house.notes.all().len(), 30);
+    tokio::time::sleep_until(Instant::now() + Duration::from_mins(1)).await;
+    let notes = house.notes.all();
+    assert!(notes.len() == 31 && notes[30].contains("and 3 more refusals"), "{notes:?}");
 }

@@ -159,7 +159,7 @@ async fn tls_is_with_whom_the_certificate_names_and_is_not_left() {
     let fetched = fetch(&house, &format!("https://farm.test:{port}/")).await.unwrap();
     assert_eq!(fetched.body, b"ok");
     let wrong = format!("https://wrong.test:{port}/");
-    refused(&house, &wrong, Code::Unavailable, "no TLS with the host").await;
+    refused(&house, &wrong, Code::PermissionDenied, "certificate of the host is no good").await;
     let address = format!("https://127.0.0.1:{port}/");
     house.allow(&[
         format!("https://*.test:{port}"),
@@ -167,7 +167,7 @@ async fn tls_is_with_whom_the_certificate_names_and_is_not_left() {
         format!("https://farm.test:{port}"),
         format!("http://*.test:{}", plain.port),
     ]);
-    refused(&house, &address, Code::Unavailable, "no TLS with the host").await;
+    refused(&house, &address, Code::PermissionDenied, "certificate of the host is no good").await;
     let down = format!("https://farm.test:{port}/down?http://farm.test:{}/", plain.port);
     refused(&house, &down, Code::PermissionDenied, "from https to http").await;
     let not_tls = format!("https://farm.test:{}/", plain.port);
@@ -183,6 +183,6 @@ async fn a_certificate_of_an_authority_that_nobody_named_is_none() {
     let farm = Farm::secure(&house.tasks, ok).await;
     house.allow(&[format!("https://farm.test:{}", farm.port)]);
     let url = format!("https://farm.test:{}/", farm.port);
-    refused(&house, &url, Code::Unavailable, "no TLS with the host").await;
+    refused(&house, &url, Code::PermissionDenied, "certificate of the host is no good").await;
     assert!(farm.asked().is_empty());
 }

@@ -127,8 +127,30 @@ async fn a_request_that_tells_its_length_twice_is_refused() {
             .send(&format!("POST {address}/a HTTP/1.1\r\nHost: a\r\n{both}\r\n\r\n0\r\n\r\n"))
             .await;
         assert!(answer.starts_with("HTTP/1.1 400 "), "{both}: {answer}");
+        assert!(house.notes.all().pop().unwrap().contains("told twice"));
     }
     assert!(farm.asked().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_no_request_is_noted() {
+    let house = House::build().await;
+    let proxy = serve_for(&house);
+    for (number, sent) in [
+        "SSH-2.0-x\r\n\r\n",
+        "GET / HTTP/9.9\r\n\r\n",
+        "GET http://a b/ HTTP/1.1\r\n\r\n",
+        "GET http://farm.test/ HTTP/1.1\r\nno colon\r\n\r\n",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let answer = proxy.send(sent).await;
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{sent}: {answer}");
+        let notes = house.notes.all();
+        assert!(notes.len() == number + 1, "{sent}: {notes:?}");
+        assert!(notes[number].contains("is no request of HTTP/1.1"), "{sent}: {notes:?}");
+    }
 }
 
 #[tokio::test]
@@ -137,7 +159,7 @@ async fn a_guard_that_is_dropped_ends_everything() {
     let served = serve_for(&house);
     let mut open = served.connect().await;
     open.write_all(b"GET http://farm.te").await.unwrap();
-    let Served { port, guard } = served;
+    let Served { port, guard, .. } = served;
     drop(guard);
     assert_eq!(open.read(&mut [0; 16]).await.unwrap_or(0), 0);
     // The listener goes with its task, a moment later.

@@ -10,6 +10,7 @@ fn asked(texts: &[&str]) -> EmbedRequest {
         input: texts.iter().map(|text| (*text).to_owned()).collect(),
         dimensions: Some(2),
         request_id: format!("req_{:032x}", 1),
+        ..EmbedRequest::default()
     }
 }
 
