@@ -24,7 +24,7 @@ const ROUNDS: usize = 3;
 const MOST: u32 = 2;
 /// The same where an attack fills its tenant's disk. What is written there reaches the machine's disk by
 /// threads of the kernel's that are in no control group of version 1, so nothing holds it back; measured
-/// at 1.4 to 2.4, and mostly under 2.
+/// at 1.4 to 2.6, half of the time above 2.
 const MOST_ON_DISK: u32 = 3;
 /// Seconds of one attack.
 const SECONDS: u32 = 4;
