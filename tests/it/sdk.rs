@@ -15,41 +15,46 @@ async fn python() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn node() {
-    let package = folder().join("node_modules/openai");
-    assert!(package.exists(), "no {}: run `make sdk`", package.display());
     check("node", "sdk.mjs").await;
 }
 
 /// Runs `script`, whose every check must hold, and sees that its cancel reached the provider.
-async fn check(interpreter: &'static str, script: &'static str) {
+async fn check(interpreter: &str, script: &str) {
     let provider = Provider::start().await;
     let gateway = Gateway::with_provider(&provider);
     let tenant = gateway.tenant("sdk");
-    let mut command = Command::new(program(interpreter));
+    let mut command = command(interpreter, script, &gateway);
     command
-        .arg(script)
-        .current_dir(folder())
-        .env("OPENCLAWMU_BASE_URL", format!("http://{}/v1", gateway.address()))
         .env("OPENCLAWMU_TOKEN", &tenant.token)
         .env("OPENCLAWMU_MODELS", "mock,openclaw")
         .env("OPENCLAWMU_ENDLESS_MODEL", "slow")
         .env("OPENCLAWMU_BODY_LIMIT", runtime::limits::MAX_BODY.to_string());
-    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap();
-    let output = output.unwrap_or_else(|err| panic!("{interpreter}: {err}: run `make sdk`"));
-    let report: Value = serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
-    let checks = report["checks"].as_array().unwrap();
-    let failed: Vec<_> = checks.iter().filter(|check| check["ok"] != true).collect();
-    assert!(failed.is_empty() && checks.len() >= 14, "{failed:#?}");
-    assert!(output.status.success());
+    let checks = checks(command).await;
+    assert!(checks >= 14, "{checks}");
     until("the provider sees the cancel", || provider.cancelled() > 0);
 }
 
-fn program(interpreter: &str) -> PathBuf {
-    let installed = folder().join(interpreter);
-    if installed.exists() { installed } else { PathBuf::from(interpreter) }
+/// An interpreter with a script of `sdk/` that calls the gateway.
+pub(crate) fn command(interpreter: &str, script: &str, gateway: &Gateway) -> Command {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("sdk");
+    let installed = folder.join(interpreter);
+    let program = if installed.exists() { installed } else { PathBuf::from(interpreter) };
+    let mut command = Command::new(program);
+    command
+        .arg(script)
+        .current_dir(folder)
+        .env("OPENCLAWMU_BASE_URL", format!("http://{}/v1", gateway.address()));
+    command
 }
 
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("sdk")
+/// Runs it, and gives the number of its checks, of which every one must hold.
+pub(crate) async fn checks(mut command: Command) -> usize {
+    let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap();
+    let output = output.unwrap_or_else(|err| panic!("{err}: run `make sdk`"));
+    let report: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("run `make sdk`? {}", String::from_utf8_lossy(&output.stderr)));
+    let checks = report["checks"].as_array().unwrap();
+    let failed: Vec<_> = checks.iter().filter(|check| check["ok"] != true).collect();
+    assert!(failed.is_empty() && output.status.success(), "{failed:#?}");
+    checks.len()
 }
