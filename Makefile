@@ -1,6 +1,7 @@
 # make run      build, and go from nothing to a first answer; ARGS=--once ends after it
 # make test     everything that must hold; .ci/run calls it
 # make bench    the measurements of BENCHMARKS.md, as JSON
+# make soak     kills at each step and at random moments, and many tenants asleep; KILLS=10000 TENANTS=500
 # make fuzz     what reads strangers' bytes, against made-up ones; TIME=60 seconds
 # make install  programs, systemd unit and documents; PREFIX=/usr/local, DESTDIR for packagers
 # make fix      format, and apply what clippy can apply
@@ -31,7 +32,9 @@ if ! { $(1); } >/dev/null 2>&1; then
 fi
 endef
 
-.PHONY: run build test check sdk clients bench fuzz install uninstall fix
+KILLS ?= 10000
+
+.PHONY: run build test check sdk clients stores bench soak fuzz install uninstall fix
 
 run: build
 	@$(BIN)/openclawmu quickstart $(ARGS)
@@ -48,7 +51,7 @@ build:
 	cargo build --release --locked --package openclawmu --package openclawmu-worker
 
 # In the order in which a mistake costs least; the tests come last, so that their summary ends the output.
-test: check sdk clients
+test: check sdk clients stores
 	@$(call need,$(DISKS),e2fsprogs)
 	$(call need,$(BWRAP),bubblewrap)
 	$(call need,command -v setpriv,util-linux)
@@ -87,6 +90,19 @@ sdk:
 	  cp $(SDK)/package-lock.json $(SDK)/node_modules/installed
 	fi
 
+# A real S3 service, a second client of it, and another cryptography, for the tests of backups.
+STORES := tests/backup
+stores:
+	@$(call need,python3 -c 'import ensurepip',python3 python3-venv)
+	$(call need,command -v zstd,zstd)
+	$(call need,command -v curl,curl)
+	if ! cmp -s $(STORES)/requirements.txt $(STORES)/venv/installed; then
+	  rm -rf $(STORES)/venv
+	  python3 -m venv $(STORES)/venv
+	  $(STORES)/venv/bin/pip install --quiet --no-deps --requirement $(STORES)/requirements.txt
+	  cp $(STORES)/requirements.txt $(STORES)/venv/installed
+	fi
+
 # OpenClaw's own programs and libraries, with the Node that they need, and what their screens are shown on.
 clients:
 	@$(call need,command -v npm,nodejs npm)
@@ -98,9 +114,20 @@ clients:
 	  cp $(CLIENTS)/package-lock.json $(CLIENTS)/node_modules/installed
 	fi
 
-bench: build
-	@cargo build --release --locked --package sandbox --example run
+bench: build $(if $(findstring backup,$(ARGS)),stores)
+	@$(call need,command -v zstd,zstd)
+	cargo build --release --locked --package sandbox --example run
+	cargo build --release --locked --package tenants --example roots
 	cargo run --release --locked --package benches -- $(ARGS)
+
+# The long forms of tests/it/delivery/{points,storm}.rs and tests/it/sleep/many.rs; they print their counts.
+TENANTS ?= 500
+soak:
+	@$(call need,command -v strace,strace)
+	cargo build --workspace --locked --bins --examples
+	for test in sleep::many delivery::points::at_whatever_step_the_worker delivery::points::at_whatever_step_the_supervisor delivery::storm; do
+	  TENANTS=$(TENANTS) POINTS=all KILLS=$(KILLS) cargo test --locked --package tests --test it -- $$test --nocapture
+	done
 
 # What libFuzzer asks of a compiler. It is in no other build, hence the target folder of its own.
 COVERAGE := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \

@@ -5,12 +5,12 @@ use std::pin::Pin;
 use bytes::Bytes;
 use proto::worker::worker_server::{Worker, WorkerServer};
 use proto::worker::{
-    CallReply, CallRequest, Configuration, ConfigureReply, DrainReply, DrainRequest, EventsRequest,
-    ServePart, ServeRequest, StartReply, StartRequest, WakeReply, WakeRequest, WorkerEvent,
-    call_reply,
+    ArchivePart, CallReply, CallRequest, Configuration, ConfigureReply, DrainReply, DrainRequest,
+    EventsRequest, ExportRequest, ImportReply, ServePart, ServeRequest, StartReply, StartRequest,
+    WakeReply, WakeRequest, WorkerEvent, call_reply,
 };
 use tokio_stream::Stream;
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 type Parts<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
@@ -38,6 +38,7 @@ where
     type ServeStream = Parts<ServePart>;
     type EventsStream = Parts<WorkerEvent>;
     type RepliesStream = Parts<CallReply>;
+    type ExportStream = Parts<ArchivePart>;
 
     async fn call(&self, call: Request<CallRequest>) -> Result<Response<CallReply>, Status> {
         let result = self.0(call.into_inner().params).await;
@@ -74,6 +75,20 @@ where
     }
 
     async fn serve(&self, _: Request<ServeRequest>) -> Result<Response<Self::ServeStream>, Status> {
+        not_here()
+    }
+
+    async fn export(
+        &self,
+        _: Request<ExportRequest>,
+    ) -> Result<Response<Self::ExportStream>, Status> {
+        not_here()
+    }
+
+    async fn import(
+        &self,
+        _: Request<Streaming<ArchivePart>>,
+    ) -> Result<Response<ImportReply>, Status> {
         not_here()
     }
 

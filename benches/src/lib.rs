@@ -12,6 +12,8 @@
     reason = "a benchmark fails by panicking, starts programs, waits, and divides"
 )]
 
+pub mod archive;
+pub mod backup;
 pub mod callee;
 pub mod floor;
 pub mod limits;
@@ -24,3 +26,4 @@ pub mod stats;
 pub mod system;
 pub mod tools;
 pub mod trail;
+pub mod wake;

@@ -1,5 +1,6 @@
 //! `bench`: runs every measurement and prints one JSON document; `bench quick` takes less time,
-//! `bench sandboxes`, `bench books`, `bench limits` or `bench trail` is that member alone.
+//! `bench sandboxes`, `bench books`, `bench limits`, `bench trail`, `bench wake`, `bench archive` or `bench
+//! backup` is that member alone; the last two are no part of the whole, for they write gigabytes.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -12,7 +13,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use benches::load::{self, Target};
-use benches::{floor, limits, money, pairs, provider, sockets, system, tools, trail};
+use benches::{
+    archive, backup, floor, limits, money, pairs, provider, sockets, system, tools, trail, wake,
+};
 use serde_json::{Value, json};
 
 /// How long each target is warmed up.
@@ -26,7 +29,8 @@ fn main() {
     let quick = asked("quick");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let result = runtime.block_on(async {
-        let alone = ["sandboxes", "limits", "books", "trail"].into_iter().find(|it| asked(it));
+        let members = ["sandboxes", "limits", "books", "trail", "wake", "archive", "backup"];
+        let alone = members.into_iter().find(|it| asked(it));
         match alone {
             Some(name) => json!({"machine": machine(), name: member(name, quick).await}),
             None => measure(if quick { 2 } else { 8 }, quick).await,
@@ -41,6 +45,11 @@ async fn member(name: &str, quick: bool) -> Value {
         "sandboxes" => sandboxes(quick).await,
         "limits" => json!(limits::compare(provider::start(), round(quick)).await),
         "books" => books(quick).await,
+        "backup" if quick => backup::measure(provider::start(), 1, [128, 128, 512]).await,
+        "backup" => backup::measure(provider::start(), 3, [256, 1024, 2048]).await,
+        "archive" if quick => archive::measure(1, 64),
+        "archive" => archive::measure(3, 1024),
+        "wake" => wake::measure(if quick { 20 } else { 200 }).await,
         _ => audit_trail(quick).await,
     }
 }

@@ -76,7 +76,12 @@ impl System {
 
     /// A tenant's target for load.
     pub fn tenant(&self, id: &str) -> Target {
-        let made = self.json(&["tenants", "create", id, "--concurrency", "4096", "--cpu-max", "2"]);
+        self.tenant_with(id, &["--concurrency", "4096", "--cpu-max", "2"])
+    }
+
+    /// The same with other limits.
+    pub fn tenant_with(&self, id: &str, limits: &[&str]) -> Target {
+        let made = self.json(&[&["tenants", "create", id], limits].concat());
         Target { address: self.gateway, token: Some(made["token"].as_str().unwrap().to_owned()) }
     }
 
@@ -106,7 +111,7 @@ impl System {
     /// Proportional memory of every worker, in bytes.
     pub fn workers_pss(&self) -> Vec<u64> {
         let workers = self.processes().into_iter().filter(|pid| is_worker(*pid));
-        workers.map(pss).collect()
+        workers.filter_map(pss).collect()
     }
 }
 
@@ -130,10 +135,10 @@ fn family(first: u32) -> Vec<u32> {
     found
 }
 
-/// The proportional set size of a process, in bytes.
-fn pss(pid: u32) -> u64 {
-    let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
-    field(&rollup, "Pss:") * 1024
+/// The proportional set size of a process, in bytes; none of one that has ended.
+fn pss(pid: u32) -> Option<u64> {
+    let rollup = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
+    Some(field(&rollup, "Pss:") * 1024)
 }
 
 /// What one sandbox holds, in bytes.
@@ -147,7 +152,7 @@ pub struct Held {
 
 impl Held {
     fn of(init: u32) -> Self {
-        Self { pss: family(init).into_iter().map(pss).sum(), charged: charged(init) }
+        Self { pss: family(init).into_iter().filter_map(pss).sum(), charged: charged(init) }
     }
 }
 

@@ -162,7 +162,7 @@ fn supervise(
     let host = launcher.host()?;
     let tenant: TenantId = "cycle".parse()?;
     let before = Instant::now();
-    let disk = launcher.prepare(&tenant, 0, DISK_MAX)?;
+    let disk = launcher.prepare(&tenant, 0, DISK_MAX)?.disk;
     let prepared = before.elapsed().as_micros();
     let mut all = Vec::new();
     while all.len() < count && findings.is_empty() {
@@ -232,6 +232,7 @@ fn refusals(launcher: &Launcher) -> Result<Vec<String>, Failure> {
         memory_max,
         pids_max: 16,
         cpu_millis: 500,
+        root: sandbox::Root::Live,
     };
     let file = || std::fs::File::open("/dev/null").map(OwnedFd::from);
     let wrong = || Ok::<_, Failure>(WorkerFds { serve: file()?, host: file()?, log: file()? });
@@ -289,6 +290,7 @@ fn cycle(
         memory_max: expected.memory_max,
         pids_max: expected.pids_max,
         cpu_millis: expected.cpu_millis,
+        root: sandbox::Root::Live,
     };
     let fds = WorkerFds { serve: far_serve.into(), host: far_host.into(), log: far_log };
     let start = Instant::now();

@@ -15,10 +15,12 @@ use serde::{Deserialize, Serialize};
 use crate::RawFacts;
 
 mod files;
+mod pace;
 mod place;
 mod setup;
 mod weight;
 
+pub(crate) use pace::{Pace, is_possible as pace_is_possible};
 use place::{Controller, Place};
 pub(crate) use setup::foresee;
 

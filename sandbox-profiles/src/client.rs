@@ -6,9 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use types::TenantId;
 
-use crate::disk::Disk;
-use crate::record::{DYING, Kind, Reply, Request, Verdict};
+use crate::record::{DYING, Kind, Reply, Request, Verdict, Which};
 use crate::{Error, HostReport, RawFacts, fds};
+
+mod roots;
+
+pub use roots::{Prepared, Root};
 
 /// What one worker may use.
 #[derive(Debug, Clone)]
@@ -23,6 +26,8 @@ pub struct Order {
     pub pids_max: u32,
     /// CPU time in thousandths of one core.
     pub cpu_millis: u32,
+    /// Which of the tenant's roots it is shown.
+    pub root: Root,
 }
 
 /// The descriptors that a worker inherits, see `pairs`.
@@ -100,14 +105,6 @@ impl Launcher {
         serde_json::from_slice(&reply.payload).map_err(|err| Error::Gone(err.into()))
     }
 
-    /// Makes, or mounts again, the tenant's root with at most `disk_max` bytes. Idempotent; the
-    /// size of a disk that exists does not change.
-    pub fn prepare(&self, tenant: &TenantId, index: u32, disk_max: u64) -> Result<Disk, Error> {
-        let request = Request { index, disk_max, ..Request::of(Kind::Prepare, tenant.clone()) };
-        let (reply, _) = self.ask(request, &[])?;
-        Disk::from_number(reply.values[0]).ok_or(Error::Record("disk"))
-    }
-
     /// Executes a confined worker. The descriptors are closed here in any case.
     pub fn launch(&self, order: &Order, fds: WorkerFds) -> Result<Launched, Error> {
         let request = Request {
@@ -115,6 +112,7 @@ impl Launcher {
             memory_max: order.memory_max,
             pids_max: order.pids_max,
             cpu_millis: order.cpu_millis,
+            which: Which::from(order.root),
             ..Request::of(Kind::Launch, order.tenant.clone())
         };
         let answer = self.ask(request, &[&fds.serve, &fds.host, &fds.log]);
@@ -159,12 +157,6 @@ impl Launcher {
             _ => return Err(Error::Record("exit")),
         };
         Ok(Exit { status, oom_kills })
-    }
-
-    /// Unmounts and removes the tenant's root for good. Refused while its worker is not reaped.
-    pub fn erase(&self, tenant: &TenantId, index: u32) -> Result<(), Error> {
-        let request = Request { index, ..Request::of(Kind::Erase, tenant.clone()) };
-        self.ask(request, &[]).map(drop)
     }
 
     pub(crate) fn ask(

@@ -14,16 +14,20 @@ use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, geteuid, unlinkat};
 use serde::{Deserialize, Serialize};
 use types::TenantId;
 
+use crate::cgroup::Pace;
 use crate::host::{Mode as HostMode, tools_uid, worker_uid};
+use crate::record::Which;
 use crate::sys::mounts;
 use crate::{Error, privilege};
 
 mod erase;
 mod format;
 mod image;
+mod replace;
 
 pub(crate) use format::find as find_formatter;
 pub(crate) use image::is_possible as images_are_possible;
+pub(crate) use replace::{MAX_NAME, name_of};
 
 /// How a tenant's disk is bounded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,6 +64,7 @@ pub(crate) struct Disks {
     uid_base: u32,
     /// What makes file systems; none where there are no images.
     formatter: Option<OwnedFd>,
+    pace: Pace,
 }
 
 /// The root of one tenant, open.
@@ -94,15 +99,18 @@ const ROOM_PERCENT: u64 = 3;
 const HOME: &str = "home";
 
 impl Disks {
-    /// Takes the directory of tenant roots, and unmounts what a killed launcher left mounted.
+    /// Takes the directory of tenant roots, unmounts what a killed launcher left mounted,
+    /// and removes what it was about to replace a root with.
     pub(crate) fn open(
         tenants: OwnedFd,
         mode: HostMode,
         uid_base: u32,
         formatter: Option<OwnedFd>,
+        pace: Pace,
     ) -> Self {
-        let disks = Self { tenants, mode, uid_base, formatter };
+        let disks = Self { tenants, mode, uid_base, formatter, pace };
         disks.unmount_all();
+        disks.clean();
         disks
     }
 
@@ -134,7 +142,12 @@ impl Disks {
 
     /// Makes the tenant's root, or mounts it again.
     pub(crate) fn prepare(&self, id: &TenantId, owner: Owner, max: u64) -> Result<Disk, Error> {
-        let name = id.as_str();
+        self.make(id, Which::Live, owner, max)
+    }
+
+    fn make(&self, id: &TenantId, which: Which, owner: Owner, max: u64) -> Result<Disk, Error> {
+        let name = name_of(id, which);
+        let name = name.as_str();
         let fresh = match mkdirat(&self.tenants, name, Mode::S_IRWXU) {
             Ok(()) => true,
             Err(Errno::EEXIST) => false,
@@ -145,7 +158,7 @@ impl Disks {
             if fresh {
                 settle(&root, owner)?;
             }
-            let root = self.root(id, owner)?;
+            let root = self.named(name, owner)?;
             furnish(&root.fd, owner)?;
             return Ok(Disk::None);
         };
@@ -154,17 +167,23 @@ impl Disks {
             mounts::is_mount_root(&below).map_err(|err| failed("look at a mount", err))?;
         if !mounted {
             format::ensure(&self.tenants, name, formatter, owner, max)?;
-            image::attach(&self.tenants, name, &below, owner.uid)?;
+            // No program writes to a staged root, only what unpacks it.
+            let pace = (which == Which::Live).then_some(&self.pace);
+            image::attach(&self.tenants, name, &below, owner.uid, pace)?;
             settle(&self.directory(name)?, owner)?;
         }
-        let root = self.root(id, owner)?;
+        let root = self.named(name, owner)?;
         furnish(&root.fd, owner)?;
         Ok(Disk::Image)
     }
 
-    /// Opens a root that [`Self::prepare`] has made, and checks whose it is.
-    pub(crate) fn root(&self, id: &TenantId, owner: Owner) -> Result<Root, Error> {
-        let fd = self.directory(id.as_str())?;
+    /// Opens a root that [`Self::prepare`] or [`Self::stage`] has made, and checks whose it is.
+    pub(crate) fn root(&self, id: &TenantId, which: Which, owner: Owner) -> Result<Root, Error> {
+        self.named(&name_of(id, which), owner)
+    }
+
+    fn named(&self, id: &str, owner: Owner) -> Result<Root, Error> {
+        let fd = self.directory(id)?;
         let look = |err| failed("look at the tenant's root", err);
         let stat = fstat(&fd).map_err(look)?;
         if (stat.st_uid, stat.st_gid) != (owner.uid.as_raw(), owner.gid.as_raw()) {
@@ -241,14 +260,12 @@ impl Disks {
         folders(agent).iter().map(open).collect()
     }
 
-    /// Unmounts and removes the root of a tenant for good.
-    pub(crate) fn erase(&self, id: &TenantId) -> Result<(), Error> {
-        image::unmount(&self.tenants, id.as_str())
+    /// Unmounts and removes a root for good.
+    fn remove(&self, name: &str) -> Result<(), Error> {
+        image::unmount(&self.tenants, name, &self.pace)
             .map_err(|err| failed("unmount the tenant's disk", err))?;
-        erase::tree(&self.tenants, id.as_str())
-            .map_err(|err| failed("remove the tenant's root", err))?;
-        match unlinkat(&self.tenants, image::name(id.as_str()).as_str(), UnlinkatFlags::NoRemoveDir)
-        {
+        erase::tree(&self.tenants, name).map_err(|err| failed("remove the tenant's root", err))?;
+        match unlinkat(&self.tenants, image::name(name).as_str(), UnlinkatFlags::NoRemoveDir) {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
             Err(err) => Err(failed("remove the tenant's disk", err)),
         }
@@ -257,7 +274,7 @@ impl Disks {
     /// Unmounts every disk, at the start and at the end; the workers must be gone.
     pub(crate) fn unmount_all(&self) {
         if self.mode == HostMode::Root {
-            image::unmount_all(&self.tenants);
+            image::unmount_all(&self.tenants, &self.pace);
         }
     }
 

@@ -72,12 +72,13 @@ pub struct HostReport {
 }
 
 /// Every guarantee that a configuration can require, by the word of [`Degradation::guarantee`].
-pub const GUARANTEES: [&str; 9] = [
+pub const GUARANTEES: [&str; 10] = [
     "distinct-uids",
     "tool-uids",
     "namespace-owner",
     "descriptors-seen",
     "disk-limit",
+    "disk-pace",
     "cgroup-limits",
     "landlock",
     "user-namespaces",

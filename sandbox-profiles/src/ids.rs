@@ -47,12 +47,28 @@ pub(crate) fn claim(state: &Path, asked: Option<u32>, mode: host::Mode) -> Resul
         (Some(asked), Some(base)) if asked != base => {
             unusable(format!("the state directory was made for the ids from {base}, not {asked}"))
         }
-        (Some(base), _) | (None, Some(base)) => match lock(base)? {
+        (Some(base), _) | (None, Some(base)) => match lock_soon(base)? {
             Some(lock) => Ok(Ids { base, _lock: Some(lock) }),
             None => unusable(format!("another gateway uses the ids from {base}")),
         },
         (None, None) => free(state),
     }
+}
+
+/// How often, and how far apart, a block is tried for that processes of a killed gateway still hold, which
+/// end by themselves.
+const ATTEMPTS: usize = 50;
+const PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
+
+#[expect(clippy::disallowed_methods, reason = "the launcher has one thread and no runtime")]
+fn lock_soon(base: u32) -> Result<Option<File>, Error> {
+    for _ in 0..ATTEMPTS {
+        if let Some(lock) = lock(base)? {
+            return Ok(Some(lock));
+        }
+        std::thread::sleep(PAUSE);
+    }
+    Ok(None)
 }
 
 /// A free block. Where it is looked for first follows from the path, so that the block of a gateway

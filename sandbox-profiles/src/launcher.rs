@@ -15,6 +15,7 @@ mod fork;
 mod idmap;
 mod probe;
 mod resources;
+mod roots;
 mod serve;
 mod spare;
 mod trial;

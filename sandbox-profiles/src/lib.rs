@@ -28,7 +28,7 @@ mod sys;
 mod verify;
 
 pub use cgroup::Layout as CgroupLayout;
-pub use client::{Exit, Launched, Launcher, Order, Status, WorkerFds, WorkerUsage};
+pub use client::{Exit, Launched, Launcher, Order, Prepared, Root, Status, WorkerFds, WorkerUsage};
 pub use disk::Disk;
 pub use error::Error;
 pub use facts::{Facts, RawFacts};

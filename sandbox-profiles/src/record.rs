@@ -8,11 +8,13 @@ use crate::run::Backend;
 use crate::{Error, probes};
 
 mod cursor;
+mod kind;
 
 pub(crate) use cursor::{Reader, Writer};
+pub(crate) use kind::{Kind, Which};
 
 const MAGIC: u32 = 0x554D_4C43;
-const VERSION: u16 = 3;
+const VERSION: u16 = 4;
 
 /// The largest tenant index: the last whose two ids are in the gateway's own block.
 const MAX_INDEX: u32 = crate::ids::BLOCK / 2 - 2;
@@ -26,75 +28,6 @@ const MIN_DISK: u64 = 16 << 20;
 const PIDS: std::ops::RangeInclusive<u32> = 4..=32_768;
 /// The kernel's smallest quota is one millisecond in a period of 100; the largest is 1,024 cores.
 const CPU_MILLIS: std::ops::RangeInclusive<u32> = 10..=1_024_000;
-
-/// What is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Host,
-    Prepare,
-    Launch,
-    Facts,
-    Usage,
-    Kill,
-    Erase,
-    Run,
-    Probe,
-}
-
-impl Kind {
-    const ALL: [Self; 9] = [
-        Self::Host,
-        Self::Prepare,
-        Self::Launch,
-        Self::Facts,
-        Self::Usage,
-        Self::Kill,
-        Self::Erase,
-        Self::Run,
-        Self::Probe,
-    ];
-
-    fn from_number(number: u16) -> Option<Self> {
-        Self::ALL.get(usize::from(number)).copied()
-    }
-
-    fn number(self) -> u16 {
-        match self {
-            Self::Host => 0,
-            Self::Prepare => 1,
-            Self::Launch => 2,
-            Self::Facts => 3,
-            Self::Usage => 4,
-            Self::Kill => 5,
-            Self::Erase => 6,
-            Self::Run => 7,
-            Self::Probe => 8,
-        }
-    }
-
-    /// How many descriptors come with it.
-    pub(crate) fn descriptors(self) -> usize {
-        match self {
-            Self::Launch => 3,
-            Self::Run => 5,
-            Self::Probe => 1,
-            Self::Host | Self::Prepare | Self::Facts | Self::Usage | Self::Kill | Self::Erase => 0,
-        }
-    }
-
-    /// Whether it starts processes, which have limits.
-    fn starts(self) -> bool {
-        matches!(self, Self::Launch | Self::Run)
-    }
-
-    fn names_tenant(self) -> bool {
-        matches!(self, Self::Prepare | Self::Launch | Self::Run | Self::Erase)
-    }
-
-    fn names_worker(self) -> bool {
-        matches!(self, Self::Facts | Self::Usage | Self::Kill | Self::Probe)
-    }
-}
 
 /// What kind of sandbox a command is run in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,13 +80,14 @@ pub(crate) struct Request {
     pub(crate) memory_max: u64,
     pub(crate) disk_max: u64,
     pub(crate) cpu_millis: u32,
+    pub(crate) which: Which,
     pub(crate) run: Option<Run>,
     pub(crate) agent: Option<AgentId>,
 }
 
 impl Request {
     /// The size of every request, in bytes.
-    pub(crate) const SIZE: usize = 160;
+    pub(crate) const SIZE: usize = 164;
     /// The most descriptors that come with one.
     pub(crate) const DESCRIPTORS: usize = 5;
 
@@ -168,6 +102,7 @@ impl Request {
             memory_max: 0,
             disk_max: 0,
             cpu_millis: 0,
+            which: Which::Live,
             run: None,
             agent: None,
         }
@@ -189,6 +124,7 @@ impl Request {
         out.u64(self.memory_max);
         out.u64(self.disk_max);
         out.u32(self.cpu_millis);
+        out.u32(self.which.number());
         out.u32(self.run.map_or(Run::NONE, Run::number));
         let name = self.tenant.as_ref().map_or("", TenantId::as_str);
         out.text(name, TenantId::MAX);
@@ -213,6 +149,7 @@ impl Request {
             memory_max: from.u64()?,
             disk_max: from.u64()?,
             cpu_millis: from.u32()?,
+            which: Which::from_number(from.u32()?)?,
             run: Run::from_number(from.u32()?)?,
             tenant: match from.text(TenantId::MAX)? {
                 "" => None,
@@ -244,6 +181,7 @@ impl Request {
             ("tenant", self.kind.names_tenant() == self.tenant.is_some()),
             ("agent", runs == self.agent.is_some()),
             ("run", runs == self.run.is_some()),
+            ("root", self.which == Which::Live || self.kind.has_either_root()),
             ("pids", within(starts, &PIDS, &self.pids_max)),
             ("cpu", within(starts, &CPU_MILLIS, &self.cpu_millis)),
             ("memory", within(starts, &(MIN_MEMORY..=MAX_BYTES), &self.memory_max)),

@@ -283,12 +283,18 @@ async fn what_cannot_be_recorded_is_refused_until_there_is_room() {
     let mut ws = Connect::new(gateway.address(), &acme.token, ALL).open().await;
     let refused = ws.call("config.set", json!({"raw": "{}"})).await.unwrap_err();
     assert_eq!(refused["code"], "UNAVAILABLE", "{refused}");
+    // A key that reads every backup of a tenant is handed out with a record of it, or not at all.
+    let key = disk.0.join("../key.json");
+    let export = ["backup", "key", "export", "acme", "--out", key.to_str().unwrap()];
+    assert_eq!(gateway.cli(&export).status.code(), Some(1));
+    assert!(!key.exists());
     // Whoever changes nothing is served as ever.
     ws.ok("config.get", json!({})).await;
     gateway.client(&acme).chat("demo", "hi").await.answer();
     ws.close().await;
     disk.free();
     until("acts are taken again", || gateway.cli(&["tenants", "create", "later"]).status.success());
+    assert!(gateway.cli(&export).status.success() && key.exists());
     gateway.stop();
     let verified = gateway.cli(&["audit", "verify", "--json"]);
     assert!(verified.status.success(), "{verified:?}");

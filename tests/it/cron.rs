@@ -5,10 +5,13 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use tests::provider::{Line, bill};
 use tests::{Gateway, Provider, Tenant, until};
 
-/// Long enough for the worker to fall asleep before it.
-const SOON: SignedDuration = SignedDuration::from_secs(4);
+use crate::delivery::seen::Seen;
+
+/// Long enough for the worker to fall asleep before it, which it does not in the last seconds.
+const SOON: SignedDuration = SignedDuration::from_secs(8);
 
 /// How long it is watched that nothing happens a second time.
 const QUIET: Duration = Duration::from_secs(3);
@@ -100,21 +103,36 @@ async fn a_job_outlives_the_supervisor_and_runs_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_that_the_supervisors_end_broke_off_is_not_repeated() {
+async fn a_run_that_the_supervisors_end_broke_off_goes_on() {
     let provider = Provider::start().await;
     let mut gateway = Gateway::with_provider(&provider);
     let tenant = gateway.tenant("acme");
-    let payload = json!({"kind": "agentTurn", "message": "ring", "model": "test/slow"});
-    let id = add(&gateway, &tenant, json!({"payload": payload})).await;
-    until("the run goes on", || provider.words() > 0);
+    let end = Line::say(" rung");
+    let lines = [Line::say("it has"), Line::Wait, end, Line::Stop, Line::used(1, 1), Line::Done];
+    let message = bill(&lines);
+    let payload = json!({"kind": "agentTurn", "message": message, "model": "test/bill"});
+    let change = json!({"payload": payload, "deleteAfterRun": false});
+    let id = add(&gateway, &tenant, change).await;
+    until("the run goes on", || provider.waiting() == 1);
     gateway.kill_supervisor_and_restart();
-    wait_for(&provider, 1);
-    let runs = runs(&gateway, &tenant, &id).await;
+    until("the run goes on again", || provider.waiting() == 2);
+    provider.go_on(1);
+    let started = Instant::now();
+    let runs = loop {
+        let runs = runs(&gateway, &tenant, &id).await;
+        if !runs.is_empty() {
+            break runs;
+        }
+        assert!(started.elapsed() < Duration::from_secs(30), "no end of the run");
+    };
     assert_eq!(runs.len(), 1, "{runs:?}");
-    assert_eq!(runs[0]["status"], "error");
-    let job = rpc(&gateway, &tenant, "cron.get", json!({"id": id})).await;
-    assert_eq!(job["enabled"], false);
-    wait_for(&provider, 1);
+    assert_eq!((&runs[0]["status"], &runs[0]["summary"]), (&json!("ok"), &json!("it has rung")));
+    let session = runs[0]["sessionKey"].as_str().unwrap();
+    let seen = Seen::of(&gateway, &tenant, session).await;
+    let (asked, said) = (seen.count("user", &message), seen.count("assistant", "it has rung"));
+    assert_eq!((asked, said), (1, 1), "{seen:?}");
+    let told = Seen::of(&gateway, &tenant, "main").await;
+    assert_eq!(told.count("assistant", "[alarm]\n\nit has rung"), 1, "{told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -124,7 +142,7 @@ async fn a_suspended_tenants_job_waits_and_a_deleted_ones_is_gone() {
     let (waits, gone) = (gateway.tenant("waits"), gateway.tenant("gone"));
     let id = add(&gateway, &waits, json!({})).await;
     add(&gateway, &gone, json!({})).await;
-    let due = Instant::now() + Duration::from_secs(5);
+    let due = Instant::now() + Duration::from_secs(7);
     gateway.json(&["tenants", "suspend", "waits"]);
     gateway.json(&["tenants", "delete", "gone", "--yes"]);
     let gone = gateway.tenant("gone");

@@ -95,7 +95,7 @@ fn looks(house: &House) -> Vec<Call> {
         ("tenants.usage.history", json!({}), Has("{")),
         ("tenants.backups.list", json!({}), Refused("UNAVAILABLE")),
         ("tenants.backup", json!({}), Refused("UNAVAILABLE")),
-        ("tenants.restore", json!({"key": "none"}), Refused("UNAVAILABLE")),
+        ("tenants.restore", json!({"key": "none"}), Refused("there is no such backup")),
         ("config.get", json!({}), Has("hash")),
         ("config.schema", json!({}), Has("properties")),
         ("sessions.list", json!({}), Has("mark-of-acme")),

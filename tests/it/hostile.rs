@@ -87,6 +87,8 @@ impl Scene {
     async fn new() -> Self {
         let egress = json!({"allow": ["https://allowed.test", "GET http://*.wild.test"]});
         let toolbox = Toolbox::start(json!({"egress": egress})).await;
+        // One that sets its timers faster than it may is rung again later.
+        toolbox.gateway.announce("a timer could not be rung");
         let hostile = House::build(&toolbox.gateway, "hostile", &Device::of(1)).await;
         let victim = House::build(&toolbox.gateway, "victim", &Device::of(2)).await;
         let hands = toolbox.hands_of(&hostile.tenant).await;

@@ -4,8 +4,14 @@
 #![expect(clippy::cognitive_complexity, reason = "every .await and assertion counts as a branch")]
 
 mod approvals;
+mod archive;
 mod audit;
 mod authz;
+mod backup;
+mod backup_kept;
+mod backup_kill;
+mod backup_s3;
+mod backup_stores;
 mod books;
 mod books_crash;
 mod chat;
@@ -13,8 +19,10 @@ mod clients;
 mod control;
 mod control_ui;
 mod cron;
+mod delivery;
 mod egress;
 mod egress_rules;
+mod erasure;
 mod escape;
 mod evidence;
 mod exhaustion;
@@ -43,6 +51,7 @@ mod rootless;
 mod schema;
 mod sdk;
 mod settings;
+mod sleep;
 mod socket;
 mod tidy;
 mod tokens;

@@ -155,5 +155,10 @@ async fn what_a_tenant_used_is_told_by_month() {
     let many = rpc(&client, "tenants.usage.history", json!({"months": 25})).await;
     assert!(many["error"]["message"].as_str().unwrap().contains("1 to 24"), "{many}");
     let backup = rpc(&client, "tenants.backup", json!({"bucket": "b"})).await;
-    assert_eq!(backup["error"]["data"]["code"], "UNAVAILABLE");
+    assert_eq!(
+        backup["error"]["data"]["code"], "INVALID_REQUEST",
+        "the operator chooses: {backup}"
+    );
+    let backup = rpc(&client, "tenants.backup", json!({})).await;
+    assert_eq!(backup["error"]["data"]["code"], "UNAVAILABLE", "there is no store: {backup}");
 }

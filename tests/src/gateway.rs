@@ -1,7 +1,7 @@
 //! A real gateway: the program as it is installed, in a state directory of its own.
 
 use std::io::{BufRead as _, BufReader};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -34,6 +34,7 @@ pub struct Gateway {
 pub struct Builder {
     config: Option<String>,
     uid: Option<u32>,
+    listen: Option<IpAddr>,
     program: Option<PathBuf>,
     args: Vec<String>,
 }
@@ -70,6 +71,13 @@ impl Builder {
         self
     }
 
+    /// Listens for clients at this address of the loopback network instead of 127.0.0.1: nobody's
+    /// outgoing connection can take a port of it while the gateway is started again.
+    pub const fn listen(mut self, address: Ipv4Addr) -> Self {
+        self.listen = Some(IpAddr::V4(address));
+        self
+    }
+
     /// Another program in place of `openclawmu`, with these arguments before `serve`'s.
     pub fn program(mut self, program: PathBuf, args: &[&str]) -> Self {
         self.program = Some(program);
@@ -92,7 +100,8 @@ impl Builder {
             }
         }
         let log = Log::default();
-        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let address = self.listen.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+        let anywhere = SocketAddr::from((address, 0));
         let (child, address, control) = self.spawn(state.path(), &log, anywhere);
         Gateway { child, options: self, state, log, address, control, killed: false }
     }
@@ -239,6 +248,15 @@ impl Gateway {
         self.announce("the supervisor was ended by signal 9");
         self.announce_what_a_kill_leaves();
         kill(Pid::from_raw(self.supervisor_pid()), Signal::SIGKILL).unwrap();
+        self.wait();
+        self.restart();
+    }
+
+    /// Waits until everything of a supervisor that was killed is gone, and starts the gateway again over
+    /// the same state.
+    pub fn gone_and_restart(&mut self) {
+        self.announce("the supervisor was ended by signal 9");
+        self.announce_what_a_kill_leaves();
         self.wait();
         self.restart();
     }

@@ -17,9 +17,11 @@ pub mod farm;
 mod gateway;
 pub mod house;
 mod log;
+pub mod memory;
 mod official;
 pub mod provider;
 pub mod toolbox;
+pub mod weed;
 mod wire;
 pub mod ws;
 

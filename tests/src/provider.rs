@@ -9,7 +9,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -41,6 +41,8 @@ pub struct Provider {
 #[derive(Debug)]
 struct Seen {
     requests: AtomicUsize,
+    /// When each of them came.
+    arrivals: Mutex<Vec<SystemTime>>,
     /// Streams that were given up before their end.
     cancelled: AtomicUsize,
     words: AtomicUsize,
@@ -60,6 +62,7 @@ impl Seen {
     fn new() -> Self {
         Self {
             requests: AtomicUsize::new(0),
+            arrivals: Mutex::default(),
             cancelled: AtomicUsize::new(0),
             words: AtomicUsize::new(0),
             bodies: Mutex::default(),
@@ -189,6 +192,11 @@ impl Provider {
         self.seen.requests.load(Ordering::SeqCst)
     }
 
+    /// When each request came, oldest first.
+    pub fn arrivals(&self) -> Vec<SystemTime> {
+        self.seen.arrivals.lock().unwrap().clone()
+    }
+
     /// How many streams were given up before their end.
     pub fn cancelled(&self) -> usize {
         self.seen.cancelled.load(Ordering::SeqCst)
@@ -220,6 +228,7 @@ async fn accept(listener: TcpListener, seen: Arc<Seen>) {
 }
 
 async fn answer(request: Request<Incoming>, seen: Arc<Seen>) -> Response<Body> {
+    seen.arrivals.lock().unwrap().push(SystemTime::now());
     seen.requests.fetch_add(1, Ordering::SeqCst);
     let authorized = request
         .headers()

@@ -52,8 +52,6 @@ impl Toolbox {
         let mut config: Value = serde_json::from_str(&provider.config_with(more)).unwrap();
         config["defaultModel"] = "test/script".into();
         let gateway = Builder::default().config(config.to_string()).start();
-        // On a machine that is busy with its disk, a killed program's memory may take its time to go.
-        gateway.announce("a sandbox was killed and is not gone yet");
         Self { provider, gateway }
     }
 

@@ -1,5 +1,6 @@
 //! The agent: turns from a prompt to a stored answer, whoever starts them and wherever they go.
 
+mod adoption;
 mod anew;
 mod announce;
 mod asking;
@@ -20,12 +21,14 @@ mod output;
 mod prompt;
 mod record;
 mod relay;
+mod resume;
 mod run;
 mod steps;
 mod told;
 mod turn;
 mod workspace;
 
+pub(crate) use adoption::{Stand, conclude, follow, over, stand};
 pub(crate) use announce::changed;
 pub(crate) use choice::{Asked, MAX_MODELS, models_of, thinking};
 pub(crate) use compact::compact;

@@ -18,8 +18,8 @@ pub const ROOT: &str = "/tenant";
 /// How long turns may take to store what they have once the supervisor is gone.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Threads for file work, which is short. Their stacks hold no recursion beyond JSON's 128 levels.
-const THREADS: usize = 4;
+/// Threads for file work, which is short but for an archive's, one at a time on two threads. Their stacks hold no recursion beyond JSON's 128 levels.
+const THREADS: usize = 6;
 const STACK: usize = 512 << 10;
 const KEEP_ALIVE: Duration = Duration::from_secs(1);
 

@@ -32,8 +32,13 @@ pub(crate) use run::{start, tell};
 pub(crate) use schedule::zone;
 pub(crate) use settings::CronSettings;
 pub(crate) use table::{FOLDER, Keep, MAX_JOBS, Table, is_job_id};
+
+/// Every folder with files of the timers.
+pub(crate) const FOLDERS: [&str; 2] = [FOLDER, log::FOLDER];
 pub(crate) use tend::{Started, claim_one, not_found, pump};
 pub(crate) use wake::{sync, woken};
+
+use tend::Claim;
 
 use crate::Error;
 use crate::service::Core;
@@ -43,6 +48,9 @@ use crate::upcalls::Timers;
 /// While all slots are taken, what is overdue is looked at so much later at the latest; the end of
 /// a run looks at it sooner.
 const FULL_MS: u64 = 30_000;
+
+/// While a job runs the worker is woken so often: a run in which the process ended goes on soon.
+const GUARD_MS: u64 = 15_000;
 
 /// What jobs need beside their file.
 #[derive(Debug)]
@@ -170,14 +178,17 @@ fn next_due(core: &Core, table: &Table) -> Option<UnixMillis> {
     let full = running(&table.jobs) >= settings.cron.slots();
     let earliest = now.saturating_add(if full { FULL_MS } else { 1 });
     let times = table.jobs.iter().filter(|job| job.enabled);
-    times.filter_map(|job| job.state.next_run_at_ms).min().map(|at| at.max(earliest))
+    let next = times.filter_map(|job| job.state.next_run_at_ms).min().map(|at| at.max(earliest));
+    // Where this process ends in a run, the next one is not to wait for the next time.
+    let guard = (running(&table.jobs) > 0).then(|| now.saturating_add(GUARD_MS));
+    next.into_iter().chain(guard).min()
 }
 
 fn running(jobs: &[Job]) -> usize {
     jobs.iter().filter(|job| job.state.running_at_ms.is_some()).count()
 }
 
-/// Ends, on paper, what was running when the last process ended. It is not begun again.
+/// Goes on with what was running when the last process ended, and ends on paper what cannot.
 async fn mark_broken_off(core: &Core) -> Result<(), Failed> {
     let read = |root: &Dir| {
         let table = Table::read(root)?;
@@ -190,9 +201,13 @@ async fn mark_broken_off(core: &Core) -> Result<(), Failed> {
     if last.is_empty() {
         return Ok(());
     }
-    let (now, mut lines) = (core.store.now(), Vec::new());
+    let (now, mut lines, mut going_on) = (core.store.now(), Vec::new(), Vec::new());
     for (id, line) in last {
         let Some(job) = table.job(&id) else { continue };
+        if let Some(began) = state::resume(job, line.as_ref()) {
+            going_on.push(Claim::again(job.clone(), began));
+            continue;
+        }
         let Some((ended, logged)) = state::broken_off(job, line.as_ref()) else { continue };
         let after = state::end(job, &ended, now);
         if !logged {
@@ -202,7 +217,11 @@ async fn mark_broken_off(core: &Core) -> Result<(), Failed> {
             drop(table.take(&id));
         }
     }
-    write(core, &table, Keep::Nothing, true, lines).await
+    write(core, &table, Keep::Nothing, true, lines).await?;
+    for claim in going_on {
+        start(core, claim);
+    }
+    Ok(())
 }
 
 #[cfg(test)]

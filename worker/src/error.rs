@@ -33,6 +33,12 @@ pub enum Error {
     /// A name from a file of the tenant would leave its directory.
     #[error("the stored session id is not a plain name")]
     BadName,
+    /// As many as may wait do so, and none may be given up for one more.
+    #[error("there are {max} events waiting for a turn already, which is the most")]
+    Full {
+        /// The limit.
+        max: usize,
+    },
     /// A job of the blocking pool did not end.
     #[error("a storage job ended without a result")]
     Job(#[source] tokio::task::JoinError),
@@ -67,6 +73,7 @@ impl Error {
             | Self::TooLong { .. }
             | Self::Torn
             | Self::BadName
+            | Self::Full { .. }
             | Self::Job(_)
             | Self::Pair(_) => false,
         }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use proto::worker::worker_event::What;
-use proto::worker::{Event, WorkerEvent};
+use proto::worker::{Event, Settled, WorkerEvent};
 use serde::Serialize;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::Stream;
@@ -20,15 +20,22 @@ const QUEUE: usize = 1024;
 /// Bytes of one event; larger ones are left out, and clients read the history instead.
 const MAX_EVENT: usize = 512 << 10;
 
+/// Bytes of a reason.
+const MAX_WHY: usize = 512;
+
 /// The sending end. Clones send into the same stream.
 #[derive(Debug, Clone)]
 pub(crate) struct Events(Arc<Inner>);
 
+/// The receiving ends.
+type Ends = (mpsc::Receiver<Event>, mpsc::Receiver<Settled>);
+
 #[derive(Debug)]
 struct Inner {
     queue: mpsc::Sender<Event>,
+    settled: mpsc::Sender<Settled>,
     /// Taken by the one stream that there is.
-    taken: Mutex<Option<mpsc::Receiver<Event>>>,
+    taken: Mutex<Option<Ends>>,
     background: watch::Sender<u32>,
 }
 
@@ -38,9 +45,10 @@ pub(crate) struct Background(Events);
 
 impl Default for Events {
     fn default() -> Self {
-        let (queue, taken) = mpsc::channel(QUEUE);
-        let taken = Mutex::new(Some(taken));
-        Self(Arc::new(Inner { queue, taken, background: watch::Sender::new(0) }))
+        let (queue, events) = mpsc::channel(QUEUE);
+        let (settled, ends) = mpsc::channel(QUEUE);
+        let taken = Mutex::new(Some((events, ends)));
+        Self(Arc::new(Inner { queue, settled, taken, background: watch::Sender::new(0) }))
     }
 }
 
@@ -61,6 +69,16 @@ impl Events {
         }
     }
 
+    /// Says what has become of an event that was handed over. Waits for room: it is not lost as long as
+    /// the process lives.
+    pub(crate) async fn settled(&self, event_id: &str, again: bool, why: &str) {
+        let why = why.get(..why.floor_char_boundary(MAX_WHY)).unwrap_or_default().to_owned();
+        let settled = Settled { event_id: event_id.to_owned(), again, why };
+        if self.0.settled.send(settled).await.is_err() {
+            tracing::debug!("nobody listens any more");
+        }
+    }
+
     /// Keeps the worker from being taken for idle.
     pub(crate) fn background(&self) -> Background {
         self.0.background.send_modify(|runs| *runs = runs.saturating_add(1));
@@ -69,9 +87,11 @@ impl Events {
 
     /// The stream of all events, which there is once.
     pub(crate) fn stream(&self) -> Option<EventStream> {
-        let taken = self.0.taken.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let taken = self.0.taken.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (events, settled) = taken?;
         let runs = WatchStream::new(self.0.background.subscribe());
-        Some(EventStream { events: ReceiverStream::new(taken), runs })
+        let (events, settled) = (ReceiverStream::new(events), ReceiverStream::new(settled));
+        Some(EventStream { events, settled, runs })
     }
 }
 
@@ -85,6 +105,7 @@ impl Drop for Background {
 #[derive(Debug)]
 pub struct EventStream {
     events: ReceiverStream<Event>,
+    settled: ReceiverStream<Settled>,
     runs: WatchStream<u32>,
 }
 
@@ -94,6 +115,9 @@ impl Stream for EventStream {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if let Poll::Ready(Some(event)) = Pin::new(&mut self.events).poll_next(cx) {
             return Poll::Ready(Some(Ok(WorkerEvent { what: Some(What::Event(event)) })));
+        }
+        if let Poll::Ready(Some(settled)) = Pin::new(&mut self.settled).poll_next(cx) {
+            return Poll::Ready(Some(Ok(WorkerEvent { what: Some(What::Settled(settled)) })));
         }
         // The number comes after what happened before it changed.
         if let Poll::Ready(Some(runs)) = Pin::new(&mut self.runs).poll_next(cx) {

@@ -19,14 +19,14 @@ use types::UnixMillis;
 pub(crate) use beat::ring;
 pub(crate) use events::{Waiting, take};
 pub(crate) use hidden::is_hidden;
-pub(crate) use say::says_nothing;
+pub(crate) use say::{WAKE, says_nothing};
 pub(crate) use settings::HeartbeatSettings;
 pub(crate) use state::{Queued, Stored};
 
 use state::Event;
 
 use crate::Error;
-use crate::agent::{self, RunOutcome, RunRequest, SessionKey, Source};
+use crate::agent::{self, RunOutcome, RunRequest, SessionKey, Source, Stand};
 use crate::cron::Wish;
 use crate::service::Core;
 use crate::settings::QueueMode;
@@ -86,38 +86,93 @@ pub(crate) async fn queue(
     ceiling: Option<&Allowed>,
 ) -> Result<Queued, Error> {
     let id = uuid::Uuid::new_v4().to_string();
+    put(core, key, text, (id, ceiling), false).await
+}
+
+/// The same under a name: what was told under it is not told again. It waits until it is told.
+///
+/// # Errors
+/// [`Error::Full`] where only such events wait, as many as may.
+pub(crate) async fn queue_as(
+    core: &Core,
+    key: &SessionKey,
+    text: &str,
+    id: String,
+) -> Result<Queued, Error> {
+    put(core, key, text, (id, None), true).await
+}
+
+async fn put(
+    core: &Core,
+    key: &SessionKey,
+    text: &str,
+    (id, ceiling): (String, Option<&Allowed>),
+    is_promised: bool,
+) -> Result<Queued, Error> {
     let (session_key, text) = (key.as_str().to_owned(), text.to_owned());
     let tools_allow = ceiling.map(Allowed::names);
     let push = move |stored: &mut Stored, ts| {
-        stored.push(Event { id, ts, session_key, text, tools_allow })
+        stored.push(Event { id, ts, session_key, text, tools_allow, is_promised })
     };
-    change(core, push).await
+    change(core, push).await?
 }
 
-/// Tells the session something at once, in the run of this id, which has the tools of `ceiling` at
-/// most, and waits for what it says to it. Where another turn has told it first, nothing is said.
+/// A run that tells a session something.
+#[derive(Debug)]
+pub(crate) struct Asked<'a> {
+    /// Its id: what was told in it is not told again.
+    pub(crate) run_id: &'a str,
+    /// The tools that it has at most.
+    pub(crate) ceiling: Option<Allowed>,
+    /// Whether an earlier process had begun it.
+    pub(crate) is_again: bool,
+}
+
+/// Tells the session something at once and waits for what it says to it. Where another turn has told it
+/// first, nothing is said.
 pub(crate) async fn tell_and_wait(
     core: &Core,
     key: &SessionKey,
     text: &str,
-    (run_id, ceiling): (&str, Option<Allowed>),
+    asked: Asked<'_>,
 ) -> Result<Arc<RunOutcome>, String> {
-    queue(core, key, text, ceiling.as_ref()).await.map_err(|err| {
+    let unread = |err: Error| {
+        if let Error::Full { .. } = err {
+            return err.to_string();
+        }
         tracing::error!(error = %types::Chain(&err), "an event was not written");
         "the tenant's files could not be written".to_owned()
-    })?;
-    wake(core, key, run_id, ceiling).await
+    };
+    let Asked { run_id, ceiling, is_again } = asked;
+    let mut resumes = false;
+    if is_again {
+        match agent::stand(core, key, run_id, run_id).await.map_err(unread)? {
+            Stand::Known(handle) => return Ok(handle.done().await),
+            Stand::Cut(_) => resumes = true,
+            Stand::New => {}
+            // What it has come to went with the transcript that it was in.
+            Stand::Answered => return Err("its session began anew while it was told".to_owned()),
+        }
+    }
+    if !resumes {
+        let told = put(core, key, text, (run_id.to_owned(), ceiling.as_ref()), true).await;
+        told.map_err(unread)?;
+    }
+    wake(core, key, (run_id, resumes), ceiling).await
 }
 
 /// Starts a turn that tells what waits.
 async fn wake(
     core: &Core,
     key: &SessionKey,
-    run_id: &str,
+    (run_id, resumes): (&str, bool),
     ceiling: Option<Allowed>,
 ) -> Result<Arc<RunOutcome>, String> {
-    let mut request = RunRequest::new(key.clone(), say::WAKE, Source::Wake);
+    let mut request = RunRequest::new(key.clone(), WAKE, Source::Wake);
     run_id.clone_into(&mut request.run_id);
+    request.event = run_id.into();
+    request.is_followed = true;
+    request.resumes = resumes;
     // Taken together with messages of the user, it would hide them.
     request.queue = Some(QueueMode::Followup);
     request.ceiling = ceiling;
@@ -138,7 +193,7 @@ pub(crate) async fn tell(
     let (core, tasks, key) = (core.clone(), core.tasks.clone(), key.clone());
     drop(tasks.spawn(async move {
         let run_id = format!("wake:{}", uuid::Uuid::new_v4());
-        if let Err(why) = wake(&core, &key, &run_id, ceiling).await {
+        if let Err(why) = wake(&core, &key, (&run_id, false), ceiling).await {
             tracing::warn!(why, "a session was not told; it is with its next turn");
         }
         drop((run, background));

@@ -8,6 +8,7 @@ mod policy;
 mod seen;
 mod settings;
 mod template;
+mod told;
 
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use proto::worker::{Head, ServePart, ServeRequest};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::agent::{self, RunHandle, RunOutcome, RunRequest, RunStatus, SessionKey, Source};
+use crate::agent::{self, RunHandle, RunOutcome, RunRequest, RunStatus, SessionKey, Source, Stand};
 use crate::openai::Reply;
 use crate::service::Core;
 use crate::{cron, heartbeat, store};
@@ -50,6 +51,9 @@ impl Refused {
     }
 
     fn storage(err: &crate::Error) -> Self {
+        if let crate::Error::Full { .. } = err {
+            return Self::new(429, err.to_string());
+        }
         tracing::error!(error = %types::Chain(err), "a hook could not read or write");
         Self::new(503, "the tenant's files could not be read or written")
     }
@@ -119,16 +123,16 @@ async fn answer(core: &Core, request: &ServeRequest) -> Result<Value, Refused> {
     let body: Value = serde_json::from_slice(body)
         .map_err(|err| Refused::bad(format!("the body is no JSON: {err}")))?;
     match request.model.as_str() {
-        "wake" => wake(core, &settings.hooks, parse(body)?).await,
-        "agent" => run(core, &settings.hooks, parse(body)?, &request.idempotency_key, false).await,
+        "wake" => tell(core, &settings.hooks, parse(body)?, (false, request)).await,
+        "agent" => run(core, &settings.hooks, parse(body)?, (false, request)).await,
         name => match mapping::find(&settings.hooks, name, &body)? {
             mapping::Found::Wake { text, mode, session } => {
                 let (agent_id, session_key) = (None, session);
                 let wake = Wake { text, mode: Some(mode), agent_id, session_key };
-                tell(core, &settings.hooks, wake, true).await
+                tell(core, &settings.hooks, wake, (true, request)).await
             }
             mapping::Found::Agent(agent) => {
-                run(core, &settings.hooks, *agent, &request.idempotency_key, true).await
+                run(core, &settings.hooks, *agent, (true, request)).await
             }
         },
     }
@@ -138,16 +142,12 @@ fn parse<T: serde::de::DeserializeOwned>(body: Value) -> Result<T, Refused> {
     serde_json::from_value(body).map_err(|err| Refused::bad(err.to_string()))
 }
 
-async fn wake(core: &Core, settings: &HookSettings, wake: Wake) -> Result<Value, Refused> {
-    tell(core, settings, wake, false).await
-}
-
 /// `trusted` is what the settings' own mappings say; a request's wishes are held against them.
 async fn tell(
     core: &Core,
     settings: &HookSettings,
     wake: Wake,
-    trusted: bool,
+    (trusted, request): (bool, &ServeRequest),
 ) -> Result<Value, Refused> {
     let text = wake.text.trim();
     if text.is_empty() {
@@ -163,10 +163,7 @@ async fn tell(
     };
     known(core, &key).await?;
     let mode = wake.mode.unwrap_or(WakeMode::Now);
-    let told = match mode {
-        WakeMode::Now => heartbeat::tell(core, &key, text, None).await,
-        WakeMode::NextHeartbeat => heartbeat::queue(core, &key, text, None).await,
-    };
+    let told = told::tell(core, &key, text, (mode, request)).await;
     let outcome = match told.map_err(|err| Refused::storage(&err))? {
         heartbeat::Queued::New => "queued",
         heartbeat::Queued::Coalesced => "coalesced",
@@ -194,47 +191,55 @@ async fn run(
     core: &Core,
     settings: &HookSettings,
     hook: Agent,
-    header_key: &str,
-    trusted: bool,
+    (trusted, asked): (bool, &ServeRequest),
 ) -> Result<Value, Refused> {
     if hook.message.trim().is_empty() {
         return Err(Refused::bad("message required"));
     }
     bounded("message", &hook.message)?;
-    let idempotency_key = match header_key {
-        "" => hook.idempotency_key.as_deref().unwrap_or_default(),
-        key => key,
+    let idempotency_key = match asked.idempotency_key.as_str() {
+        "" => hook.idempotency_key.clone().unwrap_or_default(),
+        key => key.to_owned(),
     };
     if idempotency_key.chars().count() > MAX_KEY {
         return Err(Refused::bad("an idempotency key has at most 256 characters"));
     }
     let agent = policy::agent(settings, hook.agent_id.as_deref())?;
     let named = policy::session(settings, &agent, hook.session_key.as_deref(), trusted)?;
+    // An event that comes again has the same run.
+    let own = match asked.event_id.as_str() {
+        "" => format!("hook:{}", uuid::Uuid::new_v4()),
+        event => format!("hook:{event}"),
+    };
+    let event = asked.event_id.as_str();
+    let claim = seen::claim(core, &idempotency_key, &own).await;
+    let (run_id, claimed) = match claim.map_err(|err| Refused::storage(&err))? {
+        Claim::Earlier(run_id) if run_id != own => {
+            // Another event has begun it, and answers for it.
+            let main = policy::key(&agent, "main")?;
+            agent::over(core, event, &main, &run_id, None).await;
+            return Ok(json!({"ok": true, "runId": run_id}));
+        }
+        Claim::Earlier(run_id) => (run_id, None),
+        Claim::New(run_id, claimed) => (run_id, claimed),
+    };
     let persistent = hook.session_mode == Some(SessionMode::Persistent);
     let key = match (named, persistent) {
         (Some(key), _) => key,
         (None, true) => policy::key(&agent, "hook:persistent")?,
-        (None, false) => policy::key(&agent, &format!("hook:{}", uuid::Uuid::new_v4()))?,
+        (None, false) => policy::key(&agent, &run_id)?,
     };
     known(core, &key).await?;
-    let request = request(&hook, key)?;
-    let idempotency_key = idempotency_key.to_owned();
-    let claim = seen::claim(core, &idempotency_key, &request.run_id).await;
-    let claimed = match claim.map_err(|err| Refused::storage(&err))? {
-        Claim::Earlier(run_id) => return Ok(json!({"ok": true, "runId": run_id})),
-        Claim::New(claimed) => claimed,
-    };
-    let follow = Follow {
-        key: request.key.clone(),
-        name: name(&hook).to_owned(),
-        deliver: hook.deliver.unwrap_or(true),
-        idempotency_key,
-    };
-    let begun = agent::run(core, request).await;
+    let begun = begun(core, &hook, asked, (&key, &run_id)).await?;
+    let Some(handle) = begun else { return Ok(json!({"ok": true, "runId": run_id})) };
     drop(claimed);
-    let handle = begun.map_err(|fault| Refused::new(503, fault.message))?;
-    let deliver = follow.deliver;
-    follow.start(core, &handle);
+    let deliver = hook.deliver.unwrap_or(true);
+    let name = name(&hook).to_owned();
+    let event = event.to_owned();
+    // What was dealt with before is answered, and nothing more is done.
+    if !asked.settled {
+        Follow { key, name, deliver, idempotency_key, event }.start(core, &handle);
+    }
     if hook.wait_for_completion != Some(true) {
         return Ok(json!({"ok": true, "runId": handle.id()}));
     }
@@ -245,6 +250,36 @@ async fn run(
     Ok(json!({"ok": true, "runId": handle.id(), "completion": completion}))
 }
 
+/// The run that deals with a hook, begun, found or gone on with; `None` where it is over and nothing
+/// more of it is known.
+async fn begun(
+    core: &Core,
+    hook: &Agent,
+    asked: &ServeRequest,
+    (key, run_id): (&SessionKey, &str),
+) -> Result<Option<RunHandle>, Refused> {
+    let event = asked.event_id.as_str();
+    let stand = agent::stand(core, key, run_id, event).await;
+    let stand = stand.map_err(|err| Refused::storage(&err))?;
+    match stand {
+        Stand::Known(handle) => Ok(Some(handle)),
+        Stand::New | Stand::Cut(_) | Stand::Answered if asked.settled => Ok(None),
+        Stand::Answered => {
+            agent::over(core, event, key, run_id, None).await;
+            Ok(None)
+        }
+        Stand::New | Stand::Cut(_) => {
+            let mut request = request(hook, key.clone())?;
+            request.resumes = matches!(stand, Stand::Cut(_));
+            run_id.clone_into(&mut request.run_id);
+            request.event = event.into();
+            request.is_followed = true;
+            let begun = agent::run(core, request).await;
+            begun.map(Some).map_err(|fault| Refused::new(503, fault.message))
+        }
+    }
+}
+
 fn name(hook: &Agent) -> &str {
     hook.name.as_deref().filter(|name| !name.trim().is_empty()).unwrap_or("Hook")
 }
@@ -252,7 +287,6 @@ fn name(hook: &Agent) -> &str {
 /// The run that a hook asks for.
 fn request(hook: &Agent, key: SessionKey) -> Result<RunRequest, Refused> {
     let mut request = RunRequest::new(key, hook.message.as_str(), Source::Hook);
-    request.run_id = format!("hook:{}", uuid::Uuid::new_v4());
     request.model.clone_from(&hook.model);
     let thinking = agent::thinking(hook.thinking.as_deref());
     request.params.reasoning_effort = thinking.map_err(|fault| Refused::bad(fault.message))?;
@@ -272,6 +306,8 @@ struct Follow {
     name: String,
     deliver: bool,
     idempotency_key: String,
+    /// The event that it is; empty for none.
+    event: String,
 }
 
 impl Follow {
@@ -286,9 +322,13 @@ impl Follow {
             let said = outcome.status == RunStatus::Ok && !heartbeat::says_nothing(&outcome.text);
             if self.deliver
                 && said
-                && let Err(why) = cron::post(&core, &self.key, &self.name, &outcome.text).await
+                && let Err(why) =
+                    cron::post(&core, &self.key, (&self.name, handle.id()), &outcome.text).await
             {
                 tracing::warn!(why, "the result of a hook was not delivered");
+            }
+            if !self.event.is_empty() {
+                agent::conclude(&core, &self.event, &self.key, handle.id(), &outcome).await;
             }
             drop((run, background));
         }));

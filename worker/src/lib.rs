@@ -3,9 +3,11 @@
 //! It holds no secret and reaches nothing but its two socket pairs and the tenant's root, which
 //! is a parameter here so that tests run on a directory of their own.
 
+mod adopted;
 mod agent;
 mod agents;
 pub mod app;
+pub mod archive;
 mod cron;
 mod error;
 mod events;

@@ -28,7 +28,7 @@ use crate::upcalls;
 pub(crate) use corpus::is_memory;
 
 /// Where the indexes are, beneath the tenant's root: no program in a sandbox sees them.
-const FOLDER: &str = "memory";
+pub(crate) const FOLDER: &str = "memory";
 /// How long the index of an agent stays open that nobody searches.
 const QUIET: Duration = Duration::from_mins(1);
 /// Candidates that each kind of search gives.

@@ -35,6 +35,12 @@ pub(crate) struct Call<'a> {
     pub(crate) request_id: String,
     /// Where answers before the last one go; none where the caller takes one answer only.
     pub(crate) interim: Option<mpsc::Sender<Result<CallReply, Status>>>,
+    /// The event that it is; empty for none.
+    pub(crate) event_id: String,
+    /// Whether it was dealt with before: nothing is to be begun.
+    pub(crate) settled: bool,
+    /// Whether it was handed over before.
+    pub(crate) redelivered: bool,
 }
 
 impl Call<'_> {
@@ -104,6 +110,9 @@ fn failed(fault: Fault) -> ApiError {
 
 /// What a caller is told of a failure of our own files. Logs the cause.
 fn storage(error: &Error) -> ApiError {
+    if let Error::Full { .. } = error {
+        return ApiError::new(api::Code::ResourceExhausted, error.to_string());
+    }
     tracing::error!(error = %Chain(error), "storage failed");
     if error.is_disk_full() {
         return ApiError::new(api::Code::ResourceExhausted, "the tenant's disk is full");

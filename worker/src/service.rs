@@ -3,10 +3,11 @@
 //! Before `Start` everything else is refused, a second `Start` is refused, and after `Drain`
 //! nothing new is accepted. What an answer says is decided elsewhere.
 
+mod drain;
+mod held;
+
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::{Arc, LazyLock, OnceLock};
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use api::ApiError;
@@ -16,36 +17,40 @@ use nix::sys::stat::{Mode, mkdirat};
 use proto::worker::call_reply::Outcome;
 use proto::worker::worker_server::{Worker as Service, WorkerServer};
 use proto::worker::{
-    CallReply, CallRequest, Configuration, ConfigureReply, DrainReply, DrainRequest,
-    Error as CallError, EventsRequest, Probe, ServePart, ServeRequest, StartReply, StartRequest,
-    WakeReply, WakeRequest,
+    ArchivePart, CallReply, CallRequest, Configuration, ConfigureReply, DrainReply, DrainRequest,
+    Error as CallError, EventsRequest, ExportRequest, ImportReply, Probe, ServeRequest, StartReply,
+    StartRequest, WakeReply, WakeRequest,
 };
 use runtime::pair::Client;
 use runtime::{Gate, Pass, Tasks, limits};
 use sandbox::confine::Confinement;
 use tokio::sync::mpsc;
-use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::{Request, Response, Status, async_trait};
+use tonic::{Request, Response, Status, Streaming, async_trait};
 use types::{AgentId, Clock, UnixMillis};
 
 use crate::Error;
+use crate::adopted::Adopted;
 use crate::agent::Desk;
+use crate::archive::{self, Exporting, Importing, Part};
 use crate::cron::{self, Cron};
 use crate::events::{EventStream, Events};
 use crate::heartbeat::Pulse;
 use crate::memory::Memory;
 use crate::methods::Call;
-use crate::openai::{self, Models, Reply};
+use crate::openai::{self, Models};
 use crate::runs::Runs;
 use crate::settings::Live;
 use crate::skills::Cache;
 use crate::store::{self, Store};
 use crate::tools::{self, Programs, Spawns};
-use crate::upcalls::{Egress, Llm, Sandbox, Timers};
+use crate::upcalls::{Egress, Llm, Outbox, Sandbox, Timers};
 
-/// How long runs that a drain has stopped may take to store what they have.
-const STOP_GRACE: Duration = Duration::from_secs(2);
+pub use held::Held;
+
+/// How often one looks whether a connection is broken, and how many times: by then it is known.
+const LOOK: Duration = Duration::from_millis(10);
+const LOOKS: usize = 10;
 
 /// Replies of one call that wait for the supervisor.
 const REPLIES: usize = 4;
@@ -57,9 +62,11 @@ const QUIET: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub(crate) struct Core {
     pub(crate) store: Store,
+    host: Client,
     pub(crate) llm: Llm,
     pub(crate) sandbox: Sandbox,
     pub(crate) egress: Egress,
+    pub(crate) outbox: Outbox,
     pub(crate) programs: Programs,
     pub(crate) memory: Memory,
     pub(crate) runs: Runs,
@@ -68,11 +75,13 @@ pub(crate) struct Core {
     pub(crate) live: Live,
     pub(crate) skills: Cache,
     pub(crate) desk: Desk,
+    pub(crate) adopted: Arc<Adopted>,
     pub(crate) cron: Arc<Cron>,
     pub(crate) pulse: Arc<Pulse>,
     pub(crate) spawns: Spawns,
     /// Held by whoever remembers an idempotency key of a hook.
     pub(crate) hook_keys: Arc<tokio::sync::Mutex<()>>,
+    pub(crate) exporting: Exporting,
     /// Set by `Start`.
     models: Arc<OnceLock<Models>>,
     pub(crate) started_at: UnixMillis,
@@ -83,6 +92,22 @@ impl Core {
     pub(crate) fn models(&self) -> &Models {
         static NONE: LazyLock<Models> = LazyLock::new(Models::default);
         self.models.get().unwrap_or(&NONE)
+    }
+
+    /// Whether this process is about to end: it was told so, or the supervisor is gone, which ends it.
+    pub(crate) async fn is_ending(&self) -> bool {
+        if self.runs.is_stopping() {
+            return true;
+        }
+        // What fails because the connection breaks may be noticed a moment before that it has.
+        let mut looks = tokio::time::interval(LOOK);
+        for _ in 0..LOOKS {
+            looks.tick().await;
+            if self.host.is_closed() || self.runs.is_stopping() {
+                return true;
+            }
+        }
+        false
     }
 }
 
@@ -95,6 +120,7 @@ struct Inner {
     core: Core,
     gate: Gate,
     confinement: Confinement,
+    importing: Importing,
 }
 
 impl Worker {
@@ -108,18 +134,23 @@ impl Worker {
     ) -> Self {
         let started_at = clock.now();
         let live = Live::default();
+        let importing = Importing::new(root.clone());
         let store = Store::new(root, clock, live.clone());
         let cron = Arc::new(Cron::new(Timers::new(host.clone())));
         let (sandbox, egress) = (Sandbox::new(host.clone()), Egress::new(host.clone()));
+        let outbox = Outbox::new(host.clone());
+        let connection = host.clone();
         let (llm, runs, tasks) = (Llm::new(host), Runs::default(), tasks.clone());
         tasks.spawn_until_stopped(give_back_memory(runs.clone()));
         let events = Events::default();
         let models = Arc::default();
         let core = Core {
             store,
+            host: connection,
             llm,
             sandbox,
             egress,
+            outbox,
             programs: Programs::default(),
             memory: Memory::default(),
             runs,
@@ -128,14 +159,16 @@ impl Worker {
             live,
             skills: Cache::default(),
             desk: Desk::default(),
+            adopted: Arc::default(),
             cron,
             pulse: Arc::default(),
             spawns: Spawns::default(),
             hook_keys: Arc::default(),
+            exporting: Exporting::default(),
             models,
             started_at,
         };
-        Self(Arc::new(Inner { core, gate: Gate::default(), confinement }))
+        Self(Arc::new(Inner { core, gate: Gate::default(), confinement, importing }))
     }
 
     /// What its operations use.
@@ -177,16 +210,15 @@ impl Service for Worker {
     type ServeStream = Held;
     type EventsStream = EventStream;
     type RepliesStream = ReceiverStream<Result<CallReply, Status>>;
+    type ExportStream = ReceiverStream<Part>;
 
     async fn start(&self, request: Request<StartRequest>) -> Result<Response<StartReply>, Status> {
-        let StartRequest { models, default_model, configuration } = request.into_inner();
-        let models = Models::new(models, default_model);
-        self.0.configure(configuration.unwrap_or_default())?;
-        if self.0.core.models.set(models).is_err() {
-            return Err(Status::failed_precondition("started already"));
+        let request = request.into_inner();
+        self.0.importing.is_not_expected()?;
+        match request.unpack_max {
+            0 => self.0.begin(request).await?,
+            max => self.0.importing.expect(max)?,
         }
-        self.0.make_directories().await;
-        cron::sync(&self.0.core);
         let Confinement { landlock_abi, probes, .. } = &self.0.confinement;
         let probe =
             |(name, refused): &(&str, bool)| Probe { name: (*name).to_owned(), refused: *refused };
@@ -252,28 +284,44 @@ impl Service for Worker {
     async fn serve(&self, request: Request<ServeRequest>) -> Result<Response<Held>, Status> {
         let pass = self.enter()?;
         let reply = openai::serve(&self.0.core, request.into_inner()).await;
-        Ok(Response::new(Held { reply, rest: Bytes::new(), _pass: pass }))
+        Ok(Response::new(Held::new(reply, pass)))
+    }
+
+    async fn export(
+        &self,
+        _request: Request<ExportRequest>,
+    ) -> Result<Response<Self::ExportStream>, Status> {
+        let pass = self.enter()?;
+        archive::export(&self.0.core, pass).map(Response::new)
+    }
+
+    async fn import(
+        &self,
+        request: Request<Streaming<ArchivePart>>,
+    ) -> Result<Response<ImportReply>, Status> {
+        self.0.importing.import(request.into_inner()).await.map(Response::new)
     }
 
     async fn drain(&self, request: Request<DrainRequest>) -> Result<Response<DrainReply>, Status> {
-        let deadline = Duration::from_millis(request.into_inner().deadline_ms.into());
-        self.0.gate.close();
-        self.0.core.cron.close();
-        let emptied = tokio::time::timeout(deadline, self.0.emptied()).await;
-        let mut cancelled = 0;
-        if emptied.is_err() {
-            cancelled = self.0.core.runs.count();
-            self.0.core.runs.stop_all();
-            let stopped = tokio::time::timeout(STOP_GRACE, self.0.emptied()).await;
-            if stopped.is_err() {
-                tracing::warn!(left = self.0.gate.passes(), "runs did not end when stopped");
-            }
-        }
-        Ok(Response::new(DrainReply { cancelled }))
+        Ok(Response::new(self.0.drain(request.into_inner()).await))
     }
 }
 
 impl Inner {
+    /// Takes the configuration, and what is due from now on.
+    async fn begin(&self, request: StartRequest) -> Result<(), Status> {
+        let models = Models::new(request.models, request.default_model);
+        self.configure(request.configuration.unwrap_or_default())?;
+        if self.core.models.set(models).is_err() {
+            return Err(Status::failed_precondition("started already"));
+        }
+        self.make_directories().await;
+        if !request.pack_only {
+            cron::sync(&self.core);
+        }
+        Ok(())
+    }
+
     /// Makes what every sandbox of the tenant gets, before the first one may be asked for. A worker
     /// goes on without: on a full disk there is still reading and deleting to do.
     async fn make_directories(&self) {
@@ -282,18 +330,13 @@ impl Inner {
                 Ok(()) | Err(Errno::EEXIST) => {}
                 Err(err) => return Err(Error::io("make the home")(err.into())),
             }
+            archive::clean(root).map_err(Error::io("remove what an archive has left"))?;
             let Some(main) = store::agent_folder(root, &AgentId::main())? else { return Ok(()) };
             crate::agent::seed_workspace(&main).map(drop)
         });
         if let Err(err) = made.await {
             tracing::warn!(error = %types::Chain(&err), "the directories of sandboxes are missing");
         }
-    }
-
-    /// Waits until nobody waits for an answer, and no run goes on in the background.
-    async fn emptied(&self) {
-        self.gate.emptied().await;
-        self.core.runs.emptied().await;
     }
 
     fn configure(&self, new: Configuration) -> Result<(), Status> {
@@ -307,9 +350,10 @@ async fn outcome(
     request: CallRequest,
     interim: Option<mpsc::Sender<Result<CallReply, Status>>>,
 ) -> Outcome {
-    let CallRequest { method, params, caller, request_id } = request;
+    let CallRequest { method, params, caller, request_id, event_id, settled, redelivered } =
+        request;
     let caller = caller.unwrap_or_default();
-    let call = Call { core, caller, request_id, interim };
+    let call = Call { core, caller, request_id, interim, event_id, settled, redelivered };
     let answered = api::worker::dispatch(&call, &method, params).await;
     match answered.and_then(sendable) {
         Ok(result) => Outcome::Result(result.into()),
@@ -329,39 +373,6 @@ fn sendable(result: Vec<u8>) -> Result<Vec<u8>, ApiError> {
     }
     let message = "the result is longer than 4 MiB; ask for less of it";
     Err(ApiError::new(api::Code::ResourceExhausted, message))
-}
-
-/// A reply that keeps the gate open until it is read or dropped.
-#[derive(Debug)]
-pub struct Held {
-    reply: Reply,
-    /// What the last part had beyond its bound.
-    rest: Bytes,
-    _pass: Pass,
-}
-
-impl Held {
-    /// Cuts `part` at the bound and keeps the rest for the next one.
-    fn cut(&mut self, mut part: ServePart) -> ServePart {
-        if part.data.len() > limits::MAX_PART {
-            self.rest = part.data.split_off(limits::MAX_PART);
-        }
-        part
-    }
-}
-
-impl Stream for Held {
-    type Item = Result<ServePart, Status>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if !self.rest.is_empty() {
-            let data = std::mem::take(&mut self.rest);
-            let part = self.cut(ServePart { head: None, data });
-            return Poll::Ready(Some(Ok(part)));
-        }
-        let part = ready!(Pin::new(&mut self.reply).poll_next(cx));
-        Poll::Ready(part.map(|part| part.map(|part| self.cut(part))))
-    }
 }
 
 #[cfg(test)]

@@ -18,13 +18,13 @@ mod tail;
 mod transcript;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use serde_json::value::RawValue;
 use types::{AgentId, Clock, UnixMillis};
 
-pub(crate) use archive::Aside;
+pub(crate) use archive::{Aside, was_put_aside};
 pub(crate) use change::{Change, Fields, Totals};
 pub(crate) use dir::{Dir, Kind};
 pub(crate) use entry::{
@@ -56,6 +56,8 @@ struct Inner {
     clock: Arc<dyn Clock>,
     live: Live,
     commits: commit::Commits,
+    /// Shared by everything that reads and writes, held alone while all of it is looked at.
+    held: RwLock<()>,
     said: said::Waiting,
     /// When sessions that were not used for long were looked for last.
     looked_at: AtomicU64,
@@ -64,8 +66,8 @@ struct Inner {
 impl Store {
     /// The store under `root`, which keeps sessions as the settings say. Opens nothing.
     pub(crate) fn new(root: PathBuf, clock: Arc<dyn Clock>, live: Live) -> Self {
-        let (commits, said, looked_at) = Default::default();
-        Self(Arc::new(Inner { root, clock, live, commits, said, looked_at }))
+        let (commits, held, said, looked_at) = Default::default();
+        Self(Arc::new(Inner { root, clock, live, commits, held, said, looked_at }))
     }
 
     /// Milliseconds since the epoch.
@@ -79,7 +81,30 @@ impl Store {
         job: impl FnOnce(&Dir) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let store = self.clone();
-        tokio::task::spawn_blocking(move || job(&store.open()?)).await.map_err(Error::Job)?
+        let job = move || {
+            let _shared = store.shared();
+            job(&store.open()?)
+        };
+        tokio::task::spawn_blocking(job).await.map_err(Error::Job)?
+    }
+
+    /// Runs `look` while nothing else reads or writes the store, and gives the root with what it
+    /// has found. It holds up every turn, and so must not take long.
+    pub(crate) async fn alone<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Dir) -> Result<T, Error> + Send + 'static,
+    ) -> Result<(Dir, T), Error> {
+        let store = self.clone();
+        let job = move || {
+            let _alone = store.0.held.write().unwrap_or_else(PoisonError::into_inner);
+            let root = store.open()?;
+            look(&root).map(|found| (root, found))
+        };
+        tokio::task::spawn_blocking(job).await.map_err(Error::Job)?
+    }
+
+    fn shared(&self) -> RwLockReadGuard<'_, ()> {
+        self.0.held.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Appends `messages` to a session's transcript, durably, making it where it is missing.
@@ -135,6 +160,7 @@ impl Store {
         };
         let store = self.clone();
         let apply = move |changes: &[commit::Keyed]| {
+            let _shared = store.shared();
             let root = store.open()?;
             sessions::apply(&root, changes, &store.retention(), store.now())
         };
@@ -265,6 +291,11 @@ pub(crate) fn agent_folder(root: &Dir, agent: &AgentId) -> Result<Option<Dir>, E
         root.sub(&path)
     };
     found.map_err(Error::io("open the agent's directory"))
+}
+
+/// The directory of an agent's sessions, beneath the tenant's root.
+pub(crate) fn sessions_folder(agent: &AgentId) -> String {
+    sessions::folder(agent)
 }
 
 /// Where an agent's sessions are, beneath the tenant's root.

@@ -209,7 +209,12 @@ impl Harness {
     pub(crate) async fn wake(&self, after_ms: u64) {
         self.clock.advance(after_ms);
         let due_at_ms = self.alarms.last().unwrap_or(0);
-        self.client.clone().wake(WakeRequest { due_at_ms }).await.unwrap();
+        self.ring(due_at_ms).await.unwrap();
+    }
+
+    /// Wakes the worker for this time.
+    pub(crate) async fn ring(&self, due_at_ms: u64) -> Result<(), Status> {
+        self.client.clone().wake(WakeRequest { due_at_ms }).await.map(drop)
     }
 
     /// Everything that happens from now on, or happened before; to be asked for once.
@@ -279,9 +284,20 @@ impl Harness {
 
     /// Calls a method.
     pub(crate) async fn call(&self, method: &str, params: &Value) -> Result<Value, String> {
-        let params = params.to_string().into();
-        let method = method.to_owned();
-        let request = CallRequest { method, params, ..CallRequest::default() };
+        self.deliver("", method, params).await
+    }
+
+    /// Calls a method, as an event that comes again where it has a name.
+    pub(crate) async fn deliver(
+        &self,
+        event: &str,
+        method: &str,
+        params: &Value,
+    ) -> Result<Value, String> {
+        let (method, params) = (method.to_owned(), params.to_string().into());
+        let (event_id, redelivered) = (event.to_owned(), !event.is_empty());
+        let request =
+            CallRequest { method, params, event_id, redelivered, ..CallRequest::default() };
         let reply = self.client.clone().call(request).await.unwrap().into_inner();
         match reply.outcome.unwrap() {
             Outcome::Result(result) => Ok(serde_json::from_slice(&result).unwrap()),

@@ -1,12 +1,14 @@
 //! What the worker asks of the supervisor, each power its own type.
 
 use proto::host::egress_client::EgressClient;
+use proto::host::intent_request::Sink;
 use proto::host::llm_client::LlmClient;
+use proto::host::outbox_client::OutboxClient;
 use proto::host::sandbox_client::SandboxClient;
 use proto::host::timers_client::TimersClient;
 use proto::host::{
-    EmbedReply, EmbedRequest, FetchPart, FetchRequest, LlmBatch, LlmRequest, RunEvent, RunRequest,
-    TimerRequest,
+    EmbedReply, EmbedRequest, FetchPart, FetchRequest, IntentRequest, LlmBatch, LlmRequest,
+    RunEvent, RunRequest, TimerRequest, WebhookSink,
 };
 use runtime::limits;
 use runtime::pair::Client;
@@ -57,6 +59,24 @@ impl Timers {
     /// Sets when the supervisor wakes this worker; durable when this returns.
     pub(crate) async fn set(&self, at: Option<u64>) -> Result<(), Status> {
         self.0.clone().set(TimerRequest { at_ms: at.unwrap_or(0) }).await.map(drop)
+    }
+}
+
+/// What leaves the tenant's own sessions. Clones share the connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Outbox(OutboxClient<Client>);
+
+impl Outbox {
+    /// The box over `client`.
+    pub(crate) fn new(client: Client) -> Self {
+        Self(OutboxClient::new(client))
+    }
+
+    /// Hands over JSON that is to be posted; it is kept when this returns, and once for each id.
+    pub(crate) async fn post(&self, id: &str, url: &str, json: String) -> Result<(), Status> {
+        let sink = Some(Sink::Webhook(WebhookSink { url: url.to_owned() }));
+        let (intent_id, parts) = (id.to_owned(), vec![json.into()]);
+        self.0.clone().submit(IntentRequest { intent_id, sink, parts }).await.map(drop)
     }
 }
 

@@ -53,6 +53,7 @@ impl Worker {
             memory_max: MEMORY_MIB << 20,
             pids_max: PIDS,
             cpu_millis: CPU_MILLIS,
+            root: sandbox::Root::Live,
         };
         let process = launcher.launch(&limits, fds)?;
         let log = BufReader::new(std::fs::File::from(log));

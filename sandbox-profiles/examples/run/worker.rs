@@ -30,6 +30,7 @@ pub(crate) fn prepare(launcher: &Launcher, order: &Order) -> Result<(), Failure>
         memory_max: 256 << 20,
         pids_max: 8,
         cpu_millis: 1000,
+        root: sandbox::Root::Live,
     };
     let fds = WorkerFds { serve: far_serve.into(), host: far_host.into(), log: far_log };
     let worker = launcher.launch(&limits, fds)?;

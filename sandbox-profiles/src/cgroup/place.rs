@@ -52,6 +52,26 @@ pub(super) fn find() -> std::io::Result<Vec<Place>> {
     Ok(places(&memberships, &mounts, available))
 }
 
+/// The calling process's own group, and the topmost that is shown, where a hierarchy of version 1 has
+/// the controller.
+pub(super) fn of_version_1(controller: &str) -> std::io::Result<Vec<PathBuf>> {
+    let memberships = std::fs::read_to_string("/proc/self/cgroup")?;
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo")?;
+    Ok(own_and_topmost(controller, &memberships, &mounts))
+}
+
+fn own_and_topmost(controller: &str, memberships: &str, mounts: &str) -> Vec<PathBuf> {
+    let parts = memberships.lines().filter_map(|line| line.split_once(':')?.1.split_once(':'));
+    let has = |list: &str| list.split(',').any(|name| name == controller);
+    let Some((controllers, own)) = parts.into_iter().find(|(list, _)| has(list)) else {
+        return Vec::new();
+    };
+    let shown = |group| mounts.lines().find_map(|line| within(line, controllers, group));
+    let mut found: Vec<_> = [own, "/"].into_iter().filter_map(shown).collect();
+    found.dedup();
+    found
+}
+
 fn places(memberships: &str, mounts: &str, available: impl Fn(&PathBuf) -> String) -> Vec<Place> {
     let mut found: Vec<Place> = Vec::new();
     for line in memberships.lines() {
@@ -143,5 +163,17 @@ mod tests {
         check("0::/docker/1/in", bind, &[("/sys/fs/cgroup/in", "2:memory pids cpu")]);
         check("0::/docker/12", bind, &[]);
         check("0::/elsewhere", bind, &[]);
+    }
+
+    #[test]
+    fn the_own_group_and_the_topmost_are_found() {
+        let check = |memberships: &str, expected: &[&str]| {
+            let found = own_and_topmost("cpuacct", memberships, HYBRID);
+            assert_eq!(found.iter().map(|it| it.to_str().unwrap()).collect::<Vec<_>>(), expected);
+        };
+        let top = "/sys/fs/cgroup/cpu,cpuacct";
+        check("4:memory:/m\n2:cpu,cpuacct:/a/b\n0::/\n", &[&format!("{top}/a/b"), top]);
+        check("2:cpu,cpuacct:/\n", &[top]);
+        check("4:memory:/\n0::/\n", &[]);
     }
 }

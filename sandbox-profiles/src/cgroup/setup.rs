@@ -32,7 +32,7 @@ pub(super) fn open() -> Cgroups {
 }
 
 /// The name of a launcher's directory of leaves.
-fn name(launcher: Pid, group: Group) -> String {
+pub(super) fn name(launcher: Pid, group: Group) -> String {
     match group {
         Group::Workers => format!("{PREFIX}{launcher}"),
         Group::Programs => format!("{PREFIX}{launcher}{PROGRAMS}"),

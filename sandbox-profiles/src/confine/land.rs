@@ -107,11 +107,11 @@ fn handled(abi: u32, tcp: bool) -> Result<RulesetCreated, landlock::RulesetError
     rules.create()
 }
 
-/// Files and directories, no execution, no device, no socket, no pipe with a name, no symbolic
-/// link.
+/// Files, directories and symbolic links, no execution, no device, no socket, no pipe with a name.
 fn tenant() -> BitFlags<AccessFs> {
     make_bitflags!(AccessFs::{
-        ReadFile | ReadDir | WriteFile | Truncate | MakeReg | MakeDir | RemoveFile | RemoveDir | Refer
+        ReadFile | ReadDir | WriteFile | Truncate | MakeReg | MakeDir | MakeSym | RemoveFile
+            | RemoveDir | Refer
     })
 }
 

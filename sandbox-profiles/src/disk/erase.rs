@@ -90,7 +90,8 @@ fn loosen<P: ?Sized + NixPath>(parent: &OwnedFd, name: &P) -> nix::Result<()> {
     fchmodat(parent, name, Mode::S_IRWXU, FchmodatFlags::FollowSymlink)
 }
 
-fn names(directory: &OwnedFd) -> nix::Result<Vec<CString>> {
+/// The names in a directory, or as many as are read at once.
+pub(super) fn names(directory: &OwnedFd) -> nix::Result<Vec<CString>> {
     let path = format!("/proc/self/fd/{}", directory.as_raw_fd());
     let failed = |err: std::io::Error| Errno::from_raw(err.raw_os_error().unwrap_or(libc::EIO));
     let mut names = Vec::new();

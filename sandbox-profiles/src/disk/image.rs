@@ -1,18 +1,19 @@
 //! A file as a disk: attached to a free loop device that goes away with its mount, and mounted on
 //! the tenant's directory. It does not make file systems.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::Path;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
 use nix::mount::{MntFlags, umount2};
-use nix::sys::stat::{Mode, SFlag, fstat, major};
+use nix::sys::stat::{Mode, SFlag, fstat, major, minor};
 use nix::unistd::Uid;
 
 use super::failed;
 use crate::Error;
+use crate::cgroup::Pace;
 use crate::sys::{ioctl_int, ioctl_words, mounts};
 
 const LOOP_CONFIGURE: libc::Ioctl = 0x4C0A;
@@ -43,22 +44,39 @@ pub(crate) fn is_possible() -> bool {
     control().is_ok()
 }
 
-/// Mounts the tenant's image on its directory. What is reserved of the disk is for `worker`.
+/// Mounts the tenant's image on its directory, at a pace if there is one. What is reserved of the disk is
+/// for `worker`.
 pub(super) fn attach(
     tenants: &OwnedFd,
     tenant: &str,
     below: &OwnedFd,
     worker: Uid,
+    pace: Option<&Pace>,
 ) -> Result<(), Error> {
     let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
     let image = openat(tenants, name(tenant).as_str(), flags, Mode::empty())
         .map_err(|err| failed("open the tenant's disk", err))?;
     own(&image).map_err(|err| failed("own the tenant's disk", err))?;
     let (device, path) = loop_device(&image).map_err(|err| failed("attach a loop device", err))?;
+    let Some(pace) = pace else { return mount(device, &path, below, worker) };
+    let numbers = fstat(&device).map(|stat| numbers(stat.st_rdev));
+    let numbers = numbers.map_err(|err| failed("look at a loop device", err))?;
+    let kept = pace.keep(&numbers);
+    let mounted = kept
+        .map_err(|err| failed("bound the pace of the tenant's disk", err))
+        .and_then(|()| mount(device, &path, below, worker));
+    if mounted.is_err() {
+        pace.lift(&numbers);
+    }
+    mounted
+}
+
+/// Mounts a device that ends with its mount.
+fn mount(device: OwnedFd, path: &CStr, below: &OwnedFd, worker: Uid) -> Result<(), Error> {
     let worker = CString::new(worker.to_string())
         .map_err(|_nul| failed("name the worker", Errno::EINVAL))?;
     let options = [
-        (c"source", Some(path.as_c_str())),
+        (c"source", Some(path)),
         (c"resuid", Some(worker.as_c_str())),
         (c"errors", Some(c"remount-ro")),
         // The file is fresh and sparse: its inode tables read as zero already.
@@ -69,6 +87,11 @@ pub(super) fn attach(
     // From here the mount holds the device, and with its end the device is free again.
     drop(device);
     mounts::attach(&mount, below, c"").map_err(|err| failed("attach the tenant's disk", err))
+}
+
+/// A device as control groups name it.
+fn numbers(device: libc::dev_t) -> String {
+    format!("{}:{}", major(device), minor(device))
 }
 
 /// Locks the image for as long as it is mounted: the loop device keeps this very open file. After a
@@ -132,7 +155,7 @@ fn device(path: &Path) -> nix::Result<OwnedFd> {
 
 /// Unmounts everything that is mounted on the tenant's directory. The launcher stands in the
 /// directory of roots, which nobody else can enter, so the name is safe.
-pub(super) fn unmount(tenants: &OwnedFd, tenant: &str) -> nix::Result<()> {
+pub(super) fn unmount(tenants: &OwnedFd, tenant: &str, pace: &Pace) -> nix::Result<()> {
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     for attempt in 0..=UNMOUNT_ATTEMPTS {
         let directory = match openat(tenants, tenant, flags, Mode::empty()) {
@@ -142,12 +165,24 @@ pub(super) fn unmount(tenants: &OwnedFd, tenant: &str) -> nix::Result<()> {
         if !mounts::is_mount_root(&directory)? {
             return Ok(());
         }
+        let device = fstat(&directory)?.st_dev;
         drop(directory);
+        // Before, because afterwards the device can be another gateway's.
+        let paced = (major(device) == LOOP_MAJOR).then(|| numbers(device));
+        if let Some(numbers) = &paced {
+            pace.lift(numbers);
+        }
         let path = format!("/proc/self/fd/{}/{tenant}", tenants.as_raw_fd());
         let last = attempt == UNMOUNT_ATTEMPTS;
         let lazily = if last { MntFlags::MNT_DETACH } else { MntFlags::empty() };
         match umount2(path.as_str(), lazily | MntFlags::UMOUNT_NOFOLLOW) {
-            Ok(()) | Err(Errno::EBUSY) => {}
+            Ok(()) if !last => {}
+            // What still uses it goes on writing.
+            Ok(()) | Err(Errno::EBUSY) => {
+                if let Some(numbers) = &paced {
+                    pace.keep(numbers)?;
+                }
+            }
             Err(err) => return Err(err),
         }
     }
@@ -155,11 +190,11 @@ pub(super) fn unmount(tenants: &OwnedFd, tenant: &str) -> nix::Result<()> {
 }
 
 /// Unmounts every disk; one that cannot be is left for the next start.
-pub(super) fn unmount_all(tenants: &OwnedFd) {
+pub(super) fn unmount_all(tenants: &OwnedFd, pace: &Pace) {
     let path = format!("/proc/self/fd/{}", tenants.as_raw_fd());
     let Ok(entries) = std::fs::read_dir(path) else { return };
     for name in entries.filter_map(Result::ok).filter_map(|it| it.file_name().into_string().ok()) {
-        if let Err(err) = unmount(tenants, &name)
+        if let Err(err) = unmount(tenants, &name, pace)
             && err != Errno::ENOTDIR
         {
             crate::launcher::complain(&format!("the disk of {name} stays mounted: {err}"));

@@ -24,6 +24,8 @@ pub(crate) struct Seen<'a> {
     pub(crate) cgroup: Layout,
     pub(crate) cgroup_reason: Option<&'a str>,
     pub(crate) disk: Disk,
+    /// Whether disks are written at a pace.
+    pub(crate) is_paced: bool,
     /// Whether tools have an id of their own.
     pub(crate) tool_uids: bool,
     /// Digest and inode of the worker binary's copy.
@@ -68,6 +70,7 @@ pub(super) fn run(state_dir: &Path) -> HostReport {
         cgroup,
         cgroup_reason: reason.as_deref(),
         disk: if images { Disk::Image } else { Disk::None },
+        is_paced: cgroup::pace_is_possible(),
         // What is not on an image is tried when a launcher starts.
         tool_uids: mode == Mode::Root,
         binary: None,
@@ -137,6 +140,14 @@ fn degraded(seen: &Seen<'_>, landlock_abi: u32, user_namespaces: bool) -> Vec<De
             "disk-limit",
             "loop devices or mke2fs are missing",
             "install e2fsprogs and load the loop module",
+        );
+    }
+    if seen.disk == Disk::Image && !seen.is_paced {
+        add(
+            "disk-pace",
+            "no control group bounds what is written to a disk: there is no io controller, or the root of \
+             version 1 is not shown here",
+            "hand the io controller down, or start the gateway outside of a container",
         );
     }
     if !seen.tool_uids && seen.mode == Mode::Root {

@@ -9,11 +9,11 @@ use super::idmap::IdMaps;
 use super::resources::Resources;
 use super::spare::{self, Finished, Order, Spare};
 use super::workers::{Dying, Worker};
-use super::{complain, descriptors, probe, trial};
+use super::{complain, descriptors, probe, roots, trial};
 use crate::cgroup::Limits;
-use crate::disk::{Disks, Owner, Root};
+use crate::disk::{Disks, Owner, Root, name_of};
 use crate::host::Mode;
-use crate::record::{DYING, Kind, Reply, Request, Verdict};
+use crate::record::{DYING, Kind, Reply, Request, Verdict, Which};
 use crate::steps::{Found, What};
 use crate::sys::mounts;
 use crate::{Backend, Error, facts};
@@ -133,18 +133,15 @@ impl Desk {
         let reply = match (request.kind, request.tenant.clone()) {
             (Kind::Launch, Some(tenant)) => return self.launch(request, &tenant, received),
             (Kind::Host, _) => Reply::payload(json(&self.resources.report)?),
-            (Kind::Prepare, Some(tenant)) => {
-                let owner = self.resources.disks.owner(request.index)?;
-                let disk = self.resources.disks.prepare(&tenant, owner, request.disk_max)?;
-                Reply::done([disk.number(), 0, 0, 0])
-            }
-            (Kind::Erase, Some(tenant)) => {
-                if self.workers.values().any(|worker| worker.tenant == tenant) {
-                    return Err(refused("a worker or a sandbox of the tenant is not reaped"));
-                }
-                self.resources.disks.erase(&tenant)?;
-                Reply::done([0; 4])
-            }
+            (
+                Kind::Prepare
+                | Kind::Erase
+                | Kind::Swap
+                | Kind::Revert
+                | Kind::Settle
+                | Kind::Discard,
+                Some(tenant),
+            ) => roots::answer(&self.resources.disks, &self.workers, request, &tenant)?,
             (Kind::Facts, _) => {
                 let worker = self.worker(request.worker)?;
                 if worker.has_ended() {
@@ -160,9 +157,7 @@ impl Desk {
             (Kind::Kill, _) => self.kill(request.worker)?,
             (Kind::Probe, _) => self.probe(request, received)?,
             (Kind::Run, Some(tenant)) => return self.run(request, &tenant, received),
-            (Kind::Launch | Kind::Run | Kind::Prepare | Kind::Erase, None) => {
-                return Err(refused("no tenant"));
-            }
+            (_, None) => return Err(refused("no tenant")),
         };
         Ok((reply, Vec::new()))
     }
@@ -180,10 +175,10 @@ impl Desk {
             return Err(refused("a descriptor is not of its kind"));
         }
         let owner = self.resources.disks.owner(request.index)?;
-        let root = self.resources.disks.root(tenant, owner)?;
+        let root = self.resources.disks.root(tenant, request.which, owner)?;
         let mounts = self.mounts(std::slice::from_ref(&root), None)?;
         let order = Order {
-            tenant: tenant.as_str(),
+            tenant: &name_of(tenant, request.which),
             sandbox: None,
             ids: (owner.uid, owner.gid),
             limits: limits(request),
@@ -194,7 +189,7 @@ impl Desk {
         };
         let finished =
             self.take_spare(What::Worker)?.finish(&self.resources, &order, &mut self.dying)?;
-        self.take_in(What::Worker, tenant.clone(), finished, request.pids_max)
+        self.take_in(What::Worker, tenant.clone(), finished, request)
     }
 
     /// Whether one more of the kind may be started.
@@ -232,7 +227,7 @@ impl Desk {
             return Err(refused("a descriptor is not of its kind"));
         }
         let owner = self.resources.disks.owner(request.index)?;
-        let root = self.resources.disks.root(tenant, owner)?;
+        let root = self.resources.disks.root(tenant, Which::Live, owner)?;
         self.resources.disks.have_room(&root)?;
         let folders = Disks::folders(&self.resources.proc, &root, agent.as_str(), owner)?;
         let mounts = self.mounts(&folders, self.resources.tool_uids.then_some(owner))?;
@@ -252,7 +247,7 @@ impl Desk {
         };
         self.runs = true;
         let finished = self.take_spare(what)?.finish(&self.resources, &order, &mut self.dying)?;
-        self.take_in(what, tenant.clone(), finished, request.pids_max)
+        self.take_in(what, tenant.clone(), finished, request)
     }
 
     /// Detached mounts of the tenant's directories, shown as the tools' where there is an owner to
@@ -280,10 +275,11 @@ impl Desk {
         what: What,
         tenant: TenantId,
         done: Finished,
-        pids_max: u32,
+        request: &Request,
     ) -> Result<Answer, Error> {
         let (child, leaf) = (done.child, done.leaf);
-        let worker = Worker { what, tenant, child, leaf, pids_max, killed: false };
+        let (which, pids_max) = (request.which, request.pids_max);
+        let worker = Worker { what, tenant, which, child, leaf, pids_max, killed: false };
         let handle = match worker.handle() {
             Ok(handle) => handle,
             Err(err) => {
@@ -381,6 +377,6 @@ fn no_such() -> Error {
     refused("there is no such worker")
 }
 
-fn refused(reason: &str) -> Error {
+pub(super) fn refused(reason: &str) -> Error {
     Error::Refused { reason: reason.to_owned() }
 }

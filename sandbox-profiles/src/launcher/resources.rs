@@ -14,7 +14,7 @@ use nix::sys::stat::{Mode, SFlag, fchmod, fstat, mkdirat};
 use nix::unistd::{getegid, geteuid};
 
 use super::{Options, idmap, start};
-use crate::cgroup::Cgroups;
+use crate::cgroup::{Cgroups, Pace};
 use crate::disk::{self, Disks};
 use crate::host::{self, HostReport};
 use crate::ids::{self, Ids};
@@ -62,9 +62,11 @@ pub(super) fn open(options: &Options) -> Result<Resources, Error> {
     } else {
         None
     };
-    let disks = Disks::open(tenants, mode, ids.base, formatter);
-    let tool_uids = mode == host::Mode::Root && have_tool_uids(&proc, &disks)?;
     let cgroups = Cgroups::open();
+    let pace = Pace::open(&cgroups);
+    let is_paced = pace.is_kept();
+    let disks = Disks::open(tenants, mode, ids.base, formatter, pace);
+    let tool_uids = mode == host::Mode::Root && have_tool_uids(&proc, &disks)?;
     let inode = fstat(&binary).map_err(start("look at the worker binary"))?.st_ino;
     let report = host::report(&host::Seen {
         mode,
@@ -72,6 +74,7 @@ pub(super) fn open(options: &Options) -> Result<Resources, Error> {
         cgroup: cgroups.layout(),
         cgroup_reason: cgroups.reason(),
         disk: disks.kind(),
+        is_paced,
         tool_uids,
         binary: Some((digest, inode)),
     });

@@ -8,6 +8,7 @@ use types::TenantId;
 
 use super::complain;
 use crate::cgroup::{Cgroups, Leaf};
+use crate::record::Which;
 use crate::steps::What;
 use crate::sys::{self, Child, End};
 use crate::{Error, RawFacts, facts, fds};
@@ -27,6 +28,8 @@ const TICK_MICROS: u64 = 10_000;
 pub(super) struct Worker {
     pub(super) what: What,
     pub(super) tenant: TenantId,
+    /// Which of the tenant's roots it is on.
+    pub(super) which: Which,
     pub(super) child: Child,
     pub(super) leaf: Leaf,
     /// How many processes and threads it may have.
@@ -200,8 +203,15 @@ mod tests {
         let limits = Limits { memory_max: 1, pids_max: 1, cpu_millis: 10 };
         cgroups.limit(&leaf, &limits).unwrap();
         let tenant = "acme".parse().unwrap();
-        let mut worker =
-            Worker { what: What::Worker, tenant, child: child(), leaf, pids_max: 1, killed: true };
+        let mut worker = Worker {
+            what: What::Worker,
+            tenant,
+            which: Which::Live,
+            child: child(),
+            leaf,
+            pids_max: 1,
+            killed: true,
+        };
         // As if it had been killed and the kernel still waited for a disk.
         let begin = Instant::now();
         assert_eq!(worker.end(&cgroups).unwrap(), None);
@@ -222,6 +232,7 @@ mod tests {
         let alive = Worker {
             what: What::Worker,
             tenant: "acme".parse().unwrap(),
+            which: Which::Live,
             child: child(),
             leaf: leaf(),
             pids_max: 1,

@@ -175,6 +175,8 @@ pub(crate) const CONSTANTS: &[(&str, u64)] = &[
     ("SOCK_TYPE_MASK", 0xf),
     ("IPPROTO_TCP", 6),
     ("PROT_EXEC", 4),
+    ("S_ISUID", 0o4000),
+    ("S_ISGID", 0o2000),
     ("CLONE_THREAD", 0x0001_0000),
     ("CLONE_NEWNS", 0x0002_0000),
     ("CLONE_NEWCGROUP", 0x0200_0000),

@@ -158,7 +158,7 @@ fn a_worker_can_never_reach_these() {
         mount umount2 pivot_root chroot open_tree move_mount fsopen mount_setattr bpf \
         perf_event_open userfaultfd io_uring_setup keyctl add_key request_key memfd_create \
         memfd_secret setuid setgid setresuid setresgid setgroups capset seccomp personality \
-        modify_ldt iopl ioperm symlink symlinkat link linkat mknod mknodat chmod fchmod chown \
+        modify_ldt iopl ioperm symlink link linkat mknod mknodat chmod fchmodat chown \
         open_by_handle_at name_to_handle_at setxattr inotify_init1 fanotify_init shmget msgget \
         semget mq_open init_module finit_module kexec_load reboot swapon quotactl acct \
         sched_setscheduler setpriority ioprio_set setrlimit mlock mlockall splice tee vmsplice \
@@ -170,6 +170,16 @@ fn a_worker_can_never_reach_these() {
             let found = check(Profile::Worker, &worker, call(number, [*value; 6]));
             assert_eq!(found, Action::KillProcess.code(), "{name}");
         }
+    }
+}
+
+#[test]
+fn a_worker_sets_no_set_id_bit() {
+    let worker = policy(Profile::Worker);
+    let number = number("fchmod", TargetArch::x86_64).unwrap();
+    for mode in 0..=0o7777 {
+        let found = check(Profile::Worker, &worker, call(number, [3, mode, 0, 0, 0, 0]));
+        assert_eq!(found == Action::Allow.code(), mode & 0o6000 == 0, "{mode:o}");
     }
 }
 
@@ -209,6 +219,8 @@ fn constants_are_the_kernels() {
         ("SOCK_TYPE_MASK", 0xf),
         ("IPPROTO_TCP", libc::IPPROTO_TCP),
         ("PROT_EXEC", libc::PROT_EXEC),
+        ("S_ISUID", libc::S_ISUID.cast_signed()),
+        ("S_ISGID", libc::S_ISGID.cast_signed()),
         ("CLONE_THREAD", libc::CLONE_THREAD),
         ("CLONE_NEWNS", libc::CLONE_NEWNS),
         ("CLONE_NEWCGROUP", libc::CLONE_NEWCGROUP),

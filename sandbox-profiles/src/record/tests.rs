@@ -23,6 +23,11 @@ fn one_of_each() -> Vec<Request> {
     vec![
         Request::new(Kind::Host),
         Request { disk_max: 1 << 30, ..Request::of(Kind::Prepare, tenant.clone()) },
+        Request { which: Which::Staged, ..launch() },
+        Request { index: 9, ..Request::of(Kind::Swap, tenant.clone()) },
+        Request { index: 9, ..Request::of(Kind::Revert, tenant.clone()) },
+        Request { index: 9, ..Request::of(Kind::Settle, tenant.clone()) },
+        Request { index: 9, ..Request::of(Kind::Discard, tenant.clone()) },
         launch(),
         Request::about(Kind::Facts, 1),
         Request::about(Kind::Usage, 2),
@@ -65,6 +70,7 @@ fn fields_out_of_range_or_out_of_place_are_refused() {
     check("agent", |it| *it = Request { agent: None, ..run() });
     check("run", |it| *it = Request { run: None, ..run() });
     check("run", |it| it.run = run().run);
+    check("root", |it| *it = Request { which: Which::Staged, ..run() });
     check("memory", |it| *it = Request { memory_max: 0, ..run() });
     check("worker", |it| *it = Request::new(Kind::Kill));
     check("index", |it| *it = Request { index: 1, ..Request::new(Kind::Host) });

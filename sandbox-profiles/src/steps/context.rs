@@ -3,8 +3,9 @@
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 
-use types::{AgentId, TenantId};
+use types::AgentId;
 
+use crate::disk;
 use crate::host::Mode;
 use crate::record::{Reader, Run, Writer};
 use crate::{Backend, fds};
@@ -117,7 +118,7 @@ impl Context {
 
 impl Ordered {
     /// The size of an order on the pair, in bytes.
-    pub(crate) const SIZE: usize = 52 + TenantId::MAX + AgentId::MAX;
+    pub(crate) const SIZE: usize = 52 + disk::MAX_NAME + AgentId::MAX;
     /// The most descriptors that come with one: those of a sandbox, and two mounts.
     pub(crate) const DESCRIPTORS: usize = 7;
     /// The most directories of one order.
@@ -141,7 +142,7 @@ impl Ordered {
             out.u64(device);
             out.u64(inode);
         }
-        out.text(tenant, TenantId::MAX);
+        out.text(tenant, disk::MAX_NAME);
         out.text(agent, AgentId::MAX);
         out.finish()
     }
@@ -160,7 +161,7 @@ impl Ordered {
             let place = Found { device: from.u64().ok()?, inode: from.u64().ok()? };
             found.extend((place.inode != 0).then_some(place));
         }
-        let tenant = from.text(TenantId::MAX).ok()?.to_owned();
+        let tenant = from.text(disk::MAX_NAME).ok()?.to_owned();
         let agent = from.text(AgentId::MAX).ok()?.to_owned();
         from.end().ok()?;
         let agent = (!agent.is_empty()).then_some(agent);

@@ -97,6 +97,7 @@ pub const EVENTS: &[Event] = &[
     TICK,
     supervisor("shutdown", None, To::All),
     supervisor("quota.warning", Some(Scope::Read), To::All),
+    supervisor("backup", Some(Scope::Admin), To::All),
     supervisor("config.changed", Some(Scope::Read), To::All),
     supervisor("node.pair.requested", Some(Scope::Pairing), To::All),
     supervisor("node.pair.resolved", Some(Scope::Pairing), To::All),

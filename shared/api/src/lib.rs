@@ -24,6 +24,7 @@ pub mod events;
 pub mod health;
 pub mod heartbeat;
 pub mod hooks;
+pub mod inbox;
 pub mod limited;
 pub mod models;
 pub mod nodes;
@@ -51,7 +52,7 @@ table::groups! {
     /// What a worker serves: the supervisor passes parameters and results on as bytes.
     pub mod worker = Worker [health::Health, sessions::Sessions, chat::Chat, agent::Agent, skills::Skills, agents::Agents, models::Models, status::Status, tools::Tools, commands::Commands, cron::Cron, heartbeat::Heartbeat, hooks::Hooks];
     /// What the supervisor serves itself.
-    pub mod supervisor = Supervisor [tenants::Tenants, devices::Devices, nodes::Nodes, voicewake::Voicewake, presence::Presence, subscriptions::Subscriptions, panels::Panels, pages::Pages, config::Config, skill_settings::SkillSettings, channels::Channels, terminal::Terminal, approvals::Approvals];
+    pub mod supervisor = Supervisor [tenants::Tenants, devices::Devices, nodes::Nodes, voicewake::Voicewake, presence::Presence, subscriptions::Subscriptions, panels::Panels, pages::Pages, config::Config, skill_settings::SkillSettings, channels::Channels, terminal::Terminal, approvals::Approvals, inbox::Inbox];
 }
 
 /// Every method, in the order of the groups.

@@ -22,12 +22,12 @@ methods! { Supervisor;
         "tenants.usage.history" [Read] fn usage_history(HistoryParams) -> History;
         /// What the tenant has used in the current UTC day, beside its limits.
         "tenants.quota.status" [Read] fn quota_status(TenantParams) -> QuotaStatus;
-        /// Copies the tenant's data elsewhere; not served yet.
-        "tenants.backup" [Admin] fn backup(BackupParams) -> Never;
-        /// Copies that there are; not served yet.
-        "tenants.backups.list" [Read] fn backups_list(BackupParams) -> Never;
-        /// Puts a copy in place of the tenant's data; not served yet.
-        "tenants.restore" [Admin] fn restore(RestoreParams) -> Never;
+        /// Makes a backup of the tenant in the operator's store.
+        "tenants.backup" [Admin] fn backup(BackupParams) -> BackedUp;
+        /// The tenant's backups, newest first.
+        "tenants.backups.list" [Read] fn backups_list(BackupParams) -> Backups;
+        /// Puts one of the tenant's backups in its place.
+        "tenants.restore" [Admin] fn restore(RestoreParams) -> Restored;
     }
 }
 
@@ -71,7 +71,7 @@ pub struct HistoryParams {
     pub months: Option<u32>,
 }
 
-/// Which tenant, and where to.
+/// Which tenant. Where backups lie is the operator's choice: whoever names it must name what it is.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BackupParams {
@@ -93,7 +93,7 @@ pub struct BackupParams {
 pub struct RestoreParams {
     /// The caller's own, if it is there.
     pub tenant_id: Option<String>,
-    /// Which copy.
+    /// Which backup, as `tenants.backups.list` has it.
     pub key: Option<String>,
     /// A bucket.
     pub bucket: Option<String>,
@@ -101,13 +101,60 @@ pub struct RestoreParams {
     pub endpoint: Option<String>,
     /// In which region.
     pub region: Option<String>,
+    /// Under which prefix.
+    pub prefix: Option<String>,
     /// Must not be true: a tenant makes no tenants.
     pub create_if_missing: Option<bool>,
 }
 
-/// What is not served yet has no result.
+/// A backup that was made.
 #[derive(Debug, Serialize)]
-pub enum Never {}
+#[serde(rename_all = "camelCase")]
+pub struct BackedUp {
+    /// The backup's name.
+    pub key: String,
+    /// The tenant's id.
+    pub tenant_id: TenantId,
+    /// When it was begun, in UTC.
+    pub timestamp: String,
+    /// Bytes of it as it is stored.
+    pub size: u64,
+}
+
+/// The tenant's backups.
+#[derive(Debug, Serialize)]
+pub struct Backups {
+    /// Newest first.
+    pub backups: Vec<Backup>,
+}
+
+/// One backup.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Backup {
+    /// The backup's name.
+    pub key: String,
+    /// Bytes of it as it is stored.
+    pub size: u64,
+    /// When it was whole, in UTC.
+    pub last_modified: String,
+    /// The tenant's id.
+    pub tenant_id: TenantId,
+    /// When it was begun, in UTC.
+    pub timestamp: String,
+}
+
+/// A backup that was restored.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Restored {
+    /// The tenant's id.
+    pub tenant_id: TenantId,
+    /// When, in UTC.
+    pub restored_at: String,
+    /// Which backup.
+    pub source_key: String,
+}
 
 /// A tenant, as it may see itself.
 #[derive(Debug, Serialize)]

@@ -46,6 +46,11 @@ impl Gate {
         self.0.count.fetch_or(CLOSED, Ordering::AcqRel);
     }
 
+    /// Gives out passes again.
+    pub fn reopen(&self) {
+        self.0.count.fetch_and(!CLOSED, Ordering::AcqRel);
+    }
+
     /// Waits until every pass is back. Dropping the future leaves the gate as it is.
     pub async fn emptied(&self) {
         loop {
@@ -82,5 +87,7 @@ mod tests {
         drop(pass);
         waiting.await;
         assert_eq!(gate.passes(), 0);
+        gate.reopen();
+        drop(gate.enter().unwrap());
     }
 }

@@ -8,6 +8,7 @@ mod limits;
 mod quota;
 mod scope;
 mod secret;
+mod sleep;
 
 pub use chain::Chain;
 pub use clock::{Clock, ManualClock, SystemClock, UnixMillis};
@@ -17,3 +18,4 @@ pub use limits::{InvalidLimit, Limits, LimitsPatch};
 pub use quota::{Dimension, InvalidQuota, Level, MAX_QUOTAS, Quota, Window};
 pub use scope::{Role, Scope, Scopes, UnknownScope};
 pub use secret::Secret;
+pub use sleep::{InvalidSleep, Sleep};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{InvalidQuota, Quota};
+use crate::{InvalidQuota, InvalidSleep, Quota, Sleep};
 
 /// Limits of one tenant, as stored and as enforced.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,8 +25,9 @@ pub struct Limits {
     pub cpu_millis: u32,
     /// Size of the tenant's disk in bytes.
     pub disk_max: u64,
-    /// Seconds without work after which the worker stops; none means never.
-    pub idle_seconds: Option<u32>,
+    /// When a worker without work stops.
+    #[serde(default)]
+    pub sleep: Sleep,
     /// Further limits of what the tenant, its tokens, agents and sessions use. The fields above that
     /// count requests, tokens and money are quotas of the tenant as well, by shorter names.
     #[serde(default)]
@@ -44,7 +45,7 @@ impl Default for Limits {
             pids_max: 64,
             cpu_millis: 1000,
             disk_max: 1 << 30,
-            idle_seconds: Some(900),
+            sleep: Sleep::Default,
             quotas: Vec::new(),
         }
     }
@@ -70,8 +71,8 @@ pub struct LimitsPatch {
     pub cpu_millis: Option<u32>,
     /// See [`Limits::disk_max`]; takes effect for a tenant that has no disk yet.
     pub disk_max: Option<u64>,
-    /// See [`Limits::idle_seconds`]; 0 means never.
-    pub idle_seconds: Option<u32>,
+    /// See [`Limits::sleep`]: as text that is read when the change is applied.
+    pub sleep: Option<String>,
     /// See [`Limits::quotas`]: all of them anew, as texts that are read when the change is applied.
     pub quotas: Option<Vec<String>>,
 }
@@ -89,6 +90,14 @@ pub enum InvalidLimit {
         /// The most that it may be.
         max: u64,
     },
+    /// A text that says not when to sleep.
+    #[error("sleep: {text:?}: {why}")]
+    Sleep {
+        /// What was written.
+        text: String,
+        /// What is wrong with it.
+        why: InvalidSleep,
+    },
     /// A quota that is none.
     #[error("quotas: {text:?}: {why}")]
     Quota {
@@ -102,7 +111,7 @@ pub enum InvalidLimit {
     Quotas(InvalidQuota),
 }
 
-/// Bytes of a wrong quota that its error shows.
+/// Characters of a wrong text that its error shows.
 const SHOWN: usize = 80;
 
 impl Limits {
@@ -117,9 +126,10 @@ impl Limits {
             pids_max: patch.pids_max.unwrap_or(self.pids_max),
             cpu_millis: patch.cpu_millis.unwrap_or(self.cpu_millis),
             disk_max: patch.disk_max.unwrap_or(self.disk_max),
-            idle_seconds: patch
-                .idle_seconds
-                .map_or(self.idle_seconds, |seconds| (seconds > 0).then_some(seconds)),
+            sleep: match &patch.sleep {
+                Some(text) => sleep(text)?,
+                None => self.sleep,
+            },
             quotas: match &patch.quotas {
                 Some(texts) => quotas(texts)?,
                 None => self.quotas.clone(),
@@ -132,6 +142,11 @@ impl Limits {
         check("diskMax", next.disk_max, 16 << 20, 1 << 44)?;
         Ok(next)
     }
+}
+
+fn sleep(text: &str) -> Result<Sleep, InvalidLimit> {
+    let shown = || text.chars().take(SHOWN).collect();
+    text.parse().map_err(|why| InvalidLimit::Sleep { text: shown(), why })
 }
 
 fn quotas(texts: &[String]) -> Result<Vec<Quota>, InvalidLimit> {
@@ -159,11 +174,17 @@ mod tests {
     #[test]
     fn a_patch_changes_what_it_names() {
         let limits = Limits::default();
-        let patch =
-            LimitsPatch { concurrency: Some(2), idle_seconds: Some(0), ..Default::default() };
+        let patch = LimitsPatch {
+            concurrency: Some(2),
+            sleep: Some("warm".to_owned()),
+            ..Default::default()
+        };
         let next = limits.with(&patch).unwrap();
-        assert_eq!((next.concurrency, next.idle_seconds), (2, None));
+        assert_eq!((next.concurrency, next.sleep), (2, Sleep::Warm));
         assert_eq!(next.memory_max, limits.memory_max);
+        let soon = LimitsPatch { sleep: Some("soon".to_owned()), ..Default::default() };
+        let err = limits.with(&soon).unwrap_err().to_string();
+        assert!(err.starts_with("sleep: \"soon\": default, never, warm"), "{err}");
         let low = LimitsPatch { memory_max: Some(1), ..Default::default() };
         assert_eq!(
             limits.with(&low).unwrap_err().to_string(),

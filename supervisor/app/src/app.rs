@@ -8,6 +8,7 @@ use std::time::Duration;
 use alerts::Alerts;
 use audit::Audit;
 use auth::Auth;
+use backups::Backups;
 use books::Books;
 use control::{Control, Requests};
 use egress::Broker;
@@ -16,18 +17,20 @@ use gateway::Gateway;
 use host::Host;
 use hub::Hub;
 use methods::Methods;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry;
 use records::Records;
 use runtime::Tasks;
 use sandbox::Launcher;
 use settings::Settings;
 use tenants::Tenants;
-use tokio::net::{TcpListener, UnixListener};
 use types::{Clock, Quota, SystemClock, UnixMillis};
 
 use crate::config::Config;
+use crate::error::Error;
+use crate::notary::Registry;
+use crate::sockets::Sockets;
 use crate::witness::Keepers;
-use crate::{money, told};
+use crate::{authority, money, told};
 
 /// How long what is under way may take to finish once the gateway is asked to stop.
 const DRAIN_DEADLINE: Duration = Duration::from_secs(25);
@@ -40,10 +43,6 @@ const FLUSH_EVERY: Duration = Duration::from_secs(30);
 
 /// The control socket, below the state directory.
 pub(crate) const CONTROL_SOCKET: &str = "run/control.sock";
-
-/// The records, by an absolute path that does not lead through the state directory's parents: they
-/// may be closed to the supervisor, and the store makes relative paths absolute.
-const RECORDS: &str = "/proc/self/cwd/records";
 
 /// The directory of the keys under which tenants' secrets are sealed, and evidence and the audit trail
 /// are signed.
@@ -71,6 +70,8 @@ pub struct Opened {
     pub egress: egress::Config,
     /// This program, so that its digest can be recorded; none where it is not to be found any more.
     pub program: Option<std::fs::File>,
+    /// Where backups lie and when they are made.
+    pub backup: backups::Config,
     /// What models cost, for operators.
     pub prices: control_api::Prices,
     /// What the operator is told through.
@@ -91,56 +92,6 @@ pub struct App {
     control: SocketAddr,
 }
 
-/// A gateway that could not be started.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The records cannot be opened.
-    #[error("the records cannot be opened")]
-    Records(#[source] records::Error),
-    /// Tokens and keys cannot be read.
-    #[error("tokens and keys cannot be read")]
-    Auth(#[source] auth::Error),
-    /// The providers cannot be used.
-    #[error("the providers cannot be used")]
-    Host(#[source] host::Error),
-    /// The way out cannot be made.
-    #[error("the way out of tenants cannot be made")]
-    Egress(#[source] egress::Error),
-    /// The books cannot be opened.
-    #[error("the books cannot be opened")]
-    Books(#[source] books::Error),
-    /// The operator's webhook cannot be used.
-    #[error("the operator's webhook cannot be used")]
-    Alerts(#[source] alerts::Error),
-    /// The tenants cannot be read.
-    #[error("the tenants cannot be read")]
-    Tenants(#[source] tenants::Error),
-    /// A socket cannot be listened on.
-    #[error("{what} cannot be listened on")]
-    Listen {
-        /// Which socket.
-        what: &'static str,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The control socket cannot be listened on.
-    #[error("the control socket cannot be listened on")]
-    Control(#[source] control::Error),
-    /// The audit trail cannot be kept.
-    #[error("audit")]
-    Audit(#[source] audit::Error),
-    /// The key under which secrets are sealed.
-    #[error("secrets")]
-    Seal(#[source] settings::VaultError),
-    /// The key under which evidence is signed.
-    #[error("the key of evidence")]
-    Evidence(#[source] evidence::KeyError),
-    /// The machine does not give what the configuration demands.
-    #[error("required by the configuration and not given by this machine: {}", .0.join(", "))]
-    Required(Vec<String>),
-}
-
 impl App {
     /// Starts every part. Paths are relative to the state directory, which is the working one.
     ///
@@ -152,7 +103,7 @@ impl App {
         host: host::Config,
         opened: Opened,
     ) -> Result<Self, Error> {
-        let mut registry = Registry::default();
+        let mut registry = registry::Registry::default();
         let said = Said {
             platform: opened.platform,
             egress: opened.egress,
@@ -161,13 +112,15 @@ impl App {
             webhook: opened.webhook,
             quotas: money::quotas(&config.quotas),
             tenant_labels: config.metrics.tenant_labels,
+            workers: config.workers.read(),
         };
         let core = Core::open(launcher, host, said, &mut registry).await?;
+        let backups = core.backups(opened.backup, &mut registry).await?;
         require(&config.require, core.tenants.host_report())?;
         say_what_is_weaker(core.tenants.host_report());
         let evidence_key = evidence::Key::load(Path::new(KEYS)).map_err(Error::Evidence)?;
         let (serving, readiness) = (Tasks::default(), Readiness::default());
-        let front = core.front(config, opened.ui, readiness.clone());
+        let front = core.front(config, backups.clone(), opened.ui, readiness.clone());
         let front = Front::new(front, &mut registry);
         let requests = Requests::register(&mut registry);
         let sockets = Sockets::open(opened.listeners).await?;
@@ -179,6 +132,7 @@ impl App {
             auth: auth.clone(),
             tenants: tenants.clone(),
             audit: audit.clone(),
+            backups,
             records,
             started_at,
             clock,
@@ -231,6 +185,7 @@ struct Said {
     webhook: Option<alerts::Webhook>,
     quotas: Vec<Quota>,
     tenant_labels: usize,
+    workers: tenants::Workers,
 }
 
 /// The parts that no socket leads to directly.
@@ -238,6 +193,7 @@ struct Core {
     auth: Auth,
     audit: Audit,
     tenants: Tenants,
+    alerts: Alerts,
     hub: Hub,
     settings: Settings,
     records: Records,
@@ -252,15 +208,12 @@ impl Core {
         launcher: Launcher,
         host: host::Config,
         said: Said,
-        registry: &mut Registry,
+        registry: &mut registry::Registry,
     ) -> Result<Self, Error> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let (tasks, hub) = (Tasks::default(), Hub::default());
-        let Said { platform, egress, sandboxes, audit, webhook, quotas, tenant_labels } = said;
-        let records = Records::open(Path::new(RECORDS)).await.map_err(Error::Records)?;
-        let audit = told::open(audit, &clock, registry).map_err(Error::Audit)?;
-        let auth = Auth::audited(records.clone(), Arc::clone(&clock), audit.clone()).await;
-        let auth = auth.map_err(Error::Auth)?;
+        let Said { platform, egress, sandboxes, audit, webhook, quotas, .. } = said;
+        let (records, audit, auth) = authority::open(audit, &clock, registry).await?;
         let host = Host::new(host, Arc::clone(&clock), registry).map_err(Error::Host)?;
         let egress = Broker::new(egress, Arc::clone(&clock), registry, tasks.clone());
         let egress = egress.map_err(Error::Egress)?;
@@ -268,8 +221,12 @@ impl Core {
         let alerts = alerts.map_err(Error::Alerts)?;
         let (books, ledger) =
             money::books(Arc::clone(&clock), &quotas, registry).map_err(Error::Books)?;
-        let key = settings::SealKey::load(Path::new(KEYS)).map_err(Error::Seal)?;
-        let settings = Settings::new(records.clone(), platform, key);
+        let settings = authority::secrets(&records, platform)?;
+        let notary = Arc::new(Registry {
+            key: evidence::Key::load(Path::new(KEYS)).map_err(Error::Evidence)?,
+            witness: Arc::new(Keepers { books: books.clone(), audit: audit.clone() }),
+            clock: Arc::clone(&clock),
+        });
         let parts = tenants::Parts {
             launcher,
             records: records.clone(),
@@ -281,23 +238,68 @@ impl Core {
             audit: audit.clone(),
             ledger,
             books: books.clone(),
-            alerts,
-            tenant_labels,
+            alerts: alerts.clone(),
+            tenant_labels: said.tenant_labels,
+            workers: said.workers,
+            notary,
             clock: Arc::clone(&clock),
             tasks: tasks.child(),
             registry,
         };
         let tenants = Tenants::start(parts).await.map_err(Error::Tenants)?;
-        let started_at = clock.now();
-        Ok(Self { auth, audit, tenants, hub, settings, records, books, clock, tasks, started_at })
+        Ok(Self {
+            auth,
+            audit,
+            tenants,
+            alerts,
+            hub,
+            settings,
+            records,
+            books,
+            started_at: clock.now(),
+            clock,
+            tasks,
+        })
+    }
+
+    /// The tenants' backups, and then the erasures that the last gateway did not finish: what was to be
+    /// erased may have been about to be replaced.
+    async fn backups(
+        &self,
+        config: backups::Config,
+        registry: &mut registry::Registry,
+    ) -> Result<Backups, Error> {
+        let live = backups::Live { tenants: self.tenants.clone(), auth: self.auth.clone() };
+        let parts = backups::Parts {
+            config,
+            roots: Arc::new(live),
+            records: self.records.clone(),
+            settings: self.settings.clone(),
+            audit: self.audit.clone(),
+            alerts: self.alerts.clone(),
+            hub: self.hub.clone(),
+            clock: Arc::clone(&self.clock),
+            tasks: self.tasks.child(),
+            registry,
+        };
+        let backups = Backups::start(parts).await.map_err(Error::Backups)?;
+        self.tenants.finish_erasures(&self.auth).await;
+        Ok(backups)
     }
 
     /// What tenants' clients reach.
-    fn front(&self, config: &Config, ui: Option<Ui>, readiness: Readiness) -> front::Parts {
+    fn front(
+        &self,
+        config: &Config,
+        backups: Backups,
+        ui: Option<Ui>,
+        readiness: Readiness,
+    ) -> front::Parts {
         let (auth, tenants) = (self.auth.clone(), self.tenants.clone());
         let methods = Methods::new(methods::Parts {
             auth: auth.clone(),
             tenants: tenants.clone(),
+            backups,
             hub: self.hub.clone(),
             settings: self.settings.clone(),
             records: self.records.clone(),
@@ -350,42 +352,4 @@ async fn write_last_use(auth: &Auth) {
     if let Err(err) = auth.flush_last_used().await {
         tracing::error!(error = %types::Chain(&err), "last use of tokens not written");
     }
-}
-
-/// Every socket that the gateway listens on; there are no others.
-struct Sockets {
-    gateway: TcpListener,
-    gateway_address: SocketAddr,
-    control: TcpListener,
-    control_address: SocketAddr,
-    local: UnixListener,
-}
-
-impl Sockets {
-    async fn open(listeners: Listeners) -> Result<Self, Error> {
-        let (gateway, gateway_address) = listen(listeners.gateway, "the gateway's address")?;
-        let (control, control_address) = listen(listeners.control, "the control plane's address")?;
-        let local = control::bind(Path::new(CONTROL_SOCKET)).await.map_err(Error::Control)?;
-        Ok(Self { gateway, gateway_address, control, control_address, local })
-    }
-
-    fn serve(self, front: &Front, plane: &Control, serving: &Tasks) {
-        let (front, scope) = (front.clone(), serving.clone());
-        drop(serving.spawn(async move { front.serve(self.gateway, &scope).await }));
-        let (tcp, scope) = (plane.clone(), serving.clone());
-        drop(serving.spawn(async move { control::serve_tcp(self.control, tcp, scope).await }));
-        let (local, scope) = (plane.clone(), serving.clone());
-        drop(serving.spawn(async move { control::serve_unix(self.local, local, scope).await }));
-    }
-}
-
-fn listen(
-    listener: StdTcpListener,
-    what: &'static str,
-) -> Result<(TcpListener, SocketAddr), Error> {
-    let listen = |source| Error::Listen { what, source };
-    listener.set_nonblocking(true).map_err(listen)?;
-    let listener = TcpListener::from_std(listener).map_err(listen)?;
-    let address = listener.local_addr().map_err(listen)?;
-    Ok((listener, address))
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::secrets::Source;
-use crate::{money, notify, platform, programs, reach};
+use crate::{backup, money, notify, platform, programs, reach, workers};
 
 /// Brackets that may be open at once. The parser recurses, and a stack overflow ends the process.
 const MAX_DEPTH: usize = 64;
@@ -52,6 +52,10 @@ pub struct Config {
     pub alerts: notify::Alerts,
     /// What `/metrics` shows.
     pub metrics: notify::Metrics,
+    /// How many workers there may be, and when they sleep.
+    pub workers: workers::Workers,
+    /// Where backups lie and when they are made.
+    pub backup: backup::Backup,
 }
 
 /// The browser UI.
@@ -227,6 +231,8 @@ impl Config {
         money::mistakes(&self.quotas, &mut mistakes);
         self.alerts.mistakes(&mut mistakes);
         self.metrics.mistakes(&mut mistakes);
+        self.workers.mistakes(&mut mistakes);
+        self.backup.mistakes(&mut mistakes);
         for model in self.default_model.iter().chain(&self.fallbacks) {
             if !self.has_model(model) {
                 mistakes.push(format!("{model}: no provider lists this model (PROVIDER/MODEL)"));

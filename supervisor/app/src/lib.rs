@@ -3,10 +3,14 @@
 //! else is the command line's, which only talks to the control plane.
 
 mod app;
+mod authority;
+mod backup;
 mod config;
 mod doctor;
+mod error;
 mod log;
 mod money;
+mod notary;
 mod notify;
 mod platform;
 mod programs;
@@ -15,9 +19,11 @@ mod quickstart;
 mod reach;
 mod secrets;
 mod serve;
+mod sockets;
 mod told;
 mod usage;
 mod witness;
+mod workers;
 
 use std::process::ExitCode;
 

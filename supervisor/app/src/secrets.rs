@@ -1,17 +1,18 @@
 //! Secrets, fetched once at start from where the configuration says that they are. The supervisor
 //! cannot start programs later on, and nobody else ever holds them.
 
+use std::fmt;
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer};
 use types::Secret;
 
 /// Bytes of a secret; more is a wrong file.
 const MAX_BYTES: usize = 16 << 10;
 
 /// Where a secret is.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[derive(Debug, Clone)]
 pub enum Source {
     /// In a variable of the gateway's environment.
     Env(String),
@@ -20,8 +21,50 @@ pub enum Source {
     /// On the standard output of a program, without the line end; program and arguments, no shell.
     Command(Vec<String>),
     /// Already here; a file cannot say this.
-    #[serde(skip)]
     Given(Secret),
+}
+
+/// What a file can say.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+enum Said {
+    Env(String),
+    File(PathBuf),
+    Command(Vec<String>),
+}
+
+impl<'de> Deserialize<'de> for Source {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Place)
+    }
+}
+
+/// Reads where a secret is. One that is written out is refused without being repeated in the error.
+struct Place;
+
+impl<'de> Visitor<'de> for Place {
+    type Value = Source;
+
+    fn expecting(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        to.write_str(
+            "where a secret is: { env: NAME }, { file: PATH } or { command: [PROGRAM, ...] }",
+        )
+    }
+
+    fn visit_str<E: de::Error>(self, _secret: &str) -> Result<Source, E> {
+        Err(E::custom(
+            "a secret is not written in the configuration, but where it is: { env: NAME }, { file: PATH } or \
+             { command: [PROGRAM, ...] }",
+        ))
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<Source, A::Error> {
+        Ok(match Said::deserialize(de::value::MapAccessDeserializer::new(map))? {
+            Said::Env(name) => Source::Env(name),
+            Said::File(path) => Source::File(path),
+            Said::Command(words) => Source::Command(words),
+        })
+    }
 }
 
 /// A secret that cannot be had.

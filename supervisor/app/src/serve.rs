@@ -9,9 +9,9 @@ use std::process::ExitCode;
 use sandbox::{Launcher, Side};
 use serde::Serialize;
 
-use crate::app::{self, App, CONTROL_SOCKET, Listeners, Opened};
+use crate::app::{App, CONTROL_SOCKET, Listeners, Opened};
 use crate::config::{self, Config};
-use crate::{log, money, notify, platform, provide, reach};
+use crate::{backup, log, money, notify, platform, provide, reach};
 
 /// The configuration file, below the state directory, where none is named.
 const CONFIG_FILE: &str = "openclawmu.json5";
@@ -112,6 +112,9 @@ pub enum Error {
     /// The operator's webhook cannot be had.
     #[error("configuration")]
     Alerts(#[source] notify::Error),
+    /// The store of backups cannot be had.
+    #[error("configuration")]
+    Backup(#[source] backup::Error),
     /// The price table cannot be had.
     #[error("configuration")]
     Prices(#[source] money::Error),
@@ -138,7 +141,7 @@ pub enum Error {
     NoModels,
     /// A part of the gateway could not be started.
     #[error("the gateway could not be started")]
-    App(#[source] app::Error),
+    App(#[source] crate::error::Error),
 }
 
 pub(crate) fn run(options: &cli::Options, args: &cli::Serve) -> ExitCode {
@@ -214,7 +217,7 @@ pub fn serve(
     let table = config.prices.read().map_err(Error::Prices)?;
     let host = provide::host(&config, table.as_ref()).map_err(Error::Secret)?;
     let prices = money::shown(&config, table.as_ref());
-    let opened = open((options.listen, options.control_listen), &config, prices)?;
+    let opened = open((options.listen, options.control_listen), &config, prices, uid_base)?;
     sandbox::become_supervisor(uid_base, &state_dir).map_err(Error::Sandbox)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(
@@ -268,12 +271,16 @@ fn open(
     (listen, control): (SocketAddr, SocketAddr),
     config: &Config,
     prices: control_api::Prices,
+    uid_base: u32,
 ) -> Result<Opened, Error> {
+    let user = nix::unistd::geteuid();
+    let uid = if user.is_root() { uid_base } else { user.as_raw() };
     Ok(Opened {
         listeners: Listeners { gateway: bind(listen)?, control: bind(control)? },
         platform: platform::read(config).map_err(Error::Platform)?,
         egress: config.egress.read().map_err(Error::Egress)?,
         webhook: config.alerts.read().map_err(Error::Alerts)?,
+        backup: config.backup.read(uid).map_err(Error::Backup)?,
         prices,
         ui: config.control_ui.root.as_deref().map(open_ui).transpose()?,
         program: std::fs::File::open("/proc/self/exe").ok(),

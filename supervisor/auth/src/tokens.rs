@@ -221,6 +221,27 @@ impl Auth {
         Ok(())
     }
 
+    /// Lets in the tokens of a tenant that the records have and this does not: they came with a restore.
+    ///
+    /// # Errors
+    /// When the records fail.
+    pub async fn adopt(&self, tenant: &TenantId) -> Result<(), Error> {
+        let turn = self.0.turns.of(tenant).await;
+        let of_tenant = |row: &TokenRow| &row.tenant == tenant;
+        let mut rows = self.0.records.tokens_of(tenant).await.map_err(Error::Records)?;
+        let of_devices = self.0.records.device_tokens_of(tenant).await.map_err(Error::Records)?;
+        rows.extend(self.paired(devices::alive(of_devices, &rows)).await?);
+        self.0.tokens.change(tenant, |map| {
+            let suspended = self.0.suspended.contains(tenant);
+            for row in rows.into_iter().filter(of_tenant) {
+                let entry = || Arc::new(TokenEntry::new(row.clone(), suspended));
+                map.entry(row.digest).or_insert_with(entry);
+            }
+        });
+        drop(turn);
+        Ok(())
+    }
+
     /// Writes the row, then lets its secret in and shuts out an earlier one of the same token.
     pub(crate) async fn write(&self, row: TokenRow) -> Result<Arc<TokenEntry>, Error> {
         self.0.records.put_token(&row).await.map_err(|err| {

@@ -1,8 +1,11 @@
 //! From what was typed to requests and to what is printed.
 
+mod backup;
+mod erasure;
 mod evidence;
 mod keys;
 mod prices;
+mod restart;
 mod tenants;
 mod tokens;
 mod usage;
@@ -28,21 +31,30 @@ pub(crate) async fn run(
         Remote::Tenants(command) => tenants::run(&client, command, output).await,
         Remote::Tokens(command) => tokens::run(&client, command, output).await,
         Remote::Keys(command) => keys::run(&client, command, output).await,
+        Remote::Backup(command) => backup::run(&client, command, output).await,
         Remote::Evidence(command) => evidence::run(&client, command, output).await,
+        Remote::Erasure(command) => erasure::run(command, output),
         Remote::Drift => evidence::drift(&client, output).await,
         Remote::Status => output.reply(&client.get::<Status>("/v1/status").await?),
         Remote::Chat(request) => chat::run(&client, &request, output).await,
         Remote::Rpc(request) => rpc::run(&client, &request, output).await,
         Remote::Usage(asked) => usage::run(&client, &asked, output).await,
         Remote::Audit(command) => audit::run(options, &client, command, output).await,
-        Remote::Quota { tenant: None } => {
-            output.reply(&client.get::<control_api::Quotas>("/v1/quotas").await?)
-        }
-        Remote::Quota { tenant: Some(tenant) } => {
-            output.reply(&tenants::quota(&client, &tenant, &[], false).await?)
-        }
+        Remote::Quota { tenant } => quota(&client, tenant.as_ref(), output).await,
         Remote::Prices(command) => prices::run(&client, command, output).await,
         Remote::Completions { shell } => completions(shell, output),
+    }
+}
+
+/// What all tenants together may use, or one of them.
+async fn quota(
+    client: &Client,
+    tenant: Option<&types::TenantId>,
+    output: &mut Output,
+) -> Result<(), Error> {
+    match tenant {
+        None => output.reply(&client.get::<control_api::Quotas>("/v1/quotas").await?),
+        Some(tenant) => output.reply(&tenants::quota(client, tenant, &[], false).await?),
     }
 }
 

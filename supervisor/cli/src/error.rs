@@ -144,6 +144,12 @@ pub enum Error {
         /// How many.
         workers: usize,
     },
+    /// Workers that were not replaced.
+    #[error("{tenants} workers could not be replaced")]
+    NotRestarted {
+        /// How many.
+        tenants: usize,
+    },
     /// The audit trail cannot be read.
     #[error("the audit trail cannot be read")]
     Trail(#[from] trail::Error),
@@ -192,6 +198,7 @@ impl Error {
             | Self::Evidence(_)
             | Self::NotVerified { .. }
             | Self::Drift { .. }
+            | Self::NotRestarted { .. }
             | Self::Trail(_)
             | Self::NotWhole(_)
             | Self::PriceFile { .. }
@@ -218,6 +225,7 @@ impl Error {
             Self::PublicKey(_) => "public_key",
             Self::NotVerified { .. } => "not_verified",
             Self::Drift { .. } => "drift",
+            Self::NotRestarted { .. } => "not_restarted",
             Self::Trail(_) => "trail",
             Self::NotWhole(_) => "not_whole",
             Self::Terminal(_) => "terminal",
@@ -264,6 +272,7 @@ impl Error {
             | Self::PublicKey(_)
             | Self::NotVerified { .. }
             | Self::Drift { .. }
+            | Self::NotRestarted { .. }
             | Self::Trail(_)
             | Self::NotWhole(_)
             | Self::PriceFile { .. }

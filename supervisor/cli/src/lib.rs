@@ -24,9 +24,10 @@ mod view;
 pub use client::Client;
 pub use error::{Error, Outcome};
 pub use options::{
-    AuditCommand, Chat, Cli, Command, Create, Doctor, EvidenceCommand, Export, Gateway, KeyCommand,
-    LimitFlags, Options, PriceCommand, Quickstart, Remote, Report, Rpc, Serve, Tail, TenantCommand,
-    TokenCommand, Usage, UsageCommand, Verify, parse,
+    AuditCommand, BackupCommand, BackupKeyCommand, Chat, Cli, Command, Create, Doctor,
+    ErasureCommand, EvidenceCommand, Export, Gateway, KeyCommand, LimitFlags, Options,
+    PriceCommand, Quickstart, Remote, Report, Restart, RestoreArgs, Rpc, ScheduleArgs, Serve, Tail,
+    TenantCommand, TokenCommand, Usage, UsageCommand, Verify, parse,
 };
 pub use output::{Output, View};
 pub use target::{InvalidTarget, Target};

@@ -1,7 +1,9 @@
 //! What can be typed. Reading the arguments is also the one place that looks at the environment.
 
 mod audit;
+mod backup;
 mod books;
+mod lifecycle;
 mod remote;
 
 use std::ffi::OsString;
@@ -14,7 +16,10 @@ use types::Secret;
 use crate::target::Target;
 
 pub use audit::{AuditCommand, Export, Tail, Verify};
+pub use backup::{BackupCommand, BackupKeyCommand, RestoreArgs, ScheduleArgs};
+
 pub use books::{Report, UsageCommand};
+pub use lifecycle::{ErasureCommand, Restart};
 pub use remote::{
     Chat, Create, EvidenceCommand, Gateway, KeyCommand, LimitFlags, PriceCommand, Remote, Rpc,
     TenantCommand, TokenCommand, Usage,

@@ -6,8 +6,8 @@ mod money;
 pub(crate) use money::{CheckedPrices, TenantQuotas};
 
 use control_api::{
-    Checks, CreatedKey, CreatedTenant, Deleted, EgressRules, IssuedToken, KeyList, Limits, Logs,
-    Status, Tenant, TenantList, Timestamp, TokenList,
+    Checks, CreatedKey, CreatedTenant, Deleted, EgressRules, ErasedTenant, IssuedToken, KeyList,
+    Limits, Logs, Status, Tenant, TenantList, Timestamp, TokenList,
 };
 use types::Scopes;
 
@@ -56,7 +56,7 @@ impl View for Tenant {
         }
         output.pairs(&pairs);
         output.line("");
-        output.pairs(&limits(&self.limits));
+        output.pairs(&limits(&self.limits, &self.sleeps));
     }
 }
 
@@ -78,6 +78,12 @@ impl View for EgressRules {
         let own = self.allow.iter().map(|rule| row(rule, self.tenant.as_str()));
         let everyone = self.everyone.iter().map(|rule| row(rule, "everyone"));
         output.table(&["ALLOWED", "FOR"], own.chain(everyone).collect());
+    }
+}
+
+impl View for ErasedTenant {
+    fn show(&self, output: &mut Output) {
+        output.line(&format!("{} is gone.", self.id));
     }
 }
 
@@ -183,9 +189,15 @@ impl View for Checks {
     }
 }
 
-fn limits(limits: &Limits) -> Vec<(&'static str, String)> {
+fn limits(limits: &Limits, sleeps: &str) -> Vec<(&'static str, String)> {
     let money = limits.cost_micros_per_day.map_or_else(|| bound(None), dollars);
-    let idle = limits.idle_seconds.map_or_else(|| "never".to_owned(), |s| format!("after {s} s"));
+    let mut idle = match sleeps.parse::<u32>() {
+        Ok(seconds) => format!("after {seconds} s"),
+        Err(_word) => sleeps.to_owned(),
+    };
+    if limits.sleep == "default" {
+        idle.push_str(" (default)");
+    }
     let quotas =
         if limits.quotas.is_empty() { "none".to_owned() } else { limits.quotas.join(", ") };
     vec![

@@ -2,10 +2,11 @@
 //!
 //! The server and the command line share these types, and the `OpenAPI` document is made of them.
 //! Requests refuse unknown fields; replies may gain fields, so readers ignore those they do not
-//! know. Nothing here does I/O, and no type here can hold a secret except the four `Created*` and
-//! `Rotated` replies, which are sent once.
+//! know. Nothing here does I/O, and no type here can hold a secret except the `Created*`, `Rotated` and
+//! `Restored*` replies, which are sent once, and `BackupKey`.
 
 mod audit;
+mod backups;
 mod boundary;
 mod doctor;
 mod error;
@@ -23,6 +24,11 @@ mod tokens;
 mod usage;
 
 pub use audit::{AuditHead, AuditPage, AuditQuery};
+pub use backups::{
+    Backup, BackupContents, BackupKey, BackupList, BackupPath, BackupProgress, BackupSchedule,
+    BackupSchedules, KeepBackups, PrunedBackups, RestoreBackup, RestoredBackup, SetBackupSchedule,
+    VerifiedBackup,
+};
 pub use boundary::{
     Boundary, Capabilities, Cgroup, Descriptor, Finding, Landlock, Mount, Namespaces, Resource,
     Seccomp,
@@ -36,8 +42,8 @@ pub use params::{KeyPath, LogsQuery, PageQuery, TenantPath, TerminalPath, TokenP
 pub use prices::{PriceRow, Prices};
 pub use status::{HostSummary, Status, TenantCounts};
 pub use tenants::{
-    CreateTenant, CreatedTenant, Deleted, EgressRules, Logs, RestartTenant, SetEgress, Tenant,
-    TenantList, TenantRow, TenantState, UpdateTenant, Worker,
+    CreateTenant, CreatedTenant, Deleted, EgressRules, ErasedTenant, Logs, RestartTenant,
+    SetEgress, Tenant, TenantList, TenantRow, TenantState, UpdateTenant, Worker,
 };
 pub use terminals::{
     MAX_TYPED, OpenTerminal, OpenedTerminal, Terminal, TerminalList, TerminalSize, Typed,

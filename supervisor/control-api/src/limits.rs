@@ -23,8 +23,8 @@ pub struct Limits {
     pub cpu_millis: u32,
     /// Size of the tenant's disk in bytes.
     pub disk_max: u64,
-    /// Seconds without work after which the worker stops; null means never.
-    pub idle_seconds: Option<u32>,
+    /// When a worker without work stops: `default`, `never`, `warm`, or seconds.
+    pub sleep: String,
     /// Further limits, each as text: `costMicros/month=5000000`, `agent:main tokens/day=100000`.
     #[serde(default)]
     pub quotas: Vec<String>,
@@ -41,7 +41,7 @@ impl From<types::Limits> for Limits {
             pids_max: limits.pids_max,
             cpu_millis: limits.cpu_millis,
             disk_max: limits.disk_max,
-            idle_seconds: limits.idle_seconds,
+            sleep: limits.sleep.to_string(),
             quotas: limits.quotas.iter().map(ToString::to_string).collect(),
         }
     }
@@ -75,9 +75,10 @@ pub struct LimitsPatch {
     /// Size of the tenant's disk in bytes; takes effect for a tenant that has no disk yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk_max: Option<u64>,
-    /// Seconds without work after which the worker stops; 0 means never.
+    /// When a worker without work stops: seconds, `never`, `warm` (it is always awake), or `default`, which
+    /// is as the operator has set it for all tenants.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub idle_seconds: Option<u32>,
+    pub sleep: Option<String>,
     /// Further limits, each as text; they take the place of all that there are. At most 64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quotas: Option<Vec<String>>,
@@ -94,7 +95,7 @@ impl From<LimitsPatch> for types::LimitsPatch {
             pids_max: patch.pids_max,
             cpu_millis: patch.cpu_millis,
             disk_max: patch.disk_max,
-            idle_seconds: patch.idle_seconds,
+            sleep: patch.sleep,
             quotas: patch.quotas,
         }
     }

@@ -52,6 +52,9 @@ pub struct RestartTenant {
     /// Do not wait for requests under way.
     #[serde(default)]
     pub now: bool,
+    /// Do nothing where no worker is running.
+    #[serde(default)]
+    pub if_running: bool,
 }
 
 /// Where a tenant's worker is in its life.
@@ -122,6 +125,8 @@ pub struct Tenant {
     pub worker: Option<Worker>,
     /// The limits that hold.
     pub limits: Limits,
+    /// When its worker sleeps, the operator's default applied: `never`, `warm`, or seconds without work.
+    pub sleeps: String,
     /// When it last had a request; null when never.
     pub last_active_at: Option<Timestamp>,
     /// When the tenant was made.
@@ -173,6 +178,18 @@ pub struct EgressRules {
     pub allow: Vec<String>,
     /// The rules of all tenants, from the configuration.
     pub everyone: Vec<String>,
+}
+
+/// A tenant that is gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ErasedTenant {
+    /// The tenant's id.
+    #[schema(schema_with = schema::tenant_id)]
+    pub id: TenantId,
+    /// Always true: what cannot be deleted is an error.
+    pub deleted: bool,
+    /// The signed certificate of the erasure, as text: every byte of it counts.
+    pub certificate: String,
 }
 
 /// What was deleted or revoked.

@@ -55,6 +55,9 @@ pub enum Error {
     /// A tenant could not do it.
     #[error(transparent)]
     Tenants(#[from] tenants::Error),
+    /// A backup could not be made or restored.
+    #[error(transparent)]
+    Backups(#[from] backups::Error),
     /// A terminal could not be served.
     #[error(transparent)]
     Programs(#[from] sandboxes::Error),
@@ -112,6 +115,7 @@ impl Error {
             Self::KeyReused => Code::Conflict,
             Self::Auth(error) => auth_code(error),
             Self::Tenants(error) => Code::from_status(error.http_status()),
+            Self::Backups(error) => Code::from_status(error.http_status()),
             Self::Programs(error) => program_code(error),
             Self::Records(_)
             | Self::Unrecorded(_)
@@ -129,6 +133,7 @@ impl Error {
     pub fn public(&self) -> String {
         match self {
             Self::Tenants(error) => error.public(),
+            Self::Backups(error) => error.public(),
             Self::Auth(auth::Error::Records(_) | auth::Error::Random(_))
             | Self::Records(_)
             | Self::Audit(_)
@@ -185,6 +190,9 @@ impl Error {
     /// Seconds after which trying again may help.
     pub const fn retry_after_s(&self) -> Option<u64> {
         if let Self::Tenants(error) = self {
+            return error.retry_after_s();
+        }
+        if let Self::Backups(error) = self {
             return error.retry_after_s();
         }
         if let Self::Unrecorded(_) = self {

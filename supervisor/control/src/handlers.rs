@@ -1,6 +1,7 @@
 //! What each operation does. Every function here is called with a permit for its row.
 
 pub(crate) mod audit;
+pub(crate) mod backups;
 mod boundary;
 pub(crate) mod egress;
 pub(crate) mod evidence;

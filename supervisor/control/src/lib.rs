@@ -23,6 +23,7 @@ use std::sync::Arc;
 
 use audit::Audit;
 use auth::Auth;
+use backups::Backups;
 use prometheus_client::registry::Registry;
 use records::Records;
 use tenants::Tenants;
@@ -53,6 +54,8 @@ pub struct Parts {
     pub auth: Auth,
     /// The tenants.
     pub tenants: Tenants,
+    /// Their backups.
+    pub backups: Backups,
     /// Where outcomes of creates are kept for those who repeat them.
     pub records: Records,
     /// Where it is recorded what operators do.

@@ -6,7 +6,7 @@ use types::Role;
 use types::Role::{Auditor, Operator, Owner};
 
 use crate::handlers::{
-    audit, egress, evidence, gateway, keys, prices, tenants, terminals, tokens, usage,
+    audit, backups, egress, evidence, gateway, keys, prices, tenants, terminals, tokens, usage,
 };
 use crate::row::{Probe, Row, guarded, open};
 
@@ -37,6 +37,7 @@ pub fn routes() -> Vec<Route> {
 /// Every row.
 pub(crate) fn rows() -> Vec<Row> {
     let mut rows = tenant_rows();
+    rows.extend(backup_rows());
     rows.extend(terminal_rows());
     rows.extend(token_rows());
     rows.extend(gateway_rows());
@@ -63,6 +64,28 @@ fn tenant_rows() -> Vec<Row> {
         guarded(Method::GET, "/v1/tenants/{id}/egress", Auditor, "showEgress", "Shows what the tenant may reach.", egress::show),
         guarded(Method::PUT, "/v1/tenants/{id}/egress", Operator, "setEgress", "Replaces what the tenant may reach beside what all tenants may.", egress::set),
         guarded(Method::GET, "/v1/tenants/{id}/usage", Auditor, "tenantUsage", "Shows what the tenant used today or this month, and how its limits stand.", usage::tenant),
+    ]
+}
+
+#[rustfmt::skip] // one row, one line
+fn backup_rows() -> Vec<Row> {
+    use backups as b;
+    const ALL: &str = "/v1/tenants/{id}/backups";
+    const ONE: &str = "/v1/tenants/{id}/backups/{backupId}";
+    const SCHEDULE: &str = "/v1/tenants/{id}/backup-schedule";
+    vec![
+        guarded(Method::GET, ALL, Auditor, "listBackups", "Lists a tenant's backups.", b::list),
+        guarded(Method::POST, ALL, Operator, "createBackup", "Makes a backup of a tenant, while it goes on.", b::create),
+        guarded(Method::GET, ONE, Auditor, "showBackup", "Shows what is in a backup.", b::show),
+        guarded(Method::DELETE, ONE, Owner, "removeBackup", "Removes a backup.", b::remove),
+        guarded(Method::POST, "/v1/tenants/{id}/backups/{backupId}/restore", Operator, "restoreBackup", "Puts a backup in a tenant's place, or makes a tenant of it.", b::restore),
+        guarded(Method::POST, "/v1/tenants/{id}/backups/{backupId}/verify", Operator, "verifyBackup", "Unpacks a backup into a root that is thrown away, and records how that went.", b::verify),
+        guarded(Method::GET, "/v1/tenants/{id}/backup-progress", Auditor, "backupProgress", "Shows how far a backup or restore is.", b::progress),
+        guarded(Method::POST, "/v1/tenants/{id}/prune-backups", Operator, "pruneBackups", "Removes the backups that are not to be kept.", b::prune),
+        guarded(Method::GET, SCHEDULE, Auditor, "showBackupSchedule", "Shows when a tenant's backups are made and which are kept.", b::schedule),
+        guarded(Method::PUT, SCHEDULE, Operator, "setBackupSchedule", "Sets when a tenant's backups are made and which are kept.", b::set_schedule),
+        guarded(Method::GET, "/v1/backup-schedules", Auditor, "listBackupSchedules", "Shows the schedules of all tenants.", b::schedules),
+        guarded(Method::POST, "/v1/tenants/{id}/backup-key", Owner, "exportBackupKey", "Gives the key that reads a tenant's backups, for another installation.", b::key),
     ]
 }
 

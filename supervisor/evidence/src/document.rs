@@ -141,11 +141,15 @@ fn signed(body: &[u8]) -> Vec<u8> {
     [CONTEXT, body].concat()
 }
 
-fn after<'a>(file: &'a [u8], fixed: &[u8], what: &'static str) -> Result<&'a [u8], Error> {
+pub(crate) fn after<'a>(
+    file: &'a [u8],
+    fixed: &[u8],
+    what: &'static str,
+) -> Result<&'a [u8], Error> {
     file.strip_prefix(fixed).ok_or(Error::Form(what))
 }
 
-fn digits<'a, const BYTES: usize>(
+pub(crate) fn digits<'a, const BYTES: usize>(
     file: &'a [u8],
     what: &'static str,
 ) -> Result<(&'a [u8], &'a [u8]), Error> {

@@ -6,6 +6,7 @@
 
 mod check;
 mod document;
+mod erasure;
 mod hex;
 mod key;
 mod layers;
@@ -17,6 +18,9 @@ mod witness;
 
 pub use check::{Complaint, MIN_PROBES, check};
 pub use document::{Error, MAX_DOCUMENT, Opened, open, seal};
+pub use erasure::{
+    ERASURE_SCHEMA, Erasure, MAX_ERASURE, OpenedErasure, open_erasure, seal_erasure,
+};
 pub use key::{Key, KeyError, PublicKey};
 pub use layers::layers;
 pub use page::page;

@@ -1,5 +1,5 @@
-//! `POST /hooks/{name}`: what other programs may start. The body goes to the tenant's worker as it
-//! came, and nobody but the worker reads it.
+//! `POST /hooks/{name}`: what other programs may start. The body is kept, and goes to the tenant's
+//! worker as it came; nobody but the worker reads it.
 //!
 //! A hook's token is found where such programs can put one. Not in the address: addresses are
 //! logged on the way.
@@ -7,19 +7,24 @@
 use axum::body::Body;
 use axum::extract::{FromRequestParts as _, Path};
 use axum::response::Response;
-use http::HeaderName;
+use http::header::CONTENT_TYPE;
 use http::request::Parts;
-use proto::worker::{Route, ServeRequest};
+use http::{HeaderName, StatusCode};
+use proto::worker::{Route, ServePart, ServeRequest};
+use tenants::{Delivered, Event};
 
 use crate::call::{Call, Place, bearer, only};
 use crate::relay;
-use crate::reply::Refusal;
+use crate::reply::{JSON, Refusal};
 
 /// Bytes of a body.
 const MAX_BODY: usize = 256 << 10;
 
 /// The longest name of a hook, in bytes.
 const MAX_NAME: usize = 128;
+
+/// What events of hooks are called.
+const SOURCE: &str = "hook";
 
 /// Where a token may be beside `Authorization`.
 const TOKEN: &str = "x-openclaw-token";
@@ -62,21 +67,55 @@ pub(crate) async fn hook(mut call: Call, body: Body) -> Response {
         place.take(&call.front, &permit)?;
         let ticket = place.ticket().ok_or_else(Refusal::no_answer)?;
         let request_id = call.identity.id().to_owned();
-        let (route, model) = (Route::Hook.into(), name);
+        let route = Route::Hook.into();
+        // What has no name of its own gets one that nobody else has.
+        let event =
+            if idempotency_key.is_empty() { request_id.clone() } else { idempotency_key.clone() };
+        let account = format!("hook:{name}");
         let asked = ServeRequest {
             route,
             body,
-            model,
+            model: name,
             request_id,
             idempotency_key,
             ..ServeRequest::default()
         };
-        relay::answer(&call.front.tenants, &call.identity.seat, ticket, asked).await
+        // Each in a conversation of its own: which session it is for, only the worker reads.
+        let event = Event { source: SOURCE, account: &account, lane: &event, event: &event };
+        let delivered = call.front.tenants.deliver_hook(ticket, event, asked);
+        tokio::select! {
+            biased;
+            () = call.identity.seat.ended() => Err(Refusal::revoked()),
+            delivered = delivered => answered(delivered),
+        }
     };
     let response = response.await;
     // The worker has its copy by now, so the body no longer counts.
     drop(share);
     response.unwrap_or_else(|refusal| refusal.response())
+}
+
+/// What the caller is told: what the worker says, or that the hook is kept and under which names.
+fn answered(delivered: Result<Delivered<ServePart>, tenants::Error>) -> Result<Response, Refusal> {
+    match delivered {
+        Ok(Delivered::Answer(ServePart { head: Some(head), data })) => {
+            Ok(relay::response(&head, JSON, Body::from(data)))
+        }
+        Ok(Delivered::Answer(ServePart { head: None, .. })) => Err(Refusal::no_answer()),
+        Ok(Delivered::Later(id)) => {
+            let kept = format!(
+                r#"{{"ok":true,"status":"accepted","eventId":"{id}","runId":"hook:{id}"}}"#
+            );
+            let mut response = Response::new(Body::from(kept));
+            *response.status_mut() = StatusCode::ACCEPTED;
+            response.headers_mut().insert(CONTENT_TYPE, JSON);
+            Ok(response)
+        }
+        Err(err) => {
+            tracing::debug!(error = %types::Chain(&err), "a hook was not kept");
+            Err((&err).into())
+        }
+    }
 }
 
 #[cfg(test)]

@@ -115,7 +115,8 @@ fn stream(head: &Head, relay: Relay) -> Response {
     response
 }
 
-fn response(head: &Head, kind: HeaderValue, body: Body) -> Response {
+/// The head of a worker's answer, over a body.
+pub(crate) fn response(head: &Head, kind: HeaderValue, body: Body) -> Response {
     let mut response = Response::new(body);
     let status = u16::try_from(head.status).ok().and_then(|it| StatusCode::from_u16(it).ok());
     // A status below 200 is none that a worker may answer with.

@@ -7,6 +7,8 @@ mod approvals;
 mod channels;
 mod config;
 pub mod devices;
+mod durable;
+mod inbox;
 mod nodes;
 mod own;
 mod pages;
@@ -25,6 +27,7 @@ use std::sync::Arc;
 use api::{ApiError, Code, Method, Recorded, ServedBy};
 use audit::Audit;
 use auth::{Auth, Permit};
+use backups::Backups;
 use bytes::Bytes;
 use hub::{Connection, Hub};
 use proto::worker::call_reply::Outcome;
@@ -60,6 +63,8 @@ pub struct Parts {
     pub auth: Auth,
     /// Workers.
     pub tenants: Tenants,
+    /// Their backups.
+    pub backups: Backups,
     /// Live connections.
     pub hub: Hub,
     /// What tenants have set.
@@ -137,6 +142,7 @@ impl Methods {
             drop(ticket);
             return result.map(Bytes::from);
         }
+        let named = durable::named(method.name, &params);
         let request = CallRequest {
             method: method.name.to_owned(),
             params,
@@ -146,7 +152,11 @@ impl Methods {
                 client: caller.client.to_owned(),
             }),
             request_id: caller.request_id.to_owned(),
+            ..CallRequest::default()
         };
+        if let Some(named) = &named {
+            return self.keep(named, ticket, request).await;
+        }
         if !method.long {
             let reply = self.0.tenants.call(ticket, request).await;
             return reply.map_err(|err| failed(&err)).and_then(outcome);
@@ -216,6 +226,7 @@ pub(crate) fn failed(err: &tenants::Error) -> ApiError {
         return (&types::Limited::from(&**refusal)).into();
     }
     let code = match err.http_status() {
+        _ if matches!(err, tenants::Error::GivenUp { .. }) => Code::InvalidRequest,
         403 => Code::Unauthorized,
         404 => Code::NotFound,
         429 => Code::ResourceExhausted,
@@ -247,6 +258,14 @@ mod tests {
         check("node.invoke", MAX_PARAMS, true);
         check("node.invoke", MAX_PARAMS + 1, false);
         check("node.invoke.result", 4 << 20, true);
+    }
+
+    #[test]
+    fn what_was_given_up_is_no_reason_to_try_again() {
+        let (event, why) = ("e1".to_owned(), "no".to_owned());
+        let err = failed(&tenants::Error::GivenUp { event, why, then: "see inbox.retry" });
+        assert_eq!((err.code, err.retry_after_ms), (Code::InvalidRequest, None));
+        assert!(err.message.contains("e1") && err.message.contains("inbox.retry"), "{err:?}");
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! `tenants.*`: what a tenant may learn of itself and do to itself.
 
+mod backups;
 pub(crate) mod usage;
 
 use api::ApiError;
 use api::tenants::{
-    BackupParams, DeleteParams, Deleted, History, HistoryParams, Never, QuotaStatus, RestoreParams,
-    Rotated, Tenant, TenantParams, Usage, UsageParams,
+    BackedUp, BackupParams, Backups, DeleteParams, Deleted, History, HistoryParams, QuotaStatus,
+    RestoreParams, Restored, Rotated, Tenant, TenantParams, Usage, UsageParams,
 };
 use audit::{Repeated, Who, WhoKind};
 use auth::{Denied, Grant};
@@ -52,7 +53,8 @@ impl api::tenants::Tenants for Call<'_> {
             request = self.caller.request_id,
             "a tenant deletes itself"
         );
-        let deleted = self.parts.tenants.delete_itself(&tenant_id, &self.parts.auth).await;
+        let by = format!("the tenant's token {}", self.caller.permit.principal().token_id());
+        let deleted = self.parts.tenants.delete_itself(&tenant_id, &self.parts.auth, &by).await;
         deleted.map_err(|err| failed(&err))?;
         Ok(Deleted { deleted: true, tenant_id })
     }
@@ -72,19 +74,19 @@ impl api::tenants::Tenants for Call<'_> {
         usage::quota(self)
     }
 
-    async fn backup(&self, params: BackupParams) -> Result<Never, ApiError> {
+    async fn backup(&self, params: BackupParams) -> Result<BackedUp, ApiError> {
         self.own(params.tenant_id.as_deref())?;
-        Err(no_backups())
+        backups::create(self, &params).await
     }
 
-    async fn backups_list(&self, params: BackupParams) -> Result<Never, ApiError> {
+    async fn backups_list(&self, params: BackupParams) -> Result<Backups, ApiError> {
         self.own(params.tenant_id.as_deref())?;
-        Err(no_backups())
+        backups::list(self, &params).await
     }
 
-    async fn restore(&self, params: RestoreParams) -> Result<Never, ApiError> {
+    async fn restore(&self, params: RestoreParams) -> Result<Restored, ApiError> {
         self.own(params.tenant_id.as_deref())?;
-        Err(no_backups())
+        backups::restore(self, params).await
     }
 }
 
@@ -102,10 +104,6 @@ impl Call<'_> {
         self.parts.audit.repeated(refused.of_tenant(self.tenant().as_str()));
         Err(ApiError::not_found("Tenant not found"))
     }
-}
-
-fn no_backups() -> ApiError {
-    ApiError::unavailable("backups are not part of this gateway yet; ask its operator for a copy")
 }
 
 /// What a caller is told whose token was not rotated.

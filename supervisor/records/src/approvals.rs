@@ -7,7 +7,7 @@ use crate::documents::Table;
 use crate::store::Op;
 use crate::{Document, Error, Records};
 
-const TABLE: Table = Table { prefix: "approvals/", name: "the file of approvals" };
+pub(crate) const TABLE: Table = Table { prefix: "approvals/", name: "the file of approvals" };
 
 /// What goes with the tenant.
 pub(crate) fn deletions(tenant: &TenantId) -> Op {

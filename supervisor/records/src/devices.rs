@@ -137,6 +137,16 @@ pub struct DeviceRequestRow {
     pub expires_at: UnixMillis,
 }
 
+/// Where one device is.
+pub(crate) fn key(tenant: &TenantId, id: &str) -> String {
+    format!("{}{id}", pairing::prefix(DEVICES, tenant))
+}
+
+/// Where one request is.
+pub(crate) fn request_key(tenant: &TenantId, id: &str) -> String {
+    format!("{}{id}", pairing::prefix(REQUESTS, tenant))
+}
+
 /// Where everything of a tenant's devices is, for its deletion.
 pub(crate) fn prefixes(tenant: &TenantId) -> [String; 2] {
     [DEVICES, REQUESTS].map(|table| pairing::prefix(table, tenant))

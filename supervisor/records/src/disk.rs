@@ -7,6 +7,7 @@
 mod commit;
 mod dump;
 mod open;
+mod rewrite;
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};
@@ -21,7 +22,7 @@ use types::Clock;
 use crate::Error;
 use crate::engine::{Engine, Table};
 use crate::shared::Seat;
-use commit::{Answer, Committer, Job};
+use commit::{Answer, Committer, Job, Work};
 
 /// Callers that wait at once; the next one waits for a place.
 const MAX_WAITING: usize = 1024;
@@ -32,13 +33,20 @@ const OPEN_TIMEOUT: Duration = Duration::from_mins(1);
 /// A store in a directory. It is closed, and everything on disk, when it is dropped.
 #[derive(Debug)]
 pub struct SledStore {
-    jobs: Option<Sender<Job>>,
+    jobs: Option<Sender<Work>>,
     places: Arc<Semaphore>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 #[derive(Debug)]
-pub(crate) struct Rows(sled::Tree);
+/// The rows of an open database; none while it is being replaced.
+pub(crate) struct Rows(Option<sled::Tree>);
+
+impl Rows {
+    fn tree(&self) -> Result<&sled::Tree, Error> {
+        self.0.as_ref().ok_or(Error::Closed)
+    }
+}
 
 impl SledStore {
     /// Opens the store in `dir`, which is made if need be, and checks it. A damaged database is
@@ -47,10 +55,10 @@ impl SledStore {
         let (sender, jobs) = channel();
         let (opened, answer) = oneshot::channel();
         let dir: PathBuf = dir.to_owned();
-        let body = move || match Committer::open(&dir, clock) {
+        let body = move || match Committer::open(&dir, Arc::clone(&clock)) {
             Ok(committer) => {
                 if opened.send(Ok(())).is_ok() {
-                    committer.run(&jobs);
+                    commit::run(committer, &dir, &clock, &jobs);
                 }
             }
             Err(err) => drop(opened.send(Err(err))),
@@ -91,7 +99,15 @@ impl Seat for SledStore {
             answer
         });
         let jobs = self.jobs.as_ref().ok_or(Error::Closed)?;
-        jobs.send(job).ok().ok_or(Error::Closed)?;
+        jobs.send(Work::Job(job)).ok().ok_or(Error::Closed)?;
+        answer.await.ok().ok_or(Error::Closed)?
+    }
+
+    async fn rewrite(&self) -> Result<(), Error> {
+        let _place = Arc::clone(&self.places).acquire_owned().await.ok().ok_or(Error::Closed)?;
+        let (reply, answer) = oneshot::channel();
+        let jobs = self.jobs.as_ref().ok_or(Error::Closed)?;
+        jobs.send(Work::Rewrite(reply)).ok().ok_or(Error::Closed)?;
         answer.await.ok().ok_or(Error::Closed)?
     }
 }
@@ -108,7 +124,7 @@ impl Drop for SledStore {
 
 impl Table for Rows {
     fn get(&self, key: &[u8]) -> Result<Option<Bytes>, Error> {
-        let value = self.0.get(key).map_err(database)?;
+        let value = self.tree()?.get(key).map_err(database)?;
         Ok(value.map(|value| Bytes::copy_from_slice(&value)))
     }
 
@@ -121,9 +137,9 @@ impl Table for Rows {
         let rows = match after {
             Some(after) if after >= prefix => {
                 use std::ops::Bound::{Excluded, Unbounded};
-                self.0.range::<&[u8], _>((Excluded(after), Unbounded))
+                self.tree()?.range::<&[u8], _>((Excluded(after), Unbounded))
             }
-            _ => self.0.range(prefix..),
+            _ => self.tree()?.range(prefix..),
         };
         let mut found = Vec::new();
         for row in rows.take(limit) {
@@ -144,7 +160,7 @@ impl Table for Rows {
                 None => batch.remove(key.as_ref()),
             }
         }
-        self.0.apply_batch(batch).map_err(database)
+        self.tree()?.apply_batch(batch).map_err(database)
     }
 }
 

@@ -24,6 +24,9 @@ pub struct Document {
     pub updated_at: UnixMillis,
 }
 
+/// A key and what is stored there.
+pub(crate) type Stored = (String, Vec<u8>);
+
 /// Which text of each tenant.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Table {
@@ -48,7 +51,7 @@ struct PartRow {
 }
 
 impl Table {
-    fn of(self, tenant: &TenantId) -> String {
+    pub(crate) fn of(self, tenant: &TenantId) -> String {
         format!("{}{tenant}/", self.prefix)
     }
 
@@ -58,6 +61,21 @@ impl Table {
 
     fn part(self, tenant: &TenantId, part: usize) -> String {
         format!("{}part-{part:03}", self.of(tenant))
+    }
+
+    /// Every row of a text, for whoever writes it where there is none.
+    pub(crate) fn rows(self, tenant: &TenantId, new: &Document) -> Result<Vec<Stored>, Error> {
+        if new.raw.len() > MAX_DOCUMENT {
+            return Err(Error::TooLarge { what: self.name, max: MAX_DOCUMENT });
+        }
+        let parts = parts(&new.raw);
+        let (hash, updated_at) = (new.hash.clone(), new.updated_at);
+        let head = HeadRow { hash, parts: parts.len(), updated_at };
+        let mut rows = vec![(self.head(tenant), json::encode(&head, None)?)];
+        for (number, text) in parts.into_iter().enumerate() {
+            rows.push((self.part(tenant, number), json::encode(&PartRow { text }, None)?));
+        }
+        Ok(rows)
     }
 
     /// What goes with the tenant.

@@ -48,6 +48,8 @@ pub(crate) struct Engine<T> {
     clock: Arc<dyn Clock>,
     /// Commits that are applied and not yet shown to watchers.
     unseen: Vec<(Rev, Vec<Event>)>,
+    /// Whether the table has failed to take a change.
+    is_broken: bool,
 }
 
 /// One stored value with what is known about it.
@@ -72,7 +74,12 @@ impl<T: Table> Engine<T> {
     /// An engine over a table that holds nothing of leases.
     pub(crate) fn at(rev: Rev, table: T, clock: Arc<dyn Clock>) -> Self {
         let (leases, history) = (Leases::default(), History::after(rev));
-        Self { table, rev, leases, history, clock, unseen: Vec::new() }
+        Self { table, rev, leases, history, clock, unseen: Vec::new(), is_broken: false }
+    }
+
+    /// What it works on.
+    pub(crate) const fn table_mut(&mut self) -> &mut T {
+        &mut self.table
     }
 
     pub(crate) const fn rev(&self) -> Rev {
@@ -82,6 +89,11 @@ impl<T: Table> Engine<T> {
     /// Whether there are changes that [`Engine::publish`] would show.
     pub(crate) const fn has_unseen(&self) -> bool {
         !self.unseen.is_empty()
+    }
+
+    /// Whether the table has failed to take a change: nothing more is to be promised of it.
+    pub(crate) const fn is_broken(&self) -> bool {
+        self.is_broken
     }
 
     /// Shows to watchers what was applied since the last time.
@@ -182,7 +194,7 @@ impl<T: Table> Engine<T> {
         self.rev += 1;
         let (key, value) = revision_row(self.rev);
         writes.push((key, Some(value)));
-        self.table.apply(writes)?;
+        self.table.apply(writes).inspect_err(|_failed| self.is_broken = true)?;
         for (key, before, after) in moves {
             self.leases.detach(before, &key);
             self.leases.attach(after, key);

@@ -75,6 +75,16 @@ pub enum Error {
         /// Where it is.
         path: String,
     },
+    /// The database cannot be written anew, which takes room beside it.
+    #[error(
+        "writing the records anew takes {needed} free bytes on their disk, and there are {free}"
+    )]
+    Room {
+        /// Bytes that are free.
+        free: u64,
+        /// Bytes that it takes.
+        needed: u64,
+    },
     /// Opening took longer than is ever right.
     #[error("the database did not open in time")]
     OpenTimeout,

@@ -100,7 +100,7 @@ pub(crate) mod scopes {
 /// Limits, whose own form on the wire refuses unknown fields; here they are left to newer versions.
 pub(crate) mod limits {
     use serde::{Deserialize, Deserializer, Serialize as _, Serializer};
-    use types::{Limits, Quota};
+    use types::{Limits, Quota, Sleep};
 
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
@@ -113,7 +113,10 @@ pub(crate) mod limits {
         pids_max: u32,
         cpu_millis: u32,
         disk_max: u64,
+        // What said it before there was `sleep`; a row that an older version changed has both.
+        #[serde(default)]
         idle_seconds: Option<u32>,
+        sleep: Option<Sleep>,
         // A quota that this version cannot read is an error: dropped, it would be no limit.
         #[serde(default)]
         quotas: Vec<Quota>,
@@ -134,7 +137,9 @@ pub(crate) mod limits {
             pids_max: stored.pids_max,
             cpu_millis: stored.cpu_millis,
             disk_max: stored.disk_max,
-            idle_seconds: stored.idle_seconds,
+            sleep: stored
+                .sleep
+                .unwrap_or_else(|| stored.idle_seconds.map_or(Sleep::Never, Sleep::from)),
             quotas: stored.quotas,
         })
     }

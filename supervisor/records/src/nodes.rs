@@ -128,6 +128,26 @@ pub struct TriggersRow {
     pub updated_at: UnixMillis,
 }
 
+/// Where one node is.
+pub(crate) fn key(tenant: &TenantId, id: &str) -> String {
+    format!("{}{id}", pairing::prefix(NODES, tenant))
+}
+
+/// Where one request is.
+pub(crate) fn request_key(tenant: &TenantId, id: &str) -> String {
+    format!("{}{id}", pairing::prefix(REQUESTS, tenant))
+}
+
+/// Where it is what waits for one node.
+pub(crate) fn queue_key(tenant: &TenantId, id: &str) -> String {
+    format!("{}{id}", pairing::prefix(QUEUES, tenant))
+}
+
+/// Where a tenant's triggers are.
+pub(crate) fn triggers_key(tenant: &TenantId) -> String {
+    format!("{}{TRIGGERS_ID}", pairing::prefix(TRIGGERS, tenant))
+}
+
 /// Where everything of a tenant's nodes is, for its deletion.
 pub(crate) fn prefixes(tenant: &TenantId) -> [String; 4] {
     [NODES, REQUESTS, QUEUES, TRIGGERS].map(|table| pairing::prefix(table, tenant))

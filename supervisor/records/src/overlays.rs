@@ -6,7 +6,7 @@ use crate::documents::Table;
 use crate::store::Op;
 use crate::{Document, Error, MAX_DOCUMENT, Records};
 
-const TABLE: Table = Table { prefix: "overlay/", name: "the overlay" };
+pub(crate) const TABLE: Table = Table { prefix: "overlay/", name: "the overlay" };
 
 /// The longest overlay, in bytes.
 pub const MAX_OVERLAY: usize = MAX_DOCUMENT;

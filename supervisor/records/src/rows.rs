@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use types::{Limits, Role, Scopes, TenantId, UnixMillis};
 
-use crate::DeviceBinding;
+use crate::{DeviceBinding, Erasing};
 
 /// One registered tenant.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -27,6 +27,9 @@ pub struct TenantRow {
     /// What it may reach beside what all tenants may, as text.
     #[serde(default)]
     pub egress: Vec<String>,
+    /// Set when it is being erased: nothing of it is shown or served any more.
+    #[serde(default)]
+    pub erasing: Option<Erasing>,
 }
 
 /// One token of one tenant. The secret itself is stored nowhere.

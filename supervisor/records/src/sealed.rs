@@ -5,9 +5,12 @@ use serde::{Deserialize, Serialize};
 use types::TenantId;
 
 use crate::store::{Guard, Op};
-use crate::{Error, Records, TRIES, contended, hex, json, tenants, unchanged};
+use crate::{Error, Records, TRIES, contended, json, tenants, unchanged};
 
 const PREFIX: &str = "sealed/";
+
+/// The name of the tenant's own key among its sealed values: whoever replaces the others leaves it.
+pub const DATA_KEY: &str = "key";
 
 /// Sealed values of one tenant: some for each of its skills.
 const MAX_SEALED: usize = 256;
@@ -26,11 +29,11 @@ pub struct SealedRow {
     pub sealed: Vec<u8>,
 }
 
-fn prefix(tenant: &TenantId) -> String {
+pub(crate) fn prefix(tenant: &TenantId) -> String {
     format!("{PREFIX}{tenant}/")
 }
 
-fn key(tenant: &TenantId, name: &str) -> String {
+pub(crate) fn key(tenant: &TenantId, name: &str) -> String {
     format!("{}{name}", prefix(tenant))
 }
 
@@ -95,7 +98,7 @@ impl Records {
     }
 }
 
-fn encode(row: &SealedRow) -> Result<Vec<u8>, Error> {
+pub(crate) fn encode(row: &SealedRow) -> Result<Vec<u8>, Error> {
     if row.sealed.len() > MAX_BYTES {
         return Err(Error::TooLarge { what: "a sealed value", max: MAX_BYTES });
     }
@@ -103,17 +106,17 @@ fn encode(row: &SealedRow) -> Result<Vec<u8>, Error> {
 }
 
 /// Bytes as hexadecimal text.
-mod sealed_bytes {
+pub(crate) mod sealed_bytes {
     use serde::de::Error as _;
     use serde::{Deserialize as _, Deserializer, Serializer};
 
-    use super::hex;
+    use crate::hex;
 
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&hex::encode(bytes))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Vec<u8>, D::Error> {
         let text = String::deserialize(deserializer)?;

@@ -19,6 +19,11 @@ pub(crate) trait Seat: Send + Sync + std::fmt::Debug {
         &self,
         job: impl FnOnce(&mut Engine<Self::Rows>) -> Result<R, Error> + Send + 'static,
     ) -> impl Future<Output = Result<R, Error>> + Send;
+
+    /// See [`Store::rewrite`].
+    fn rewrite(&self) -> impl Future<Output = Result<(), Error>> + Send {
+        std::future::ready(Ok(()))
+    }
 }
 
 #[async_trait]
@@ -58,5 +63,9 @@ impl<S: Seat> Store for S {
 
     async fn revoke(&self, id: LeaseId) -> Result<(), Error> {
         self.run(move |engine| engine.revoke(id)).await
+    }
+
+    async fn rewrite(&self) -> Result<(), Error> {
+        Seat::rewrite(self).await
     }
 }

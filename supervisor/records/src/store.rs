@@ -156,6 +156,12 @@ pub trait Store: Send + Sync + std::fmt::Debug {
 
     /// Ends the lease and the keys that hang on it.
     async fn revoke(&self, id: LeaseId) -> Result<(), Error>;
+
+    /// Makes sure that nothing that was removed or replaced can be read from where the store is kept. A
+    /// store that keeps nothing of it has nothing to do.
+    async fn rewrite(&self) -> Result<(), Error> {
+        Ok(())
+    }
 }
 
 #[cfg(test)]

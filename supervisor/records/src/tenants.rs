@@ -2,11 +2,8 @@
 
 use types::{Limits, TenantId, UnixMillis};
 
-use crate::store::{Guard, MAX_RANGE, Op};
-use crate::{
-    Error, Records, TRIES, TenantRow, approvals, contended, devices, json, nodes, overlays,
-    pairing, sealed, timers, tokens, unchanged,
-};
+use crate::store::{MAX_RANGE, Op};
+use crate::{Error, Records, TRIES, TenantRow, contended, json, unchanged};
 
 pub(crate) const PREFIX: &str = "tenant/";
 
@@ -58,6 +55,7 @@ impl Records {
             last_active_at: None,
             disk: None,
             egress: Vec::new(),
+            erasing: None,
         };
         for _ in 0..TRIES {
             let next = self.item(NEXT_INDEX).await?;
@@ -97,28 +95,6 @@ impl Records {
             let ops = vec![Op::put(key(id), json::encode(&row, Some(&item.value))?)];
             if self.try_commit(vec![unchanged(&key(id), Some(&item))], ops).await? {
                 return Ok(row);
-            }
-        }
-        Err(contended(key(id)))
-    }
-
-    /// Removes a tenant with its tokens, devices and nodes, so that a later tenant of the same name
-    /// starts with nothing of it.
-    pub async fn delete_tenant(&self, id: &TenantId) -> Result<(), Error> {
-        for _ in 0..TRIES {
-            let item = self.item(&key(id)).await?.ok_or(Error::NotFound)?;
-            let mut ops = vec![
-                Op::Delete(key(id).into()),
-                Op::DeletePrefix(tokens::prefix(id).into()),
-                Op::DeletePrefix(tokens::device_prefix(id).into()),
-                Op::Delete(timers::key(id).into()),
-                Op::DeletePrefix(pairing::counters(id).into()),
-            ];
-            let paired = devices::prefixes(id).into_iter().chain(nodes::prefixes(id));
-            ops.extend([overlays::deletions(id), sealed::deletions(id), approvals::deletions(id)]);
-            ops.extend(paired.map(|prefix| Op::DeletePrefix(prefix.into())));
-            if self.try_commit(vec![Guard::Created(item.key, item.created)], ops).await? {
-                return Ok(());
             }
         }
         Err(contended(key(id)))

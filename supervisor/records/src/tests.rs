@@ -67,7 +67,7 @@ async fn a_tenant_changes_in_all_but_its_name_and_index() {
         let change = |row: &mut TenantRow| {
             row.suspended = true;
             row.limits.tokens_per_day = Some(9);
-            row.limits.idle_seconds = None;
+            row.limits.sleep = types::Sleep::Never;
             row.disk = Some("image".to_owned());
             row.index = 99;
             row.id = id("b");
@@ -76,7 +76,7 @@ async fn a_tenant_changes_in_all_but_its_name_and_index() {
         let mut expected = made;
         expected.suspended = true;
         expected.limits.tokens_per_day = Some(9);
-        expected.limits.idle_seconds = None;
+        expected.limits.sleep = types::Sleep::Never;
         expected.disk = Some("image".to_owned());
         assert_eq!(changed, expected);
         assert_eq!(records.tenant(&id("a")).await.unwrap(), Some(expected));

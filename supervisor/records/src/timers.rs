@@ -31,6 +31,12 @@ impl Records {
         self.every(PREFIX).await
     }
 
+    /// A tenant's timer.
+    pub async fn timer(&self, tenant: &TenantId) -> Result<Option<TimerRow>, Error> {
+        let item = self.item(&key(tenant)).await?;
+        item.map(|item| json::decode(&item.key, &item.value)).transpose()
+    }
+
     /// Sets the timer of a tenant, which must exist until it is written; `None` for no timer.
     pub async fn set_timer(&self, tenant: &TenantId, at: Option<UnixMillis>) -> Result<(), Error> {
         let key = key(tenant);

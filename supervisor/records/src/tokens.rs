@@ -21,7 +21,7 @@ pub(crate) fn device_prefix(tenant: &TenantId) -> String {
     format!("{DEVICE_PREFIX}{tenant}/")
 }
 
-fn key(tenant: &TenantId, id: &str) -> String {
+pub(crate) fn key(tenant: &TenantId, id: &str) -> String {
     let of_device = id.starts_with(DEVICE_ID);
     format!("{}{id}", if of_device { device_prefix(tenant) } else { prefix(tenant) })
 }
@@ -30,6 +30,11 @@ impl Records {
     /// Every token of every tenant.
     pub async fn tokens(&self) -> Result<Vec<TokenRow>, Error> {
         self.every(PREFIX).await
+    }
+
+    /// The tokens of one tenant, without those of its devices.
+    pub async fn tokens_of(&self, tenant: &TenantId) -> Result<Vec<TokenRow>, Error> {
+        self.every(&prefix(tenant)).await
     }
 
     /// Every token of every tenant's devices.

@@ -8,6 +8,7 @@ mod effective;
 mod merge;
 pub mod overlay;
 mod pace;
+mod portable;
 mod redact;
 mod schema;
 mod skill;
@@ -19,15 +20,16 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use records::Records;
 use serde_json::{Map, Value};
-use types::Secret;
+use types::{Secret, TenantId};
 
 pub use change::Changed;
 pub use effective::{Effective, Snapshot};
 pub use pace::{Pace, Turn, WRITES, WRITES_WINDOW};
+pub use portable::MAX_SECRETS;
 pub use redact::SENTINEL;
 pub use schema::{Hint, Issue, Lookup, LookupChild, check, document, hints, lookup};
 pub use skill::{SkillChange, SkillSecrets, SkillView, is_skill, is_variable};
-pub use vault::{Error as VaultError, MAX_SECRET, SealKey};
+pub use vault::{Error as VaultError, MAX_SECRET, SealKey, Sealer};
 
 use vault::Vault;
 
@@ -174,6 +176,14 @@ impl Settings {
         let vault = Vault::new(key, records.clone());
         let (pace, turns) = (Mutex::default(), Mutex::default());
         Self(Arc::new(Inner { records, platform, vault, pace, turns }))
+    }
+
+    /// What seals with a tenant's own key, which is made where there is none.
+    ///
+    /// # Errors
+    /// When the tenant is gone, the records fail, or the key does not open.
+    pub async fn sealer(&self, tenant: &TenantId) -> Result<Sealer, VaultError> {
+        self.0.vault.sealer(tenant).await
     }
 }
 

@@ -10,7 +10,7 @@ use crate::vault::MAX_SECRET;
 use crate::{Changed, Error, PlatformKeys, Settings};
 
 /// The kind under which they are sealed.
-const KIND: &str = "skill";
+pub(crate) const KIND: &str = "skill";
 
 /// Variables of one change.
 const MAX_ENV: usize = 32;

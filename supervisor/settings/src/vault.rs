@@ -8,6 +8,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use nix::fcntl::OFlag;
 use records::{Records, SealedRow};
@@ -26,7 +27,10 @@ const KEY: usize = 32;
 const FORM: u8 = 1;
 
 /// The name and kind of a tenant's own key among its sealed values.
-const DATA_KEY: &str = "key";
+const DATA_KEY: &str = records::DATA_KEY;
+
+/// Bytes of the name of a secret: with its tenant it fits a key of the records.
+pub(crate) const MAX_NAME: usize = 256;
 
 /// Bytes of a secret.
 pub const MAX_SECRET: usize = 4 << 10;
@@ -201,6 +205,39 @@ fn open(
     Ok(text)
 }
 
+/// Seals and opens what is kept of one tenant, under the tenant's own key: when that is gone, so is
+/// everything that it sealed.
+#[derive(Clone)]
+pub struct Sealer {
+    tenant: TenantId,
+    key: Arc<LessSafeKey>,
+}
+
+impl std::fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sealer(..)")
+    }
+}
+
+impl Sealer {
+    /// Seals bytes, which open under the same kind and name only.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub fn seal(&self, kind: &'static str, name: &str, plain: &[u8]) -> Result<Vec<u8>, Error> {
+        seal(&self.key, Context { tenant: &self.tenant, kind, name }, plain)
+    }
+
+    /// Opens what was sealed under this kind and name.
+    ///
+    /// # Errors
+    /// When it was not, or was changed since.
+    pub fn open(&self, kind: &'static str, name: &str, sealed: &[u8]) -> Result<Vec<u8>, Error> {
+        let plain = open(&self.key, Context { tenant: &self.tenant, kind, name }, sealed)?;
+        Ok(plain.to_vec())
+    }
+}
+
 /// The sealed values of every tenant.
 #[derive(Debug)]
 pub(crate) struct Vault {
@@ -211,6 +248,12 @@ pub(crate) struct Vault {
 impl Vault {
     pub(crate) const fn new(key: SealKey, records: Records) -> Self {
         Self { key, records }
+    }
+
+    /// What seals with the tenant's own key.
+    pub(crate) async fn sealer(&self, tenant: &TenantId) -> Result<Sealer, Error> {
+        let key = Arc::new(self.data_key(tenant).await?);
+        Ok(Sealer { tenant: tenant.clone(), key })
     }
 
     /// The names of what is sealed for a tenant.
@@ -255,8 +298,46 @@ impl Vault {
             .map_err(|_text| Error::Sealed(ring::error::Unspecified))
     }
 
+    /// Everything that is sealed for a tenant, opened.
+    pub(crate) async fn open_all(
+        &self,
+        tenant: &TenantId,
+        kind_of: impl Fn(&str) -> Option<&'static str>,
+    ) -> Result<Vec<(String, Secret)>, Error> {
+        let mut all = Vec::new();
+        for name in self.names(tenant).await? {
+            let Some(kind) = kind_of(&name) else { continue };
+            if let Some(secret) = self.read(tenant, kind, &name).await? {
+                all.push((name, secret));
+            }
+        }
+        Ok(all)
+    }
+
+    /// Seals values for a tenant, and writes none of them.
+    pub(crate) async fn seal_all(
+        &self,
+        tenant: &TenantId,
+        secrets: &[(String, &'static str, Secret)],
+    ) -> Result<Vec<SealedRow>, Error> {
+        let key = self.data_key(tenant).await?;
+        let one = |(name, kind, secret): &(String, &'static str, Secret)| {
+            let sealed = seal(&key, Context { tenant, kind, name }, secret.expose().as_bytes())?;
+            Ok(SealedRow { name: name.clone(), sealed })
+        };
+        secrets.iter().map(one).collect()
+    }
+
     /// The tenant's own key; made where it has none.
     async fn data_key(&self, tenant: &TenantId) -> Result<LessSafeKey, Error> {
+        cipher(&*self.data_key_bytes(tenant).await?)
+    }
+
+    /// The same, as bytes: what backups are sealed under.
+    pub(crate) async fn data_key_bytes(
+        &self,
+        tenant: &TenantId,
+    ) -> Result<Zeroizing<[u8; KEY]>, Error> {
         let context = Context { tenant, kind: DATA_KEY, name: DATA_KEY };
         let found = self.records.sealed(tenant, DATA_KEY).await.map_err(Error::Records)?;
         let row = if let Some(row) = found {
@@ -268,7 +349,7 @@ impl Vault {
         };
         let key = open(&self.key.0, context, &row.sealed)?;
         let key = key.first_chunk().ok_or(Error::Sealed(ring::error::Unspecified))?;
-        cipher(key)
+        Ok(Zeroizing::new(*key))
     }
 }
 

@@ -4,11 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use auth::Auth;
 use books::{Opening, Used};
 use records::TenantRow;
-use tokio::sync::oneshot;
-use tokio::time::Instant;
 use types::{Level, Limits, LimitsPatch, TenantId, UnixMillis, Window};
 
 use crate::tenant::Tenant;
@@ -18,11 +15,8 @@ use crate::{Error, Tenants, launch, lifecycle};
 /// Tenants read from the records at once.
 const PAGE: usize = 1000;
 
-/// How long a suspended or deleted tenant's worker may finish what it has.
+/// How long a suspended tenant's worker may finish what it has.
 const SHORT_DRAIN: Duration = Duration::from_millis(200);
-
-/// How long a tenant that has deleted itself may take to hear of it.
-const LAST_WORD: Duration = Duration::from_millis(500);
 
 impl Tenants {
     /// Registers a tenant. Its root is made when its worker first starts.
@@ -31,6 +25,14 @@ impl Tenants {
     /// When the id is taken, a limit is out of range, or the records fail.
     pub async fn create(&self, id: &TenantId, patch: &LimitsPatch) -> Result<TenantView, Error> {
         let limits = Limits::default().with(patch).map_err(Error::InvalidLimit)?;
+        self.register(id, limits).await
+    }
+
+    pub(crate) async fn register(
+        &self,
+        id: &TenantId,
+        limits: Limits,
+    ) -> Result<TenantView, Error> {
         // Its records may be gone already: the name is free when the directory has let it go.
         if self.0.directory.find(id).is_some() {
             return Err(Error::Exists);
@@ -43,13 +45,13 @@ impl Tenants {
         let tenant = Arc::new(Tenant::new(&self.0, row, now));
         self.0.directory.insert(&[Arc::clone(&tenant)]);
         tracing::info!(tenant = %id, "tenant created");
-        Ok(tenant.view(now))
+        Ok(tenant.view(&self.0, now))
     }
 
     /// Up to `limit` tenants after `after`, in the order of their ids.
     pub fn list(&self, after: Option<&TenantId>, limit: usize) -> Vec<TenantView> {
         let now = self.0.clock.now();
-        self.0.directory.page(after, limit).iter().map(|tenant| tenant.view(now)).collect()
+        self.0.directory.page(after, limit).iter().map(|tenant| tenant.view(&self.0, now)).collect()
     }
 
     /// One tenant as it is known without asking anybody.
@@ -57,7 +59,7 @@ impl Tenants {
     /// # Errors
     /// When there is no such tenant.
     pub fn peek(&self, id: &TenantId) -> Result<TenantView, Error> {
-        Ok(self.find(id)?.view(self.0.clock.now()))
+        Ok(self.find(id)?.view(&self.0, self.0.clock.now()))
     }
 
     /// One tenant, with the memory of its worker.
@@ -66,7 +68,7 @@ impl Tenants {
     /// When there is no such tenant.
     pub async fn show(&self, id: &TenantId) -> Result<TenantView, Error> {
         let tenant = self.find(id)?;
-        let mut view = tenant.view(self.0.clock.now());
+        let mut view = tenant.view(&self.0, self.0.clock.now());
         let number = tenant.worker.load().as_ref().map(|worker| worker.id);
         if let (Some(worker), Some(number)) = (view.worker.as_mut(), number) {
             let launcher = self.0.launcher.clone();
@@ -87,7 +89,7 @@ impl Tenants {
         let limits = tenant.row.load().limits.with(patch).map_err(Error::InvalidLimit)?;
         self.update(&tenant, move |row| row.limits.clone_from(&limits)).await?;
         tenant.account.set_limits(&tenant.row.load().limits);
-        Ok(tenant.view(self.0.clock.now()))
+        Ok(tenant.view(&self.0, self.0.clock.now()))
     }
 
     /// Refuses the tenant's requests from now on and ends its worker.
@@ -97,6 +99,7 @@ impl Tenants {
     pub async fn suspend(&self, id: &TenantId) -> Result<(), Error> {
         let tenant = self.find(id)?;
         self.update(&tenant, |row| row.suspended = true).await?;
+        tenant.wanted.call_off();
         let control = tenant.control.lock().await;
         // Whoever resumed it meanwhile was later.
         if tenant.row.load().suspended {
@@ -120,90 +123,37 @@ impl Tenants {
         if !tenant.row.load().suspended {
             tenant.programs.open();
         }
-        lifecycle::forgive(&tenant, &mut control);
+        lifecycle::forgive(&self.0, &tenant, &mut control);
         drop(control);
         tracing::info!(tenant = %id, "tenant resumed");
         Ok(())
     }
 
     /// Replaces the tenant's worker: what is under way may finish until the deadline, what arrives
-    /// meanwhile waits for the new worker.
+    /// meanwhile waits for the new worker. With `if_running`, a tenant that has none gets none.
     ///
     /// # Errors
     /// When there is no such tenant, it is suspended, or the new worker does not start.
-    pub async fn restart(&self, id: &TenantId, deadline: Duration) -> Result<(), Error> {
+    pub async fn restart(
+        &self,
+        id: &TenantId,
+        deadline: Duration,
+        if_running: bool,
+    ) -> Result<(), Error> {
         let tenant = self.find(id)?;
         let inner = Arc::clone(&self.0);
         // A task of its own: an operator who hangs up must not leave the tenant half restarted.
         let restart = self.0.tasks.spawn(async move {
             let mut control = Arc::clone(&tenant.control).lock_owned().await;
+            if if_running && tenant.worker.load().as_ref().is_none_or(|it| it.is_gone()) {
+                return Ok(());
+            }
             lifecycle::drain(&tenant, deadline).await;
-            lifecycle::forgive(&tenant, &mut control);
+            lifecycle::forgive(&inner, &tenant, &mut control);
             lifecycle::start(&inner, &tenant, &mut control).await.map(drop)
         });
         restart.await.map_err(Error::Task)??;
         tracing::info!(tenant = %id, "tenant restarted");
-        Ok(())
-    }
-
-    /// Ends the tenant: worker, root, records and tokens. Its name is taken until all are gone, so
-    /// that what ends the old tenant's tokens meets no new tenant's.
-    ///
-    /// # Errors
-    /// When there is no such tenant, its root cannot be removed, or the records fail.
-    pub async fn delete(&self, id: &TenantId, auth: &Auth) -> Result<(), Error> {
-        let tenant = self.find(id)?;
-        let (tenants, auth) = (self.clone(), auth.clone());
-        // A task of its own: an operator who hangs up must not leave tokens without a tenant.
-        let deletion =
-            self.0.tasks.spawn(async move { tenants.end(&tenant, &auth, async || ()).await });
-        deletion.await.map_err(Error::Task)?
-    }
-
-    /// Ends the tenant as [`Tenants::delete`] does, at its own wish: its tokens, and with them its
-    /// connections, end a moment after this returns, so that whoever asked for it hears of it.
-    ///
-    /// # Errors
-    /// As [`Tenants::delete`].
-    pub async fn delete_itself(&self, id: &TenantId, auth: &Auth) -> Result<(), Error> {
-        let tenant = self.find(id)?;
-        let (tenants, auth) = (self.clone(), auth.clone());
-        let (gone, heard) = oneshot::channel();
-        let deletion = self.0.tasks.spawn(async move {
-            let last_word = async || {
-                // The asker's connection is not ours to watch; whoever has gone needs no time.
-                if gone.send(()).is_ok() {
-                    tokio::time::sleep_until(Instant::now() + LAST_WORD).await;
-                }
-            };
-            tenants.end(&tenant, &auth, last_word).await
-        });
-        match heard.await {
-            Ok(()) => Ok(()),
-            // It ended before its records were gone.
-            Err(_gone) => deletion.await.map_err(Error::Task)?,
-        }
-    }
-
-    async fn end(
-        &self,
-        tenant: &Arc<Tenant>,
-        auth: &Auth,
-        last_word: impl AsyncFnOnce() + Send,
-    ) -> Result<(), Error> {
-        self.update(tenant, |row| row.suspended = true).await?;
-        let control = tenant.control.lock().await;
-        tenant.programs.close().await;
-        lifecycle::drain(tenant, SHORT_DRAIN).await;
-        let (launcher, name, index) =
-            (self.0.launcher.clone(), tenant.id.clone(), tenant.row.load().index);
-        launch::blocking(move || launcher.erase(&name, index)).await.map_err(Error::Launcher)?;
-        self.0.records.delete_tenant(&tenant.id).await.map_err(Error::Records)?;
-        last_word().await;
-        auth.forget(&tenant.id).await;
-        self.0.directory.remove(&tenant.id);
-        drop(control);
-        tracing::info!(tenant = %tenant.id, "tenant deleted");
         Ok(())
     }
 

@@ -72,30 +72,34 @@ impl Runs {
         }
     }
 
-    /// What is to be said when the worker is gone.
-    pub(crate) fn cut(self) -> Vec<Message> {
+    /// What is to be said when the worker is gone, but for runs that go on elsewhere.
+    pub(crate) fn cut(self, goes_on: impl Fn(&str) -> bool) -> Vec<Message> {
         let Some(event) = api::events::event(CHAT) else { return Vec::new() };
-        let ends = self.0.into_iter().filter_map(|(run_id, run)| {
-            let cut = Cut {
-                run_id: &run_id,
-                session_key: &run.session_key,
-                agent_id: run.agent_id.as_deref(),
-                seq: run.seq.saturating_add(1),
-                state: "error",
-                stop_reason: "error",
-                error_message: "the run was cut short: its worker ended",
-                error_kind: "unknown",
-            };
-            match serde_json::to_vec(&cut) {
-                Ok(payload) => {
-                    Some(Message { event, payload: payload.into(), session_key: run.session_key })
+        let ends = self.0.into_iter().filter(|(run_id, _)| !goes_on(run_id)).filter_map(
+            |(run_id, run)| {
+                let cut = Cut {
+                    run_id: &run_id,
+                    session_key: &run.session_key,
+                    agent_id: run.agent_id.as_deref(),
+                    seq: run.seq.saturating_add(1),
+                    state: "error",
+                    stop_reason: "error",
+                    error_message: "the run was cut short: its worker ended",
+                    error_kind: "unknown",
+                };
+                match serde_json::to_vec(&cut) {
+                    Ok(payload) => Some(Message {
+                        event,
+                        payload: payload.into(),
+                        session_key: run.session_key,
+                    }),
+                    Err(err) => {
+                        tracing::error!(error = %err, "an event has no JSON form");
+                        None
+                    }
                 }
-                Err(err) => {
-                    tracing::error!(error = %err, "an event has no JSON form");
-                    None
-                }
-            }
-        });
+            },
+        );
         ends.collect()
     }
 }
@@ -124,8 +128,11 @@ mod tests {
             for it in told {
                 runs.note(it);
             }
-            let ends: Vec<Value> =
-                runs.cut().iter().map(|it| serde_json::from_slice(&it.payload).unwrap()).collect();
+            let ends: Vec<Value> = runs
+                .cut(|_| false)
+                .iter()
+                .map(|it| serde_json::from_slice(&it.payload).unwrap())
+                .collect();
             let ids: Vec<_> = ends
                 .iter()
                 .map(|it| (it["runId"].as_str().unwrap(), it["seq"].as_u64().unwrap()))
@@ -152,6 +159,6 @@ mod tests {
         }
         runs.note(&chat("0", 7, "delta"));
         assert_eq!(runs.0.get("0").map(|run| run.seq), Some(7));
-        assert_eq!(runs.cut().len(), MAX_RUNS);
+        assert_eq!(runs.cut(|_| false).len(), MAX_RUNS);
     }
 }

@@ -30,6 +30,7 @@ impl Directory {
         self.0
             .load()
             .range::<TenantId, _>(range)
+            .filter(|(_, it)| !it.is_ending())
             .take(limit)
             .map(|(_, it)| Arc::clone(it))
             .collect()

@@ -3,6 +3,8 @@
 
 use sandbox::Finding;
 
+use crate::starts::RETRY_AFTER_S;
+
 /// A request to or about a tenant that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -21,6 +23,9 @@ pub enum Error {
         /// Seconds until the next start is tried.
         retry_after_s: u64,
     },
+    /// All workers that there may be are at work, or too many are about to start.
+    #[error("all workers are busy; try again in {RETRY_AFTER_S} s")]
+    Full,
     /// A limit of the tenant is reached.
     #[error("{0}")]
     Refused(Box<ledger::Refusal>),
@@ -54,6 +59,21 @@ pub enum Error {
     /// Evidence of the tenant's boundary is being gathered already.
     #[error("evidence of this tenant is being gathered already")]
     Busy,
+    /// An archive of the tenant is being made, or one is being unpacked, already.
+    #[error("an archive of this tenant is being made or unpacked already")]
+    Archiving,
+    /// The worker refused to unpack the archive; its reason, shortened.
+    #[error("{0}")]
+    BadArchive(String),
+    /// What is in the archive does not fit on the tenant's disk.
+    #[error("the archive does not fit on the tenant's disk")]
+    NoRoom,
+    /// The worker's archive is longer than anything that it could have, or has no end.
+    #[error("the worker's archive is not whole")]
+    NotWhole,
+    /// Whoever brings the archive failed.
+    #[error("the archive could not be read")]
+    Source(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// What probes are to reach for cannot be made ready.
     #[error("the probes could not be prepared")]
     Outside(#[source] std::io::Error),
@@ -75,6 +95,28 @@ pub enum Error {
     /// Programs cannot be run as the operator says.
     #[error("programs cannot be run as configured")]
     Sandboxes(#[source] sandboxes::StartError),
+    /// What came for the tenant, or what it sends, could not be kept.
+    #[error("it could not be kept")]
+    Delivery(#[from] delivery::Error),
+    /// The same, as whoever brought it together with somebody else is told.
+    #[error("it could not be kept; send it again")]
+    NotKept,
+    /// It had come before, and was given up.
+    #[error("the event {event} was given up: {why}; {then}")]
+    GivenUp {
+        /// Its id.
+        event: String,
+        /// Why.
+        why: String,
+        /// What may be done about it.
+        then: &'static str,
+    },
+    /// The certificate of an erasure cannot be made or kept.
+    #[error("the erasure cannot be certified")]
+    Certificate(#[source] std::io::Error),
+    /// The audit trail cannot be written.
+    #[error("the erasure cannot be recorded")]
+    Unrecorded(#[source] audit::Unrecorded),
     /// A task of the supervisor ended in a panic.
     #[error("an internal task failed")]
     Task(#[source] tokio::task::JoinError),
@@ -84,19 +126,27 @@ impl Error {
     /// The HTTP status that says it to a client.
     pub const fn http_status(&self) -> u16 {
         match self {
-            Self::NotFound => 404,
-            Self::Exists | Self::Busy => 409,
+            Self::NotFound | Self::Delivery(delivery::Error::NotFound) => 404,
+            Self::Exists
+            | Self::Busy
+            | Self::Archiving
+            | Self::GivenUp { .. }
+            | Self::Delivery(delivery::Error::State { .. }) => 409,
             Self::Suspended => 403,
             Self::Refused(refusal) if matches!(refusal.why, ledger::Why::Unwritable) => 503,
             Self::Refused(_) => 429,
-            Self::InvalidLimit(_) => 422,
+            Self::InvalidLimit(_) | Self::BadArchive(_) | Self::NoRoom => 422,
             Self::Timeout => 504,
+            Self::Delivery(delivery::Error::TooLarge { .. }) => 413,
             Self::Parked { .. }
+            | Self::Full
             | Self::Unverified(_)
             | Self::Version
             | Self::Launcher(_)
             | Self::Sockets(_)
             | Self::Outside(_)
+            | Self::NotWhole
+            | Self::Source(_)
             | Self::Pair(_)
             | Self::Start(_)
             | Self::WorkerGone
@@ -106,6 +156,10 @@ impl Error {
             | Self::Books(_)
             | Self::Settings(_)
             | Self::Sandboxes(_)
+            | Self::Delivery(_)
+            | Self::NotKept
+            | Self::Certificate(_)
+            | Self::Unrecorded(_)
             | Self::Task(_) => 503,
         }
     }
@@ -117,12 +171,26 @@ impl Error {
             | Self::Exists
             | Self::Suspended
             | Self::Parked { .. }
+            | Self::Full
             | Self::Refused(_)
             | Self::InvalidLimit(_)
             | Self::WorkerGone
             | Self::Busy
+            | Self::Archiving
+            | Self::BadArchive(_)
+            | Self::NoRoom
+            | Self::NotWhole
+            | Self::Source(_)
             | Self::Timeout
+            | Self::NotKept
+            | Self::GivenUp { .. }
             | Self::ShuttingDown => self.to_string(),
+            Self::Delivery(
+                err @ (delivery::Error::Full { .. }
+                | delivery::Error::TooLarge { .. }
+                | delivery::Error::NotFound
+                | delivery::Error::State { .. }),
+            ) => err.to_string(),
             Self::Unverified(_)
             | Self::Version
             | Self::Launcher(_)
@@ -135,6 +203,9 @@ impl Error {
             | Self::Settings(_)
             | Self::Sandboxes(_)
             | Self::Outside(_)
+            | Self::Delivery(_)
+            | Self::Certificate(_)
+            | Self::Unrecorded(_)
             | Self::Task(_) => "the gateway cannot do this now".to_owned(),
         }
     }
@@ -144,10 +215,13 @@ impl Error {
         match self {
             Self::Parked { retry_after_s } => Some(*retry_after_s),
             Self::Refused(refusal) => Some(refusal.retry_after_s),
+            Self::Full => Some(RETRY_AFTER_S),
             Self::WorkerGone
             | Self::Busy
+            | Self::Archiving
             | Self::ShuttingDown
             | Self::Worker(_)
+            | Self::NotKept
             | Self::Pair(_) => Some(1),
             Self::Unverified(_)
             | Self::Version
@@ -159,11 +233,28 @@ impl Error {
             | Self::Books(_)
             | Self::Settings(_)
             | Self::Sandboxes(_)
+            | Self::Delivery(
+                delivery::Error::Full { .. }
+                | delivery::Error::Records(_)
+                | delivery::Error::Sealed(_),
+            )
+            | Self::Certificate(_)
+            | Self::Unrecorded(_)
             | Self::Task(_) => Some(5),
             Self::NotFound
             | Self::Exists
             | Self::Suspended
             | Self::InvalidLimit(_)
+            | Self::BadArchive(_)
+            | Self::NoRoom
+            | Self::NotWhole
+            | Self::Source(_)
+            | Self::GivenUp { .. }
+            | Self::Delivery(
+                delivery::Error::TooLarge { .. }
+                | delivery::Error::NotFound
+                | delivery::Error::State { .. },
+            )
             | Self::Timeout => None,
         }
     }

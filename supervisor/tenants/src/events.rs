@@ -12,12 +12,13 @@ use proto::worker::worker_event::What;
 use proto::worker::{Event, WorkerEvent};
 use runtime::Tasks;
 use serde_json::value::RawValue;
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::cut::Runs;
 use crate::tenant::Tenant;
 use crate::worker::Worker;
-use crate::{Error, Inner};
+use crate::{Error, Inner, handing};
 
 /// The longest session key, in bytes.
 const MAX_KEY: usize = 512;
@@ -65,6 +66,11 @@ pub(crate) async fn follow(
 ) -> Result<(), Error> {
     let mut events = worker.events().await.map_err(|status| worker.failure(status))?;
     let (inner, tenant, worker) = (Arc::clone(inner), Arc::clone(tenant), Arc::clone(worker));
+    let (say, said) = mpsc::channel(handing::MAX_UNWRITTEN);
+    let settled = Arc::clone(&tenant);
+    let writing = tasks.spawn(async move {
+        handing::settle_all(said, |it| handing::settle(&settled, it)).await;
+    });
     let following = async move {
         let mut runs = Runs::default();
         let mut pace = Pace::new(Instant::now());
@@ -93,12 +99,23 @@ pub(crate) async fn follow(
                         tenant.last_used.fetch_max(inner.clock.now(), Ordering::Relaxed);
                     }
                 }
+                Some(What::Settled(settled)) => match say.send(settled).await {
+                    Ok(()) => {}
+                    Err(_closed) => break,
+                },
                 None => {}
             }
         }
-        for message in runs.cut() {
+        // What it has dealt with is not handed to the next one.
+        drop(say);
+        if let Err(err) = writing.await {
+            tracing::error!(tenant = %tenant.id, error = %types::Chain(&err), "events were not settled");
+        }
+        // A run that deals with an event goes on in the next worker.
+        for message in runs.cut(|run_id| tenant.inbox.is_run_of(run_id)) {
             inner.hub.publish(&tenant.id, &message);
         }
+        handing::lost(&inner, &tenant, worker.id).await;
     };
     drop(tasks.spawn(following));
     Ok(())
@@ -109,6 +126,7 @@ fn bytes(event: &WorkerEvent) -> usize {
         Some(What::Event(Event { name, payload, session_key })) => {
             name.len() + payload.len() + session_key.len()
         }
+        Some(What::Settled(settled)) => settled.event_id.len() + settled.why.len(),
         Some(What::Runs(_)) | None => 0,
     }
 }

@@ -1,10 +1,12 @@
 //! What the kernel says of one tenant's worker, beside what was ordered.
 
-use sandbox::{Expected, Facts, Finding, WorkerUsage};
+use std::sync::Arc;
+
+use sandbox::{Expected, Facts, Finding, HostReport, WorkerUsage};
 use types::TenantId;
 
 use crate::worker::Worker;
-use crate::{Error, Tenants, launch};
+use crate::{Error, Load, Tenants, launch};
 
 /// One look at one worker.
 #[derive(Debug)]
@@ -26,6 +28,16 @@ pub struct Inspection {
 }
 
 impl Tenants {
+    /// What a tenant's clients take of the gateway; none where there is no such tenant.
+    pub fn load_of(&self, id: &TenantId) -> Option<Arc<Load>> {
+        self.0.directory.find(id).map(|tenant| Arc::clone(&tenant.load))
+    }
+
+    /// What this machine gives and what it lacks.
+    pub fn host_report(&self) -> &HostReport {
+        &self.0.host_report
+    }
+
     /// Looks at the tenant's worker now, starting one if it sleeps.
     ///
     /// # Errors

@@ -4,21 +4,34 @@
 //! tenant's root, and parses neither what a client sends to a worker nor what a worker answers.
 
 mod admin;
+mod archive;
 mod cut;
+mod deliveries;
 mod directory;
 mod drift;
+mod erasure;
 mod error;
 mod events;
 mod gather;
+mod handing;
 mod inspect;
 mod launch;
+mod letters;
 mod lifecycle;
 mod logs;
 mod metrics;
 mod money;
+mod outgoing;
+mod patience;
 mod powers;
+mod pressure;
 mod reach;
+mod replace;
 mod reply;
+mod restored;
+mod sleep;
+mod stage;
+mod starts;
 mod sweep;
 mod tenant;
 mod timers;
@@ -28,7 +41,7 @@ mod watch;
 mod worker;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use alerts::Alerts;
@@ -51,9 +64,14 @@ use types::{AgentId, Clock, TenantId};
 
 use directory::Directory;
 use metrics::{Metrics, Shown};
+use starts::Starts;
 use tenant::Tenant;
+use timers::Bell;
 
+pub use archive::{Export, Summary};
+pub use deliveries::{Delivered, Event};
 pub use drift::{Drift, Standing};
+pub use erasure::{Certificate, Certifying, Erased, Notary};
 pub use error::Error;
 pub use gather::{Gathered, Made, Ordered};
 pub use inspect::Inspection;
@@ -61,6 +79,8 @@ pub use metrics::Watched;
 pub use money::{Rate, Rates, Span};
 pub use reach::Reach;
 pub use reply::{Replies, Reply};
+pub use sleep::Workers;
+pub use stage::Staged;
 pub use tenant::Load;
 pub use view::{Counts, State, TenantView, UsageView, WorkerView};
 
@@ -94,8 +114,17 @@ struct Inner {
     alerts: Alerts,
     clock: Arc<dyn Clock>,
     tasks: Tasks,
+    deliveries: delivery::Shared,
     directory: Directory,
     metrics: Metrics,
+    workers: Workers,
+    notary: Arc<dyn Notary>,
+    /// Who may start next.
+    starts: Starts,
+    /// Workers that are being put to sleep because memory is short.
+    leaving: AtomicUsize,
+    /// When the next timer is due.
+    bell: Bell,
     /// Held while all running workers are looked at.
     looking: tokio::sync::Mutex<()>,
 }
@@ -125,6 +154,10 @@ pub struct Parts<'a> {
     pub books: Books,
     /// How the operator is told of limits that are nearly used up.
     pub alerts: Alerts,
+    /// How many workers there may be, and when they sleep.
+    pub workers: Workers,
+    /// Who certifies that a tenant is gone.
+    pub notary: Arc<dyn Notary>,
     /// How many tenants may be labels of metrics.
     pub tenant_labels: usize,
     /// Where the time comes from.
@@ -164,7 +197,13 @@ impl Tenants {
             registry: parts.registry,
         });
         let sandboxes = sandboxes.map_err(Error::Sandboxes)?;
+        let deliveries = delivery::Shared::new(
+            parts.records.clone(),
+            parts.settings.clone(),
+            Arc::clone(&parts.clock),
+        );
         let tenants = Self(Arc::new(Inner {
+            deliveries,
             launcher: parts.launcher,
             host_report,
             records: parts.records,
@@ -182,20 +221,23 @@ impl Tenants {
             tasks: parts.tasks,
             directory: Directory::default(),
             metrics: Metrics::register(parts.registry),
+            workers: parts.workers,
+            notary: parts.notary,
+            starts: Starts::new(parts.workers.bounds()),
+            leaving: AtomicUsize::new(0),
+            bell: Bell::default(),
             looking: tokio::sync::Mutex::default(),
         }));
         let shown = Shown::new(Arc::downgrade(&tenants.0), parts.tenant_labels);
         parts.registry.register_collector(Box::new(shown));
         tenants.load().await?;
         timers::load(&tenants.0).await?;
+        deliveries::load(&tenants.0).await?;
+        timers::start(&tenants.0);
+        pressure::start(&tenants.0);
         sweep::start(&tenants);
         drift::start(&tenants);
         Ok(tenants)
-    }
-
-    /// What a tenant's clients take of the gateway; none where there is no such tenant.
-    pub fn load_of(&self, id: &TenantId) -> Option<Arc<Load>> {
-        self.0.directory.find(id).map(|tenant| Arc::clone(&tenant.load))
     }
 
     /// What of a tenant's commands waits for consent, and what needs none.
@@ -347,12 +389,8 @@ impl Tenants {
         }
     }
 
-    /// What this machine gives and what it lacks.
-    pub fn host_report(&self) -> &HostReport {
-        &self.0.host_report
-    }
-
     fn find(&self, id: &TenantId) -> Result<Arc<Tenant>, Error> {
-        self.0.directory.find(id).ok_or(Error::NotFound)
+        let found = self.0.directory.find(id).filter(|tenant| !tenant.is_ending());
+        found.ok_or(Error::NotFound)
     }
 }

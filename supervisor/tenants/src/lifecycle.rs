@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use audit::{Act, Ended, Who};
 use tokio::sync::OwnedMutexGuard;
+use tokio::time::Instant;
 use types::UnixMillis;
 
+use crate::starts::{LONGEST_PLACE, Place, Seat};
 use crate::tenant::Tenant;
 use crate::view::State;
 use crate::worker::Worker;
@@ -29,6 +31,8 @@ pub(crate) struct Control {
     /// Crashes in the present window.
     crashes: usize,
     last_crash: UnixMillis,
+    /// When a start was refused because there was no room.
+    turned_away: Option<Instant>,
 }
 
 impl Control {
@@ -42,6 +46,11 @@ impl Control {
         BACK_OFF_MS.get(index).copied().unwrap_or(0)
     }
 
+    /// Whether a start was refused for want of room since `asked`.
+    pub(crate) fn was_turned_away(&self, asked: Instant) -> bool {
+        self.turned_away.is_some_and(|at| at >= asked)
+    }
+
     const fn parks(&self) -> bool {
         self.crashes >= PARK_AFTER
     }
@@ -53,12 +62,7 @@ pub(crate) async fn start(
     tenant: &Arc<Tenant>,
     control: &mut OwnedMutexGuard<Control>,
 ) -> Result<Arc<Worker>, Error> {
-    if inner.tasks.is_stopping() {
-        return Err(Error::ShuttingDown);
-    }
-    if tenant.row.load().suspended {
-        return Err(Error::Suspended);
-    }
+    may_start(inner, tenant)?;
     if let Some(old) = tenant.worker.swap(None) {
         old.end().await;
         if note_crash(inner, tenant, control) {
@@ -68,11 +72,21 @@ pub(crate) async fn start(
     }
     wait_out_back_off(inner, tenant, control).await?;
     let _busy = Busy::new(tenant, State::Starting);
-    let started = tokio::time::Instant::now();
+    let entered = inner.starts.enter(&tenant.wanted).await;
+    let (place, seat) = entered.inspect_err(|why| {
+        if matches!(why, Error::Full) {
+            inner.metrics.turned_away();
+            control.turned_away = Some(Instant::now());
+            tracing::info!(tenant = %tenant.id, "no room for a worker");
+        }
+    })?;
+    may_start(inner, tenant)?;
+    let started = Instant::now();
     let changes = tenant.settings_changes.load(Ordering::Acquire);
-    match launch::launch(inner, tenant).await {
+    match launched(inner, tenant, place, seat).await {
         Ok(worker) => {
             inner.metrics.started(started.elapsed());
+            inner.bell.started(started.elapsed());
             tenant.worker.store(Some(Arc::clone(&worker)));
             if tenant.settings_changes.load(Ordering::Acquire) != changes {
                 // Whoever changed them has found no worker to tell.
@@ -91,6 +105,33 @@ pub(crate) async fn start(
             }
             Err(err)
         }
+    }
+}
+
+/// Whether nothing forbids a start.
+fn may_start(inner: &Inner, tenant: &Tenant) -> Result<(), Error> {
+    if inner.tasks.is_stopping() {
+        return Err(Error::ShuttingDown);
+    }
+    if tenant.is_ending() {
+        return Err(Error::NotFound);
+    }
+    if tenant.row.load().suspended { Err(Error::Suspended) } else { Ok(()) }
+}
+
+/// Launches a worker; others may start meanwhile once it takes long.
+async fn launched(
+    inner: &Arc<Inner>,
+    tenant: &Arc<Tenant>,
+    place: Place,
+    seat: Seat,
+) -> Result<Arc<Worker>, Error> {
+    let mut launch = std::pin::pin!(launch::launch(inner, tenant, seat));
+    let soon = tokio::time::timeout(LONGEST_PLACE, &mut launch).await;
+    drop(place);
+    match soon {
+        Ok(launched) => launched,
+        Err(_elapsed) => launch.await,
     }
 }
 
@@ -169,17 +210,30 @@ pub(crate) async fn drain(tenant: &Tenant, deadline: Duration) {
     }
 }
 
+/// Ends an idle worker; one that turns out to be at work goes on, and counts as just used. Holding the
+/// control makes requests that arrive meanwhile wait for what comes of it.
+pub(crate) async fn rest(inner: &Inner, tenant: &Tenant, deadline: Duration) {
+    if let Some(worker) = tenant.worker.swap(None) {
+        let _busy = Busy::new(tenant, State::Draining);
+        if !worker.rest(deadline).await {
+            tenant.last_used.store(inner.clock.now(), Ordering::Relaxed);
+            tenant.worker.store(Some(worker));
+        }
+    }
+}
+
 /// Forgets crashes: an operator asked for a fresh start.
-pub(crate) fn forgive(tenant: &Tenant, control: &mut Control) {
+pub(crate) fn forgive(inner: &Inner, tenant: &Tenant, control: &mut Control) {
     *control = Control::default();
     tenant.parked_until.store(0, Ordering::Relaxed);
+    inner.bell.look();
 }
 
 /// Shows what is being done while it is done.
-struct Busy<'a>(&'a Tenant);
+pub(crate) struct Busy<'a>(&'a Tenant);
 
 impl<'a> Busy<'a> {
-    fn new(tenant: &'a Tenant, state: State) -> Self {
+    pub(crate) fn new(tenant: &'a Tenant, state: State) -> Self {
         tenant.busy.store(Some(Arc::new(state)));
         Self(tenant)
     }

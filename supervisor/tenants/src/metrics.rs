@@ -20,6 +20,8 @@ pub(crate) struct Metrics {
     starts: Counter,
     start_failures: Counter,
     crashes: Counter,
+    gave_way: Counter,
+    turned_away: Counter,
     start_seconds: Histogram,
     drift: Family<DriftLabels, Gauge>,
 }
@@ -35,6 +37,8 @@ impl Metrics {
             starts: Counter::default(),
             start_failures: Counter::default(),
             crashes: Counter::default(),
+            gave_way: Counter::default(),
+            turned_away: Counter::default(),
             start_seconds: Histogram::new(exponential_buckets(0.000_5, 2.0, 14)),
             drift: Family::default(),
         };
@@ -51,6 +55,16 @@ impl Metrics {
             metrics.start_failures.clone(),
         );
         registry.register("crashes", "Workers that ended unasked", metrics.crashes.clone());
+        registry.register(
+            "gave_way",
+            "Workers put to sleep because memory was short",
+            metrics.gave_way.clone(),
+        );
+        registry.register(
+            "turned_away",
+            "Starts refused because there was no room for a worker",
+            metrics.turned_away.clone(),
+        );
         registry.register(
             "start_seconds",
             "From the order to a verified worker",
@@ -71,6 +85,14 @@ impl Metrics {
     pub(crate) fn drift(&self, state: &'static str, count: usize) {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
         self.drift.get_or_create(&DriftLabels { state }).set(count);
+    }
+
+    pub(crate) fn gave_way(&self) {
+        self.gave_way.inc();
+    }
+
+    pub(crate) fn turned_away(&self) {
+        self.turned_away.inc();
     }
 
     pub(crate) fn crashed(&self) {

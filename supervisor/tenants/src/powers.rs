@@ -10,12 +10,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use proto::host::outbox_server::OutboxServer;
 use proto::host::timers_server::TimersServer;
 use tonic::codegen::{Body as HttpBody, Service, StdError, http};
 
-use crate::Inner;
 use crate::tenant::Tenant;
 use crate::timers::Power;
+use crate::{Inner, outgoing};
 
 /// Where calls of the timer go.
 const TIMERS: &str = "/openclawmu.host.v1.Timers/";
@@ -25,6 +26,12 @@ const EGRESS: &str = "/openclawmu.host.v1.Egress/";
 
 /// Where commands go.
 const SANDBOX: &str = "/openclawmu.host.v1.Sandbox/";
+
+/// Where what is sent goes.
+const OUTBOX: &str = "/openclawmu.host.v1.Outbox/";
+
+/// Bytes of an intent: its parts, and what stands around them.
+const OUTBOX_MESSAGE: usize = delivery::outbox::MAX_CONTENT + (8 << 10);
 
 /// Bytes of a message of the timer: one number.
 const TIMER_MESSAGE: usize = 64;
@@ -36,6 +43,7 @@ pub(crate) struct Powers {
     timers: TimersServer<Power>,
     egress: egress::Service,
     programs: sandboxes::Service,
+    outbox: OutboxServer<outgoing::Power>,
 }
 
 impl Powers {
@@ -46,7 +54,10 @@ impl Powers {
             .max_encoding_message_size(TIMER_MESSAGE);
         let llm = inner.host.llm(Arc::clone(&tenant.account));
         let (egress, programs) = (tenant.outlet.service(), tenant.programs.service());
-        Self { llm, timers, egress, programs }
+        let outbox = OutboxServer::new(outgoing::Power::new(inner, tenant))
+            .max_decoding_message_size(OUTBOX_MESSAGE)
+            .max_encoding_message_size(TIMER_MESSAGE);
+        Self { llm, timers, egress, programs, outbox }
     }
 }
 
@@ -71,6 +82,8 @@ where
             self.egress.call(request)
         } else if path.starts_with(SANDBOX) {
             self.programs.call(request)
+        } else if path.starts_with(OUTBOX) {
+            self.outbox.call(request)
         } else {
             self.llm.call(request)
         }

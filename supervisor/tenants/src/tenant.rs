@@ -4,17 +4,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use delivery::inbox::Inbox;
+use delivery::outbox::Outbox;
 use egress::Outlet;
 use ledger::{Account, Admission};
 use records::TenantRow;
-use runtime::Pass;
+use runtime::{Gate, Pass};
 use sandboxes::approvals::Approvals;
 use sandboxes::{Owner, Programs};
 use tokio::sync::Mutex;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use types::{TenantId, UnixMillis};
 
 use crate::lifecycle::{self, Control};
 use crate::logs::Log;
+use crate::starts::Wanted;
 use crate::timers::Timer;
 use crate::view::{State, TenantView, WorkerView};
 use crate::worker::Worker;
@@ -28,6 +33,15 @@ pub struct Load {
     pub bytes: AtomicUsize,
     /// Connections whose latest request was the tenant's.
     pub connections: AtomicUsize,
+}
+
+/// Why a worker is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// Somebody waits for an answer.
+    Person,
+    /// A timer is due, or the worker is to be always awake.
+    Upkeep,
 }
 
 /// One registered tenant.
@@ -50,14 +64,36 @@ pub(crate) struct Tenant {
     pub(crate) worker: ArcSwapOption<Worker>,
     /// Held by whoever starts, drains or ends the worker; requests that find none wait for it.
     pub(crate) control: Arc<Mutex<Control>>,
+    /// Who waits for a worker to be started.
+    pub(crate) wanted: Arc<Wanted>,
     /// What the holder of `control` is doing, for people who look.
     pub(crate) busy: ArcSwapOption<State>,
     /// Until when nothing is started, in milliseconds since the epoch; 0 for not parked.
     pub(crate) parked_until: AtomicU64,
+    /// Whether its worker is being started because it is to be always awake.
+    pub(crate) warming: AtomicBool,
+    /// Before this that is not tried again.
+    pub(crate) warm_again: AtomicU64,
     /// Whether the tenant's root was made ready since the gateway started.
     pub(crate) prepared: AtomicBool,
+    /// Whether its root has taken the place of another, which is still kept.
+    pub(crate) unsettled: AtomicBool,
+    /// Held while an archive of it is made.
+    pub(crate) exporting: Arc<Mutex<()>>,
+    /// Held while there is a root beside its own.
+    pub(crate) staging: Arc<Mutex<()>>,
+    /// Cancelled when it is to be removed, as far as a root beside its own is concerned.
+    pub(crate) ended: CancellationToken,
     /// Held while evidence of its boundary is gathered.
     pub(crate) gathering: Mutex<()>,
+    /// Held while events wait for its worker to be started.
+    pub(crate) looking: Arc<Mutex<()>>,
+    /// What has come for it and is not dealt with.
+    pub(crate) inbox: Inbox,
+    /// What its workers send.
+    pub(crate) outbox: Outbox,
+    /// Who of them is at it: the tenant's end waits for what is under way.
+    pub(crate) sending: Gate,
     /// When its worker wants to be woken.
     pub(crate) timer: Timer,
     /// How often its settings changed since the gateway started.
@@ -93,11 +129,22 @@ impl Tenant {
             log,
             worker: ArcSwapOption::empty(),
             control: Arc::default(),
+            wanted: Arc::default(),
+            warming: AtomicBool::new(false),
+            warm_again: AtomicU64::new(0),
             busy: ArcSwapOption::empty(),
             parked_until: AtomicU64::new(0),
             prepared: AtomicBool::new(false),
+            unsettled: AtomicBool::new(false),
+            exporting: Arc::default(),
+            staging: Arc::default(),
+            ended: CancellationToken::new(),
             settings_changes: AtomicU64::new(0),
             gathering: Mutex::default(),
+            looking: Arc::default(),
+            inbox: Inbox::new(row.id.clone(), inner.deliveries.clone()),
+            outbox: Outbox::new(row.id.clone(), inner.deliveries.clone()),
+            sending: Gate::default(),
             timer: Timer::default(),
             last_used: AtomicU64::new(row.last_active_at.unwrap_or(0)),
             row: ArcSwap::from_pointee(row),
@@ -115,31 +162,53 @@ impl Tenant {
         })
     }
 
-    /// A verified worker and the right to send it one request; starts one where none is.
+    /// A verified worker and the right to send it one request of somebody who waits for the answer;
+    /// starts one where none is.
     pub(crate) async fn ready(
         self: &Arc<Self>,
         inner: &Arc<Inner>,
     ) -> Result<(Arc<Worker>, Pass), Error> {
+        self.ready_for(inner, Cause::Person).await
+    }
+
+    /// The same, for whatever cause.
+    pub(crate) async fn ready_for(
+        self: &Arc<Self>,
+        inner: &Arc<Inner>,
+        cause: Cause,
+    ) -> Result<(Arc<Worker>, Pass), Error> {
         if let Some(found) = self.enter() {
             return Ok(found);
         }
+        let _person = (cause == Cause::Person).then(|| self.wanted.by_person());
+        let asked = Instant::now();
         let mut control = Arc::clone(&self.control).lock_owned().await;
         if let Some(found) = self.enter() {
             return Ok(found);
+        }
+        // What was refused to one is refused to all that waited with it, not to each after a wait of its own.
+        if control.was_turned_away(asked) {
+            return Err(Error::Full);
         }
         let (tenant, scope) = (Arc::clone(self), Arc::clone(inner));
         // A task of its own: a client that hangs up must not leave a half-started worker behind.
         let start = inner.tasks.spawn(async move {
             let started = lifecycle::start(&scope, &tenant, &mut control).await;
+            // Entered before anybody else can move the worker, who would find it idle.
+            let entered = started.map(|worker| worker.enter());
             drop(control);
-            started
+            entered
         });
-        let worker = start.await.map_err(Error::Task)??;
-        worker.enter().ok_or(Error::WorkerGone)
+        start.await.map_err(Error::Task)??.ok_or(Error::WorkerGone)
     }
 
     fn enter(&self) -> Option<(Arc<Worker>, Pass)> {
         self.worker.load().as_ref().and_then(Worker::enter)
+    }
+
+    /// Whether it is being erased: nothing of it is shown or served any more.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.row.load().erasing.is_some()
     }
 
     pub(crate) fn state(&self, now: UnixMillis) -> State {
@@ -157,7 +226,7 @@ impl Tenant {
         }
     }
 
-    pub(crate) fn view(&self, now: UnixMillis) -> TenantView {
+    pub(crate) fn view(&self, inner: &Inner, now: UnixMillis) -> TenantView {
         let row = self.row.load();
         let worker = self.worker.load_full().filter(|worker| !worker.is_gone());
         let last_used = self.last_used.load(Ordering::Relaxed);
@@ -166,6 +235,7 @@ impl Tenant {
             state: self.state(now),
             created_at: row.created_at,
             limits: row.limits.clone(),
+            sleeps: inner.sleep_of(self),
             last_active_at: (last_used > 0).then_some(last_used),
             worker: worker.map(|worker| WorkerView {
                 pid: worker.pid,

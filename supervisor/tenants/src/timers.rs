@@ -4,23 +4,21 @@
 //! Knows when and never what for: the worker decides what is due. Does not lose a ring: the time
 //! stays until the worker has set another one or has answered that it was woken.
 
+mod bell;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use proto::host::timers_server::Timers as Service;
 use proto::host::{TimerReply, TimerRequest};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tonic::{Request, Response, Status};
-use types::{TenantId, UnixMillis};
+use types::UnixMillis;
 
 use crate::tenant::Tenant;
 use crate::{Error, Inner};
 
-/// Workers that are started at once to be woken: at the full hour many are due, and each start takes a share of
-/// the machine.
-const WAKING: usize = 8;
+pub(crate) use bell::{Bell, LONGEST_LEAD_MS, start};
 
 /// How long after a failed ring it is tried again; doubled for each wake in a row that the worker did
 /// not answer.
@@ -28,9 +26,6 @@ const AGAIN_MS: u64 = 5_000;
 
 /// How often that is doubled: to a little more than five minutes.
 const DOUBLINGS: u32 = 6;
-
-/// How long a worker may take to answer that it was woken.
-const ANSWER: Duration = Duration::from_secs(30);
 
 /// Settings of a timer that one tenant may make at once: each is a durable write of the supervisor.
 const BURST: u64 = 240;
@@ -48,6 +43,8 @@ pub(crate) struct Timer {
     /// Wakes in a row that the worker did not answer.
     unanswered: AtomicU32,
     ringing: AtomicBool,
+    /// The time for which the worker was started ahead; 0 for none.
+    ahead_of: AtomicU64,
     rate: Mutex<Rate>,
     /// Held while the record is written, so that the record and `at` are of the same setting.
     writing: tokio::sync::Mutex<()>,
@@ -61,14 +58,6 @@ enum Ring {
     /// and longer.
     NotStarted,
     NotAnswered,
-}
-
-/// What all rings share.
-#[derive(Debug)]
-pub(crate) struct Bell {
-    slots: Arc<Semaphore>,
-    /// Whose turn was last: the next round begins after it, so that nobody is always first.
-    last: Option<TenantId>,
 }
 
 /// How fast a timer may be set.
@@ -113,6 +102,19 @@ impl Timer {
         (due && !self.ringing.load(Ordering::Acquire)).then_some(at)
     }
 
+    /// When the worker is to be woken next, unless that is under way; it may be over.
+    fn next(&self) -> Option<UnixMillis> {
+        let at = self.at.load(Ordering::Acquire);
+        let is_awaited = at > 0 && !self.ringing.load(Ordering::Acquire);
+        is_awaited.then(|| at.max(self.not_before.load(Ordering::Relaxed)))
+    }
+
+    /// Whether the worker is to be woken within `lead_ms` from now on.
+    pub(crate) fn is_near(&self, now: UnixMillis, lead_ms: u64) -> bool {
+        let at = self.at.load(Ordering::Acquire);
+        at >= now && at <= now.saturating_add(lead_ms)
+    }
+
     /// The worker has been woken for `at`, or could not be.
     fn rang(&self, at: UnixMillis, ring: Ring, now: UnixMillis) {
         let unanswered = match ring {
@@ -144,81 +146,22 @@ pub(crate) async fn load(inner: &Inner) -> Result<(), Error> {
     Ok(())
 }
 
+/// Reads one tenant's timer again, after its records were replaced.
+pub(crate) async fn reload(inner: &Inner, tenant: &Tenant) -> Result<(), Error> {
+    let _writing = tenant.timer.writing.lock().await;
+    let row = inner.records.timer(&tenant.id).await.map_err(Error::Records)?;
+    tenant.timer.load(row.map_or(0, |row| row.at));
+    Ok(())
+}
+
 /// Has a worker that sleeps look at what is due.
 pub(crate) async fn ring_soon(inner: &Inner, tenant: &Tenant) -> Result<(), Error> {
     let _writing = tenant.timer.writing.lock().await;
     let now = inner.clock.now();
     inner.records.set_timer(&tenant.id, Some(now)).await.map_err(Error::Records)?;
     tenant.timer.set(now);
+    inner.bell.sooner(now);
     Ok(())
-}
-
-/// Wakes whoever is due. A suspended tenant's timer waits for its resumption, a parked one's for
-/// the end of its parking.
-pub(crate) fn ring(inner: &Arc<Inner>, bell: &mut Bell) {
-    let now = inner.clock.now();
-    for tenant in bell.round(inner.directory.all(), |tenant| &tenant.id) {
-        let Some(at) = tenant.timer.due(now) else { continue };
-        let parked = tenant.parked_until.load(Ordering::Relaxed) > now;
-        if parked || tenant.row.load().suspended || inner.tasks.is_stopping() {
-            continue;
-        }
-        let Ok(slot) = Arc::clone(&bell.slots).try_acquire_owned() else { return };
-        bell.last = Some(tenant.id.clone());
-        tenant.timer.ringing.store(true, Ordering::Release);
-        let inner = Arc::clone(inner);
-        let scope = inner.tasks.clone();
-        drop(scope.spawn(async move {
-            let (ring, failed) = match wake(&inner, &tenant, at, slot).await {
-                Ok(()) => (Ring::Woken, None),
-                Err((ring, err)) => (ring, Some(err)),
-            };
-            tenant.timer.rang(at, ring, inner.clock.now());
-            if let Some(err) = failed {
-                let error = types::Chain(&err);
-                tracing::warn!(tenant = %tenant.id, error = %error, "a timer could not be rung");
-            }
-        }));
-    }
-}
-
-impl Default for Bell {
-    fn default() -> Self {
-        Self { slots: Arc::new(Semaphore::new(WAKING)), last: None }
-    }
-}
-
-impl Bell {
-    /// `all`, in the order of their ids, from the one after the last whose turn it was.
-    fn round<T>(&self, mut all: Vec<T>, id: impl Fn(&T) -> &TenantId) -> Vec<T> {
-        if let Some(last) = &self.last {
-            let first = all.partition_point(|it| id(it) <= last);
-            all.rotate_left(first);
-        }
-        all
-    }
-}
-
-async fn wake(
-    inner: &Arc<Inner>,
-    tenant: &Arc<Tenant>,
-    at: UnixMillis,
-    slot: OwnedSemaphorePermit,
-) -> Result<(), (Ring, Error)> {
-    let ready = tenant.ready(inner).await;
-    let (worker, pass) = ready.map_err(|err| (Ring::NotStarted, err))?;
-    // A worker that does not answer keeps nobody else waiting.
-    drop(slot);
-    let woken = tokio::time::timeout(ANSWER, worker.wake(at)).await;
-    // An idle worker that was woken is in use from now on, not since its last request: it says a
-    // moment later that it has runs in the background.
-    tenant.last_used.fetch_max(inner.clock.now(), Ordering::Relaxed);
-    drop(pass);
-    let woken = match woken {
-        Ok(woken) => woken.map_err(|status| worker.failure(status)),
-        Err(_elapsed) => Err(Error::Timeout),
-    };
-    woken.map_err(|err| (Ring::NotAnswered, err))
 }
 
 /// The power to set the one timer of one tenant, as it is served on its worker's pair.
@@ -250,6 +193,7 @@ impl Service for Power {
             Status::unavailable("the timer could not be written")
         })?;
         timer.set(at);
+        self.inner.bell.sooner(at);
         drop(writing);
         Ok(Response::new(TimerReply {}))
     }
@@ -302,22 +246,6 @@ mod tests {
         timer.rang(10, Ring::Woken, 0);
         timer.set(10);
         assert_eq!(timer.due(10), Some(10));
-    }
-
-    #[test]
-    fn a_round_begins_after_the_last_one() {
-        let ids = || ["a", "b", "c"].map(|id| id.parse::<TenantId>().unwrap()).to_vec();
-        let check = |last: Option<&str>, order: &str| {
-            let last = last.map(|id| id.parse().unwrap());
-            let bell = Bell { last, ..Bell::default() };
-            let round: Vec<_> =
-                bell.round(ids(), |id| id).iter().map(TenantId::to_string).collect();
-            assert_eq!(round.concat(), order);
-        };
-        check(None, "abc");
-        check(Some("a"), "bca");
-        check(Some("bb"), "cab");
-        check(Some("c"), "abc");
     }
 
     #[test]

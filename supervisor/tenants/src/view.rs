@@ -1,7 +1,7 @@
 //! What operators see of a tenant.
 
 use ledger::Amount;
-use types::{Limits, TenantId, UnixMillis};
+use types::{Limits, Sleep, TenantId, UnixMillis};
 
 /// Where a tenant's worker is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +49,8 @@ pub struct TenantView {
     pub created_at: UnixMillis,
     /// The limits that hold.
     pub limits: Limits,
+    /// When its worker sleeps, the operator's default applied.
+    pub sleeps: Sleep,
     /// When the tenant last had a request, as far as is known.
     pub last_active_at: Option<UnixMillis>,
     /// Its worker, if one is alive.

@@ -7,6 +7,7 @@ use audit::{Act, Ended, Who};
 use sandbox::{Exit, Launched, Status};
 use tokio_util::sync::DropGuard;
 
+use crate::starts::Seat;
 use crate::tenant::Tenant;
 use crate::worker::{Leash, PidFd};
 use crate::{Error, Inner, launch};
@@ -20,6 +21,7 @@ pub(crate) fn start(
     inner: &Arc<Inner>,
     tenant: &Arc<Tenant>,
     launched: Launched,
+    seat: Seat,
 ) -> Result<(Leash, DropGuard), Error> {
     let leash = Leash::default();
     #[expect(deprecated, reason = "its replacement is unsafe, and an OwnedFd is what it asks for")]
@@ -30,6 +32,7 @@ pub(crate) fn start(
         leash: leash.clone(),
         id: launched.id,
         pid: launched.pid,
+        _seat: seat,
     };
     drop(inner.tasks.spawn(task.run(pidfd)));
     let guard = leash.pulled.clone().drop_guard();
@@ -42,6 +45,8 @@ struct Watch {
     leash: Leash,
     id: u64,
     pid: u32,
+    /// Given back when the process is gone.
+    _seat: Seat,
 }
 
 impl Watch {

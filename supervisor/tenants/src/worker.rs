@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use proto::worker::worker_client::WorkerClient;
 use proto::worker::{
-    CallReply, CallRequest, Configuration, DrainRequest, EventsRequest, ServePart, ServeRequest,
-    WakeRequest, WorkerEvent,
+    ArchivePart, CallReply, CallRequest, Configuration, DrainRequest, EventsRequest, ExportRequest,
+    ImportReply, ServePart, ServeRequest, WakeRequest, WorkerEvent,
 };
 use runtime::{Gate, Pass, Tasks, limits, pair};
 use sandbox::Expected;
 use tokio::time::Instant;
+use tokio_stream::Stream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 use types::UnixMillis;
@@ -144,23 +145,49 @@ impl Worker {
         self.parts.clone().serve(request).await.map(tonic::Response::into_inner)
     }
 
+    pub(crate) async fn export(&self) -> Result<Streaming<ArchivePart>, Status> {
+        self.parts.clone().export(ExportRequest {}).await.map(tonic::Response::into_inner)
+    }
+
+    pub(crate) async fn import(
+        &self,
+        parts: impl Stream<Item = ArchivePart> + Send + 'static,
+    ) -> Result<ImportReply, Status> {
+        self.parts.clone().import(parts).await.map(tonic::Response::into_inner)
+    }
+
     /// Takes no new work, waits up to `deadline` for what is under way, has the worker stop what is
     /// left, and ends the process.
     pub(crate) async fn drain(&self, deadline: Duration) {
+        self.leave(deadline, false).await;
+    }
+
+    /// The same, if there is nothing under way: a run can have begun of which nothing was heard yet. Says
+    /// whether the process was ended.
+    pub(crate) async fn rest(&self, deadline: Duration) -> bool {
+        self.leave(deadline, true).await
+    }
+
+    async fn leave(&self, deadline: Duration, if_idle: bool) -> bool {
         self.gate.close();
         let by = Instant::now() + deadline;
         let finished = async {
             let emptied = tokio::time::timeout_at(by, self.gate.emptied()).await;
             let left = emptied.map_or(Duration::ZERO, |()| by.duration_since(Instant::now()));
             let deadline_ms = u32::try_from(left.as_millis()).unwrap_or(u32::MAX);
-            self.client.clone().drain(DrainRequest { deadline_ms }).await
+            self.client.clone().drain(DrainRequest { deadline_ms, if_idle }).await
         };
         match tokio::time::timeout_at(by + STOP_GRACE, finished).await {
+            Ok(Ok(reply)) if reply.get_ref().busy && if_idle => {
+                self.gate.reopen();
+                return false;
+            }
             Ok(Ok(_reply)) => {}
             Ok(Err(status)) => tracing::debug!(pid = self.pid, %status, "the worker did not drain"),
             Err(_elapsed) => tracing::info!(pid = self.pid, "drain deadline passed"),
         }
         self.end().await;
+        true
     }
 
     /// Kills the process and waits until it is gone.

@@ -84,12 +84,11 @@ impl Calls<'_> {
         }
         answered += until_refused(self.gateway.client(&tenant), None).await;
         let (settled, held) = self.gateway.standing(&tenant, "tokens/day");
-        // The last one may have reported more than was left.
-        assert_eq!(
-            (settled, held),
-            (limit.min(answered * (input + output)), 0),
-            "{id}: {answered}"
-        );
+        assert_eq!(held, 0, "{id}: {answered}");
+        // What the last ones reported beyond what was left is charged to nobody.
+        let used = answered * (input + output);
+        let adds_up = settled == used || (used > limit && settled <= limit);
+        assert!(adds_up, "{id}: {settled} for {used}");
         assert!(limit < settled + self.hold.tokens(), "{id}: {settled} of {limit}");
         check_books(self.gateway, &tenant);
         answered

@@ -24,7 +24,8 @@ fn tree<'a>(metadata: &'a Metadata, name: &str) -> BTreeSet<&'a str> {
             }));
         }
     }
-    assert!(found.len() < 120 || name == "openclawmu", "{name} links {} crates", found.len());
+    // Three come of features that the client of object stores asks of crates that a worker shares with it.
+    assert!(found.len() < 123 || name == "openclawmu", "{name} links {} crates", found.len());
     found.into_iter().map(|id| metadata[id].name.as_str()).collect()
 }
 
@@ -43,7 +44,9 @@ fn a_worker_links_no_tls_no_provider_no_store_and_pure_crates_do_no_io() {
 fn the_lock_is_small_and_nothing_in_it_is_banned() {
     let (lock, deny) = (read("Cargo.lock"), read("deny.toml"));
     let names: Vec<_> = lock.split("\n[[package]]").skip(1).map(|it| quoted(it)[0]).collect();
-    assert!(names.len() < 300, "{} packages", names.len());
+    // Some seventy of them are the client of object stores and what signs for it, thirty the S3
+    // service that runs inside of tests.
+    assert!(names.len() < 425, "{} packages", names.len());
     let banned = deny.split("deny = [").nth(1).unwrap().split("\n]").next().unwrap();
     for line in banned.lines().skip(1).filter(|line| !line.contains("wrappers")) {
         assert!(!names.contains(&quoted(line)[0]), "banned: {line}");

@@ -22,7 +22,7 @@ fn a_source_says_what_it_is_for_and_stays_short() {
         assert!(inside || !text.contains(expect), "{path}: unsafe code belongs to sandbox");
     }
     let lines = read("ARCHITECTURE.md").lines().count();
-    assert!(lines <= 195, "ARCHITECTURE.md has {lines} lines");
+    assert!(lines <= 205, "ARCHITECTURE.md has {lines} lines");
 }
 
 #[test]

@@ -22,10 +22,6 @@ const TURNS: usize = 12;
 const ROUNDS: usize = 3;
 /// How often the quiet p99 an attacked one may be.
 const MOST: u32 = 2;
-/// The same where an attack fills its tenant's disk. What is written there reaches the machine's disk by
-/// threads of the kernel's that are in no control group of version 1, so nothing holds it back; measured
-/// at 1.4 to 2.6, half of the time above 2.
-const MOST_ON_DISK: u32 = 3;
 /// Seconds of one attack.
 const SECONDS: u32 = 4;
 
@@ -88,15 +84,11 @@ async fn compare(
         assert!(held.iter().any(|it| told.contains(it)), "{name}: {told}");
         let (before, during) = (p99(&mut quiet), p99(&mut attacked));
         figures = format!("{name}: {during:?} after {before:?} ({round})");
-        if during <= before * most(name) {
+        if during <= before * MOST {
             return (figures, false);
         }
     }
     (figures, true)
-}
-
-fn most(name: &str) -> u32 {
-    if name == "disk of the workspace" { MOST_ON_DISK } else { MOST }
 }
 
 /// Starts it, and gives what the model was told when it is over.

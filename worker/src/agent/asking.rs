@@ -224,6 +224,7 @@ pub(super) async fn prepare(core: &Core, turn: &Turn) -> Result<Prepared, Fault>
     // What nobody has asked for begins nothing anew: the next message of the user does.
     if let Some(row) = &row
         && keep::origin(turn).is_none()
+        && !turn.resumes
     {
         let fresh = anew::if_stale(core, &turn.key, row).await;
         if let Some(fresh) = fresh.map_err(|err| Fault::storage(&err))? {

@@ -60,7 +60,8 @@ impl Given {
         }
     }
 
-    fn failed(at: usize, why: String) -> Self {
+    /// A call that gave nothing.
+    pub(super) fn failed(at: usize, why: String) -> Self {
         let (content, used) = (vec![Content::Text(why)], Usage::default());
         Self { at, content, details: None, is_error: true, used }
     }

@@ -64,6 +64,7 @@ pub(crate) struct Waiting {
     pub(crate) is_hidden: bool,
     images: Vec<String>,
     mode: QueueMode,
+    event: Arc<str>,
 }
 
 impl Waiting {
@@ -78,6 +79,7 @@ impl Waiting {
             is_hidden: matches!(request.source, Source::Heartbeat | Source::Wake),
             images: request.images.clone(),
             mode,
+            event: Arc::clone(&request.event),
         }
     }
 }
@@ -91,6 +93,13 @@ pub(super) struct Taken {
 }
 
 impl Taken {
+    /// The events that the turn deals with, that of the run first.
+    pub(super) fn events(&self, own: &Arc<str>) -> Vec<Arc<str>> {
+        let more = self.more.iter().map(|waiting| &waiting.event);
+        let all = std::iter::once(own).chain(more).filter(|event| !event.is_empty());
+        all.map(Arc::clone).collect()
+    }
+
     /// The messages of a turn: more for the system prompt, then one of the user.
     pub(super) fn messages(
         &self,
@@ -143,9 +152,11 @@ impl Desk {
         Ok(sender)
     }
 
-    /// Takes back a run that could not begin.
+    /// Takes back a run that could not begin, or is to begin anew.
     pub(super) fn forget(&self, run_id: &str) {
-        self.lock().runs.remove(run_id);
+        let mut board = self.lock();
+        board.runs.remove(run_id);
+        board.ended.retain(|(_, id)| &**id != run_id);
     }
 
     /// Notes that a run has ended; it is remembered for a while.

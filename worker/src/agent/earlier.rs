@@ -22,6 +22,8 @@ pub(crate) struct Earlier {
     pub(crate) leaf: Option<String>,
     /// The run that was looked for, which has ended one way or another.
     pub(crate) run: Option<RunHandle>,
+    /// Whether that run was cut off before it had answered.
+    pub(crate) is_cut: bool,
 }
 
 /// Looks for the run `run_id` in as much of the transcript `session` as is read for a turn.
@@ -41,29 +43,36 @@ pub(crate) fn look(file: &File, session: &str, run_id: &str) -> io::Result<Earli
             if leaf.is_none() && matches!(&*line.kind, "message" | "compaction") {
                 leaf = line.id.as_deref().map(str::to_owned);
             }
-            if let Some(outcome) = outcome(&line, run_id, after.as_deref()) {
+            if let Some((outcome, is_cut)) = outcome(&line, run_id, after.as_deref()) {
                 let session_id = Some(session.to_owned());
                 let outcome = Arc::new(RunOutcome { session_id, ..outcome });
                 let run = RunHandle::new(Arc::from(run_id), watch::channel(Some(outcome)).1);
-                return Ok(Earlier { leaf, run: Some(run) });
+                return Ok(Earlier { leaf, run: Some(run), is_cut });
             }
         }
         after = Some(bytes);
     }
-    Ok(Earlier { leaf, run: None })
+    Ok(Earlier { leaf, run: None, is_cut: false })
 }
 
-/// How the run has ended whose answer, or failing that whose prompt, this line is. `after` is the
-/// line after it.
-fn outcome(line: &Line<'_>, run_id: &str, after: Option<&[u8]>) -> Option<RunOutcome> {
+/// How the run has ended whose answer, or failing that whose prompt, this line is, and whether it
+/// was cut off before it had one. `after` is the line after it.
+fn outcome(line: &Line<'_>, run_id: &str, after: Option<&[u8]>) -> Option<(RunOutcome, bool)> {
     let message = line.message()?;
     match &*message.role {
-        "assistant" if message.run_id.as_deref() == Some(run_id) => Some(answered(line, &message)),
+        "assistant" if message.run_id.as_deref() == Some(run_id) => {
+            Some((answered(line, &message), false))
+        }
         "user" if message.idempotency_key.as_deref() == Some(run_id) => {
             // A command is stored together with its answer, which no run has made.
             let answer = after.filter(|_| message.exclude_from_context).and_then(Line::parse);
             let said = answer.as_ref().and_then(|line| Some((line, line.message()?)));
-            Some(said.map_or_else(cut_short, |(line, said)| answered(line, &said)))
+            Some(
+                said.map_or_else(
+                    || (cut_short(), true),
+                    |(line, said)| (answered(line, &said), false),
+                ),
+            )
         }
         _ => None,
     }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::adoption;
 use super::announce::{self, About};
 use super::key::SessionKey;
 use super::record;
@@ -12,10 +13,23 @@ use crate::service::Core;
 use crate::store::{self, Change, SessionId};
 
 /// Puts `text` into a session as soon as its turns are over, and gives its entry.
-pub(crate) async fn inject(core: &Core, key: &SessionKey, text: &str) -> Result<String, Fault> {
+/// One that has an id of its own is put there once.
+pub(crate) async fn inject(
+    core: &Core,
+    key: &SessionKey,
+    text: &str,
+    own: Option<&str>,
+) -> Result<String, Fault> {
     let place = core.runs.line_up(key.as_str())?;
     let _lane = place.turn().await;
-    let injected = append(core, key, text).await;
+    if let Some(own) = own {
+        let earlier = adoption::of_session(core, key, own, None).await;
+        let earlier = earlier.map_err(|err| Fault::storage(&err))?;
+        if earlier.is_some_and(|earlier| earlier.run.is_some()) {
+            return Ok(own.to_owned());
+        }
+    }
+    let injected = append(core, key, text, own).await;
     let (id, message) = injected.map_err(|err| Fault::storage(&err))?;
     let run_id = format!("inject-{id}");
     let told = Told {
@@ -35,12 +49,14 @@ async fn append(
     core: &Core,
     key: &SessionKey,
     text: &str,
+    own: Option<&str>,
 ) -> Result<(String, Option<Box<RawValue>>), Error> {
     let wanted = key.clone();
     let read = core.store.job(move |root| store::session(root, wanted.agent(), wanted.as_str()));
     let session = read.await?.map_or_else(SessionId::new, |row| row.session_id);
-    let message = record::injected(text, false, core.store.now())?;
-    let appended = core.store.append(key.agent(), &session, vec![message]).await?;
+    let mut messages = vec![record::injected(text, false, core.store.now())?];
+    record::mark(&mut messages, own);
+    let appended = core.store.append(key.agent(), &session, messages).await?;
     let begin = Change::Begin { session };
     core.store.commit(key.agent(), key.as_str(), begin).await?;
     let last = appended.last().cloned();

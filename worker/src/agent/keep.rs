@@ -1,6 +1,7 @@
 //! What of a turn is kept: the prompt before its answer, the answer before its end is told, and who
 //! is told of either.
 
+use super::adoption;
 use super::announce::{self, About};
 use super::asking::Prepared;
 use super::calls::Given;
@@ -32,6 +33,27 @@ pub(super) fn origin(turn: &Turn) -> Option<Origin> {
 
 /// Makes the prompt durable, and the session where it is new.
 pub(super) async fn prompt(
+    core: &Core,
+    turn: &Turn,
+    prepared: &Prepared,
+    incoming: &Incoming,
+) -> Result<(), Error> {
+    if turn.resumes {
+        return Ok(());
+    }
+    let mark = turn.mark.as_deref().unwrap_or_default();
+    let adopted = adoption::adopt(core, &turn.events, &turn.key, (mark, &prepared.session));
+    if turn.events.len() < 2 {
+        // The transcript alone says it as well: which is written first does not matter.
+        let stored = store_prompt(core, turn, prepared, incoming);
+        return futures_util::future::try_join(adopted, stored).await.map(drop);
+    }
+    // Of messages that were taken together the transcript names one run only.
+    adopted.await?;
+    store_prompt(core, turn, prepared, incoming).await
+}
+
+async fn store_prompt(
     core: &Core,
     turn: &Turn,
     prepared: &Prepared,
@@ -122,6 +144,8 @@ pub(super) async fn reply(
 ) -> Result<Fold, Failed> {
     let Answer { mut fold, is_kept, before } = answer;
     let (stop, failed) = match cut {
+        // Not the end of it: the next process goes on from what is in the transcript.
+        Some((_, Some(failed))) if is_for_later(core, turn, &failed).await => return Err(failed),
         Some((Stop::Length, _)) => {
             fold.cut();
             (Stop::Length, None)
@@ -157,6 +181,13 @@ pub(super) async fn reply(
     announced(core, turn, appended).await;
     fold.follow(before);
     failed.map_or(Ok(fold), Err)
+}
+
+/// Whether a turn that was cut short is gone on with in the next process.
+async fn is_for_later(core: &Core, turn: &Turn, failed: &Failed) -> bool {
+    // A refusal, and what somebody stopped, are not for want of a supervisor.
+    let may_be = failed.status == RunStatus::Error && failed.fault.status >= 500;
+    !turn.events.is_empty() && may_be && core.is_ending().await
 }
 
 /// Tells of what is in the transcript now, but for what clients do not show.

@@ -1,6 +1,8 @@
 //! Runs that no HTTP reply waits for: begun at once, gone on with in the background, told as
 //! events, and remembered for a while.
 
+mod source;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +10,7 @@ use proto::host::Params;
 use tokio::sync::{OwnedMutexGuard, watch};
 use types::UnixMillis;
 
+use super::adoption;
 use super::announce;
 use super::choice::Asked;
 use super::command::{self, Command, Done};
@@ -25,8 +28,11 @@ use crate::store;
 use crate::tools::Allowed;
 use crate::upcalls;
 
+pub(crate) use source::Source;
+
 /// A message that starts a run.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a wish of its own")]
 pub(crate) struct RunRequest {
     pub(crate) key: SessionKey,
     pub(crate) message: String,
@@ -60,6 +66,12 @@ pub(crate) struct RunRequest {
     pub(crate) depth: u8,
     /// The session whose run has sent the message.
     pub(crate) sender: Option<String>,
+    /// The event that it deals with; empty for none.
+    pub(crate) event: Arc<str>,
+    /// Whether whoever starts it says what has become of the event.
+    pub(crate) is_followed: bool,
+    /// Whether an earlier process was cut off in it: its message is in the transcript.
+    pub(crate) resumes: bool,
 }
 
 impl RunRequest {
@@ -85,27 +97,11 @@ impl RunRequest {
             ceiling: None,
             depth: 0,
             sender: None,
+            event: Arc::from(""),
+            is_followed: false,
+            resumes: false,
         }
     }
-}
-
-/// Who starts a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// `chat.send`.
-    Chat,
-    /// `agent`.
-    Agent,
-    /// A job.
-    Cron,
-    /// A heartbeat.
-    Heartbeat,
-    /// Something that the session is told at once.
-    Wake,
-    /// A webhook.
-    Hook,
-    /// A run of another session.
-    Session,
 }
 
 /// How a run ended.
@@ -231,8 +227,14 @@ fn begin(core: &Core, request: RunRequest, mode: QueueMode) -> Result<RunHandle,
     let (core, tasks) = (core.clone(), core.tasks.clone());
     drop(tasks.spawn(async move {
         let (key, run_id) = (request.key.clone(), request.run_id.clone());
+        let event = Arc::clone(&request.event);
+        let concludes = !event.is_empty() && !request.is_followed;
+        let ended = core.desk.find(&run_id, None);
         let output = Output::events(run, told);
         Box::pin(perform(&core, request, output, &place, waits)).await;
+        if let Some(outcome) = ended.filter(|_| concludes).and_then(|run| run.ended()) {
+            adoption::conclude(&core, &event, &key, &run_id, &outcome).await;
+        }
         core.desk.end(&run_id, core.store.now());
         announce::changed(&core, &key, "agent.input.settled", Some(&run_id)).await;
         drop((place, background));
@@ -248,6 +250,8 @@ fn line_up(
 ) -> Result<(Run, Place, bool), Fault> {
     let key = request.key.as_str();
     let settings = core.live.now().settings;
+    // What goes on is not taken together with what comes after it.
+    let mode = if request.resumes { QueueMode::Followup } else { mode };
     if mode == QueueMode::Interrupt || is_stop(request) {
         drop(core.runs.stop_turns(key, None));
     }
@@ -324,7 +328,8 @@ async fn at_once(
 }
 
 fn command_of(request: &RunRequest) -> Option<(&'static Command, &str)> {
-    if request.commands { command::parse(&request.message) } else { None }
+    let is_open = request.commands && !request.resumes;
+    if is_open { command::parse(&request.message) } else { None }
 }
 
 enum Answered {
@@ -368,6 +373,7 @@ async fn in_lane(
         }
     }
     let messages = taken.messages(&message, &request.images, &request.extra_system);
+    let events = taken.events(&request.event);
     let turn = Turn {
         key: request.key,
         messages: Vec::new(),
@@ -380,6 +386,8 @@ async fn in_lane(
         ceiling: request.ceiling,
         depth: request.depth,
         sender: request.sender,
+        events,
+        resumes: request.resumes,
     };
     let incoming = Incoming::new(messages)?;
     turn::answer(core, turn, incoming, output).await.map(Answered::Model)

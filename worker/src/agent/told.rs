@@ -50,6 +50,8 @@ pub(super) struct Told {
     next: Instant,
     started_at: UnixMillis,
     outcome: watch::Sender<Option<Arc<RunOutcome>>>,
+    /// Whether the next process goes on with it where this one ends.
+    is_event: bool,
 }
 
 impl Told {
@@ -71,6 +73,7 @@ impl Told {
             next: Instant::now(),
             started_at: core.store.now(),
             outcome,
+            is_event: !request.event.is_empty(),
         }
     }
 
@@ -168,6 +171,10 @@ impl Told {
             },
             ..self.outcome(failed.status)
         };
+        if self.is_event && failed.status == RunStatus::Error && self.core.runs.is_stopping() {
+            self.outcome.send_replace(Some(Arc::new(outcome)));
+            return;
+        }
         self.end(outcome);
     }
 

@@ -5,18 +5,19 @@
 //! that is cut short leaves what it has in the transcript. Whoever it is for, this is the one
 //! engine: where the answer goes is an `Output`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use proto::host::{Message, Params};
 use tokio::sync::mpsc;
 
-use super::asking::{Asking, prepare, shorten};
+use super::asking::{Asking, Prepared, prepare, shorten};
 use super::key::SessionKey;
 use super::output::{Output, Writer};
 use super::prompt::Incoming;
 use super::run::{RunStatus, Source};
 use super::steps::{Last, Steps};
-use super::{choice, history, journal, keep};
+use super::{choice, history, journal, keep, resume};
 use crate::heartbeat;
 use crate::openai::{Fault, Fold, Reply};
 use crate::runs::Place;
@@ -51,6 +52,10 @@ pub(crate) struct Turn {
     pub(crate) depth: u8,
     /// The session whose run has sent the message.
     pub(crate) sender: Option<String>,
+    /// The events that it deals with.
+    pub(crate) events: Vec<Arc<str>>,
+    /// Whether an earlier process was cut off in it: its message is in the transcript.
+    pub(crate) resumes: bool,
 }
 
 /// Starts a turn whose answer is an HTTP reply, as a task of its own: it outlives its reply, to
@@ -135,6 +140,9 @@ async fn ask(
         turn.timeout.unwrap_or_else(|| core.live.now().settings.agents.defaults.timeout());
     output.limit(timeout);
     output.phase("preparing_context");
+    if turn.resumes {
+        return Box::pin(resume::go_on(core, turn, incoming, output)).await;
+    }
     let waiting = heartbeat::take(core, &turn.key, turn.source);
     let (prepared, waiting) = futures_util::future::join(prepare(core, turn), waiting).await;
     let mut prepared = prepared?;
@@ -160,9 +168,20 @@ async fn ask(
     if prepared.is_new {
         prepared.past.messages = history::newest(incoming.earlier.clone());
     }
+    answer_with(core, turn, &incoming, prepared, output).await
+}
+
+/// Asks the model until there is an answer, and stores it.
+pub(super) async fn answer_with(
+    core: &Core,
+    turn: &Turn,
+    incoming: &Incoming,
+    prepared: Prepared,
+    output: &mut Output,
+) -> Result<Fold, Failed> {
     output.started(&prepared.session);
     output.phase("starting_model");
-    let mut steps = Steps::new(core, Asking::new(core, turn, &incoming, prepared));
+    let mut steps = Steps::new(core, Asking::new(core, turn, incoming, prepared));
     let Last { fold, cut, is_kept } = Box::pin(steps.last(output)).await?;
     let cut = cut.map(|cut| output.ending(cut));
     let answer = keep::Answer { fold, is_kept, before: &steps.before };

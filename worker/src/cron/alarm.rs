@@ -55,6 +55,14 @@ impl Alarm {
         self.state.lock().await.held = Held::Time(due_at);
     }
 
+    /// Whether the time for which the supervisor has rung is to be kept by it: the next one could not be
+    /// set, and without either nobody would be woken again.
+    pub(crate) async fn is_to_be_kept(&self, due_at: UnixMillis) -> bool {
+        let state = self.state.lock().await;
+        let held = Held::Time(due_at);
+        state.held == held && state.earliest().is_some_and(|next| Held::Time(next) != held)
+    }
+
     /// Makes sure that the worker is woken at `at`, before that is written down.
     pub(crate) async fn before(&self, at: Option<UnixMillis>) -> Result<(), Status> {
         let Some(at) = at else { return Ok(()) };

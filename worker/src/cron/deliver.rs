@@ -1,12 +1,10 @@
-//! Where the result of a run goes that no client waits for: into the main session, so far. There
-//! is no channel yet, and no way out for webhooks.
+//! Where the result of a run goes that no client waits for: into the main session, or to a webhook by
+//! way of the supervisor's outbox. There is no channel yet.
 
-use api::chat::{Chat as _, InjectParams};
 use api::cron::{DeliveryMode, DeliveryStatus, Job};
 
-use crate::agent::SessionKey;
+use crate::agent::{self, SessionKey};
 use crate::heartbeat;
-use crate::methods::Call;
 use crate::service::Core;
 
 /// Characters of a result that goes into another session.
@@ -16,16 +14,21 @@ const MAX_TEXT: usize = 16_000;
 pub(super) async fn result(
     core: &Core,
     job: &Job,
-    key: &SessionKey,
+    (key, run_id): (&SessionKey, &str),
     text: &str,
 ) -> (DeliveryStatus, Option<String>) {
     let failed = |why: String| (DeliveryStatus::NotDelivered, Some(why));
     let Some(delivery) = &job.delivery else { return (DeliveryStatus::NotRequested, None) };
     match delivery.mode {
         DeliveryMode::None => (DeliveryStatus::NotRequested, None),
-        DeliveryMode::Webhook => failed(
-            "webhooks cannot be called yet: this gateway has no egress for tenants".to_owned(),
-        ),
+        DeliveryMode::Webhook => {
+            let url = delivery.to.as_deref().unwrap_or_default().trim();
+            match webhook(core, job, run_id, url, text).await {
+                // It is in the outbox: what becomes of it is told there.
+                Ok(()) => (DeliveryStatus::Unknown, None),
+                Err(why) => failed(why),
+            }
+        }
         DeliveryMode::Announce => {
             if heartbeat::says_nothing(text) {
                 return (DeliveryStatus::NotRequested, None);
@@ -33,7 +36,7 @@ pub(super) async fn result(
             if let Some(channel) = delivery.channel.as_deref().filter(|it| *it != "last") {
                 return failed(format!("the channel {channel} is not connected"));
             }
-            match post(core, key, &job.name, text).await {
+            match post(core, key, (&job.name, run_id), text).await {
                 Ok(()) => (DeliveryStatus::Delivered, None),
                 Err(why) => failed(why),
             }
@@ -41,25 +44,60 @@ pub(super) async fn result(
     }
 }
 
-/// Puts a message into the main session of the agent of `from`, unless it was said there.
+/// How often what could not be kept is handed over again, and how long after.
+const TRIES: usize = 5;
+const AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// Characters of the name of who says something.
+const MAX_LABEL: usize = 100;
+
+/// Hands the result over to be posted. The same run again is posted once.
+async fn webhook(
+    core: &Core,
+    job: &Job,
+    run_id: &str,
+    url: &str,
+    text: &str,
+) -> Result<(), String> {
+    let text: String = text.chars().take(MAX_TEXT).collect();
+    let told = serde_json::json!({
+        "action": "finished", "jobId": job.id, "jobName": job.name, "runId": run_id,
+        "status": "ok", "summary": text,
+    });
+    let mut tries = tokio::time::interval(AGAIN);
+    let mut last = String::new();
+    for _ in 0..TRIES {
+        tries.tick().await;
+        match core.outbox.post(run_id, url, told.to_string()).await {
+            Ok(()) => return Ok(()),
+            Err(status) if status.code() == tonic::Code::InvalidArgument => {
+                return Err(status.message().to_owned());
+            }
+            Err(status) if status.message().is_empty() => {
+                status.code().description().clone_into(&mut last);
+            }
+            Err(status) => status.message().clone_into(&mut last),
+        }
+    }
+    Err(last)
+}
+
+/// Puts what a run has said into the main session of the agent of `from`, once, unless it was said
+/// there.
 pub(crate) async fn post(
     core: &Core,
     from: &SessionKey,
-    label: &str,
+    (label, run_id): (&str, &str),
     text: &str,
 ) -> Result<(), String> {
     let main = format!("agent:{}:main", from.agent());
     if from.as_str() == main {
         return Ok(());
     }
+    let key = SessionKey::parse(&main).map_err(|fault| fault.message)?;
+    let label: String = label.trim().chars().take(MAX_LABEL).collect();
     let message: String = text.chars().take(MAX_TEXT).collect();
-    let params = serde_json::json!({"sessionKey": main, "message": message, "label": label});
-    let params: InjectParams = serde_json::from_value(params).map_err(|err| err.to_string())?;
-    let call = Call {
-        core,
-        caller: proto::worker::Caller::default(),
-        request_id: String::new(),
-        interim: None,
-    };
-    call.inject(params).await.map(drop).map_err(|err| err.message)
+    let message = if label.is_empty() { message } else { format!("[{label}]\n\n{message}") };
+    let posted = agent::inject(core, &key, &message, Some(&format!("post:{run_id}"))).await;
+    posted.map(drop).map_err(|fault| fault.message)
 }

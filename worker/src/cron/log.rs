@@ -9,7 +9,7 @@ use super::table::is_job_id;
 use crate::Error;
 use crate::store::{Dir, Kind};
 
-const FOLDER: &str = "cron/runs";
+pub(super) const FOLDER: &str = "cron/runs";
 /// Lines of one job's log.
 const MAX_LINES: usize = 2_000;
 /// Bytes of one job's log.

@@ -6,17 +6,22 @@ use std::time::Duration;
 
 use api::cron::{DeliveryStatus, Job, LogUsage, Payload, RunStatus, WakeMode};
 use serde::Serialize;
+use tokio::time::Instant;
 use types::{AgentId, UnixMillis};
 
 use super::state::{self, After, Ended};
 use super::table::Keep;
 use super::tend::Claim;
-use super::{Edit, change, deliver, pump};
-use crate::agent::{self, RunOutcome, RunRequest, SessionKey, Source};
+use super::{Edit, Failed, change, deliver, pump};
+use crate::agent::{self, RunHandle, RunOutcome, RunRequest, SessionKey, Source, Stand};
+use crate::runs::Run;
 use crate::service::Core;
 use crate::tools::Allowed;
 use crate::{heartbeat, store, tools};
 
+/// How long after it could not be written that a run has ended this is tried again, and at most.
+const WRITE_AGAIN: Duration = Duration::from_secs(1);
+const WRITE_AGAIN_MOST: Duration = Duration::from_secs(15);
 /// How long the session of a run is kept.
 const KEEP_SESSION_MS: u64 = 24 * 3_600_000;
 /// Sessions that one run puts away at most.
@@ -50,7 +55,11 @@ pub(crate) fn start(core: &Core, claim: Claim) {
         let told = Told { job_id, action: "started", job: None, run_at_ms };
         core.events.emit("cron", "", &told);
         let ended = perform(&core, &claim).await;
-        finish(&core, &claim, ended).await;
+        if ended.status == RunStatus::Error && core.is_ending().await {
+            // Not the end of it: the next process goes on.
+            return drop((run, background));
+        }
+        finish(&core, &run, &claim, ended).await;
         if let Err(failed) = pump(&core).await {
             tracing::error!(?failed, "what is due after a run was not looked at");
         }
@@ -58,34 +67,48 @@ pub(crate) fn start(core: &Core, claim: Claim) {
     }));
 }
 
-async fn finish(core: &Core, claim: &Claim, ended: Ended) {
+/// Writes the end of a run down, however long the files or the timer cannot be written: until then the job
+/// does not run again. What the process's end cuts off here the next one does.
+async fn finish(core: &Core, run: &Run, claim: &Claim, ended: Ended) {
     let id = claim.job.id.as_str();
     tracing::info!(job = id, run = ended.run_id, status = ?ended.status, "job ended");
+    let mut wait = WRITE_AGAIN;
+    while let Err(failed) = finished(core, claim, &ended).await {
+        tracing::error!(?failed, "the end of a job's run was not written down");
+        tokio::select! {
+            () = tokio::time::sleep_until(Instant::now() + wait) => {}
+            () = run.stopped() => return,
+        }
+        if core.cron.is_closed() {
+            return;
+        }
+        wait = (wait * 2).min(WRITE_AGAIN_MOST);
+    }
+    prune(core, &agent_of(&claim.job)).await;
+}
+
+async fn finished(core: &Core, claim: &Claim, ended: &Ended) -> Result<(), Failed> {
+    let id = claim.job.id.as_str();
     let written = change(core, Keep::Nothing, |table, now| {
         // A job that was removed while it ran, or a later run: nothing to write down.
         let Some(job) = table.job(id).filter(|job| job.state.running_at_ms == Some(claim.began))
         else {
             return Ok(Edit::unchanged(None));
         };
-        let after = state::end(job, &ended, now);
-        let entry = state::entry(job, &ended, now);
+        let after = state::end(job, ended, now);
+        let entry = state::entry(job, ended, now);
         if after == After::Remove {
             drop(table.take(id));
         }
         Ok(Edit { value: Some((entry.clone(), after)), changed: true, log: vec![entry] })
     });
-    match written.await {
-        Ok(Some((entry, after))) => {
-            core.events.emit("cron", "", &entry);
-            if after == After::Remove {
-                tell(core, "removed", id, None);
-            }
+    if let Some((entry, after)) = written.await? {
+        core.events.emit("cron", "", &entry);
+        if after == After::Remove {
+            tell(core, "removed", id, None);
         }
-        Ok(None) => {}
-        // It stays marked as running, and the next process marks it as broken off.
-        Err(failed) => tracing::error!(?failed, "the end of a job's run was not written down"),
     }
-    prune(core, &agent_of(&claim.job)).await;
+    Ok(())
 }
 
 /// The agent whose job it is.
@@ -164,19 +187,53 @@ fn ceiling(list: Option<&[String]>) -> Option<Allowed> {
     list.map(|list| tools::policy::listed(tools::rows(), list))
 }
 
-async fn turn(core: &Core, claim: &Claim, key: &SessionKey, request: RunRequest) -> Ended {
-    let outcome = match agent::run(core, request).await {
-        Ok(handle) => handle.done().await,
-        Err(fault) => {
-            return Ended::new(RunStatus::Error, claim.run_id.clone(), Some(fault.message));
-        }
+async fn turn(core: &Core, claim: &Claim, key: &SessionKey, mut request: RunRequest) -> Ended {
+    let failed = |why: String| Ended::new(RunStatus::Error, claim.run_id.clone(), Some(why));
+    request.event = claim.run_id.as_str().into();
+    request.is_followed = true;
+    let known = match earlier(core, claim, key, &mut request).await {
+        Ok(known) => known,
+        Err(why) => return failed(why),
+    };
+    let outcome = match known {
+        Some(handle) => handle.done().await,
+        None => match agent::run(core, request).await {
+            Ok(handle) => handle.done().await,
+            Err(fault) => return failed(fault.message),
+        },
     };
     let mut ended = of_outcome(claim, key, &outcome);
     if ended.status == RunStatus::Ok {
         (ended.delivery, ended.delivery_error) =
-            deliver::result(core, &claim.job, key, &outcome.text).await;
+            deliver::result(core, &claim.job, (key, &claim.run_id), &outcome.text).await;
     }
     ended
+}
+
+/// What has become of a run that an earlier process had begun: its end, where it had one.
+async fn earlier(
+    core: &Core,
+    claim: &Claim,
+    key: &SessionKey,
+    request: &mut RunRequest,
+) -> Result<Option<RunHandle>, String> {
+    if !claim.is_again {
+        return Ok(None);
+    }
+    let stand = agent::stand(core, key, &claim.run_id, &claim.run_id).await.map_err(|err| {
+        tracing::error!(error = %types::Chain(&err), "a job's run was not looked up");
+        "the tenant's files could not be read".to_owned()
+    })?;
+    match stand {
+        Stand::Known(handle) => Ok(Some(handle)),
+        Stand::Cut(run_id) => {
+            (request.resumes, request.run_id) = (true, run_id);
+            Ok(None)
+        }
+        Stand::New => Ok(None),
+        // What it has come to went with the transcript that it was in.
+        Stand::Answered => Err("its session began anew while the job ran".to_owned()),
+    }
 }
 
 /// Tells the session something: with a turn of its own, or with the next one that there is.
@@ -187,7 +244,8 @@ async fn event(
     (text, ceiling): (&str, Option<Allowed>),
 ) -> Ended {
     if claim.job.wake_mode == WakeMode::Now {
-        return match heartbeat::tell_and_wait(core, key, text, (&claim.run_id, ceiling)).await {
+        let asked = heartbeat::Asked { run_id: &claim.run_id, ceiling, is_again: claim.is_again };
+        return match heartbeat::tell_and_wait(core, key, text, asked).await {
             Ok(outcome) => of_outcome(claim, key, &outcome),
             Err(why) => Ended::new(RunStatus::Error, claim.run_id.clone(), Some(why)),
         };

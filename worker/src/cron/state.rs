@@ -2,7 +2,7 @@
 //! changed job comes out.
 //!
 //! A job runs once for each of its times: that it runs is written down before it does, and what
-//! was running when the process ended is marked and not begun again.
+//! was running when the process ended goes on from what is in its transcript.
 
 use api::cron::{
     AutoDisabled, DeliveryStatus, DisabledReason, Job, LogAction, LogEntry, LogUsage, RunStatus,
@@ -18,6 +18,8 @@ const AT_LATEST_MS: u64 = 24 * 3_600_000;
 const BACK_OFF_MS: [u64; 5] = [30_000, 60_000, 300_000, 900_000, 3_600_000];
 /// The failure in a row with which a recurring job is switched off.
 const MAX_ERRORS: u64 = 10;
+/// How often one run is gone on with: whatever ends the process each time is not to do so for ever.
+const MAX_RESUMED: u32 = 5;
 /// Characters of an error or a summary that are kept.
 const MAX_TEXT: usize = 2_000;
 
@@ -110,11 +112,12 @@ pub(crate) fn skip(job: &mut Job, now: UnixMillis) {
     };
 }
 
-/// The run begins. To be written durably before it does.
-pub(crate) fn begin(job: &mut Job, now: UnixMillis) {
+/// The run begins, at its time or because somebody asked for it. To be written durably before it does.
+pub(crate) fn begin(job: &mut Job, is_manual: bool, now: UnixMillis) {
     // Two runs of a job never have the same time: their sessions are named after it.
     let last = job.state.last_run_at_ms.unwrap_or(0);
     job.state.running_at_ms = Some(now.max(last.saturating_add(1)));
+    job.state.running_is_manual = is_manual.then_some(true);
     if job.state.next_run_at_ms.is_some_and(|at| at <= now) {
         skip(job, now);
     }
@@ -123,6 +126,7 @@ pub(crate) fn begin(job: &mut Job, now: UnixMillis) {
 /// The run has ended, or did not take place.
 pub(crate) fn end(job: &mut Job, ended: &Ended, now: UnixMillis) -> After {
     let began = job.state.running_at_ms.take();
+    (job.state.resumed, job.state.running_is_manual) = (None, None);
     let state = &mut job.state;
     state.last_run_at_ms = began.or(Some(now));
     state.last_run_status = Some(ended.status);
@@ -202,17 +206,30 @@ pub(crate) fn entry(job: &Job, ended: &Ended, now: UnixMillis) -> LogEntry {
     }
 }
 
+/// Whether a run that was under way when the process ended goes on: one that has ended does not, nor one
+/// in which the process ended again and again. To be written durably before it does.
+pub(crate) fn resume(job: &mut Job, logged: Option<&LogEntry>) -> Option<UnixMillis> {
+    let began = job.state.running_at_ms?;
+    let has_ended = logged.is_some_and(|entry| entry.run_at_ms == Some(began));
+    let resumed = job.state.resumed.unwrap_or(0);
+    if has_ended || resumed >= MAX_RESUMED {
+        return None;
+    }
+    job.state.resumed = Some(resumed.saturating_add(1));
+    Some(began)
+}
+
 /// What a run that was under way when the process ended has come to. `logged` is the last line of
 /// the job's run log: a run that had ended is not ended a second time.
 pub(crate) fn broken_off(job: &Job, logged: Option<&LogEntry>) -> Option<(Ended, bool)> {
     let began = job.state.running_at_ms?;
-    let run_id = run_id("cron", &job.id, began);
+    let run_id = run_id(job, began);
     if let Some(entry) = logged.filter(|entry| entry.run_at_ms == Some(began)) {
         let mut ended = Ended::new(entry.status?, run_id, entry.error.clone());
         ended.delivery = entry.delivery_status.unwrap_or(DeliveryStatus::Unknown);
         return Some((ended, true));
     }
-    let why = "the process ended while the job ran; the run is not repeated";
+    let why = "the process ended again and again while the job ran; the run is not repeated";
     let mut ended = Ended::new(RunStatus::Error, run_id, Some(why.to_owned()));
     ended.delivery = DeliveryStatus::Unknown;
     Some((ended, false))
@@ -221,12 +238,13 @@ pub(crate) fn broken_off(job: &Job, logged: Option<&LogEntry>) -> Option<(Ended,
 /// What did not take place because it was too late.
 pub(crate) fn missed(job: &Job, now: UnixMillis) -> Ended {
     let why = "missed: its time was more than a day ago".to_owned();
-    Ended::new(RunStatus::Skipped, run_id("cron", &job.id, now), Some(why))
+    Ended::new(RunStatus::Skipped, run_id(job, now), Some(why))
 }
 
-/// The id of a run.
-pub(crate) fn run_id(kind: &str, job: &str, began: UnixMillis) -> String {
-    format!("{kind}:{job}:{began}:0")
+/// The id of the run that began then: the same in every process that goes on with it.
+pub(crate) fn run_id(job: &Job, began: UnixMillis) -> String {
+    let kind = if job.state.running_is_manual == Some(true) { "manual" } else { "cron" };
+    format!("{kind}:{}:{began}:0", job.id)
 }
 
 fn short(text: &str) -> String {

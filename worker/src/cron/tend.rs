@@ -16,6 +16,16 @@ pub(crate) struct Claim {
     pub(crate) job: Job,
     pub(crate) began: UnixMillis,
     pub(crate) run_id: String,
+    /// Whether an earlier process had begun it.
+    pub(crate) is_again: bool,
+}
+
+impl Claim {
+    /// A run that an earlier process had begun.
+    pub(super) fn again(job: Job, began: UnixMillis) -> Self {
+        let run_id = state::run_id(&job, began);
+        Self { job, began, run_id, is_again: true }
+    }
 }
 
 /// What came of asking for a run.
@@ -61,7 +71,7 @@ fn claim(table: &mut Table, now: UnixMillis, slots: usize) -> Edit<Vec<Claim>> {
             Due::Now if free == 0 => continue,
             Due::Now => {
                 free -= 1;
-                edit.value.push(begin(job, "cron", now));
+                edit.value.push(begin(job, false, now));
             }
         }
         edit.changed = true;
@@ -69,10 +79,10 @@ fn claim(table: &mut Table, now: UnixMillis, slots: usize) -> Edit<Vec<Claim>> {
     edit
 }
 
-fn begin(job: &mut Job, kind: &str, now: UnixMillis) -> Claim {
-    state::begin(job, now);
+fn begin(job: &mut Job, is_manual: bool, now: UnixMillis) -> Claim {
+    state::begin(job, is_manual, now);
     let began = job.state.running_at_ms.unwrap_or(now);
-    Claim { job: job.clone(), began, run_id: state::run_id(kind, &job.id, began) }
+    Claim { job: job.clone(), began, run_id: state::run_id(job, began), is_again: false }
 }
 
 /// Claims a run that somebody asks for.
@@ -98,7 +108,7 @@ pub(crate) fn claim_one(
         let message = format!("{slots} runs of jobs are under way; try again when one has ended");
         return Err(ApiError::unavailable(message));
     }
-    Ok(Edit::changed(Started::Run(Box::new(begin(job, "manual", now)))))
+    Ok(Edit::changed(Started::Run(Box::new(begin(job, true, now)))))
 }
 
 /// There is no such job.

@@ -30,7 +30,11 @@ pub(crate) fn sync(core: &Core) {
 pub(crate) async fn woken(core: &Core, due_at: UnixMillis) -> Result<(), Status> {
     core.cron.alarm.rang(due_at).await;
     pump(core).await.map_err(|failed| unavailable(&failed))?;
-    heartbeat::ring(core).await.map_err(|err| unavailable(&Failed::Storage(err)))
+    heartbeat::ring(core).await.map_err(|err| unavailable(&Failed::Storage(err)))?;
+    if core.cron.alarm.is_to_be_kept(due_at).await {
+        return Err(Status::aborted("the next time could not be set"));
+    }
+    Ok(())
 }
 
 fn unavailable(failed: &Failed) -> Status {

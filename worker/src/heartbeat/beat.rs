@@ -111,7 +111,7 @@ async fn take_place(core: &Core, began: UnixMillis) -> Result<Beat, Error> {
     } else {
         let unsaid = match settings.target() {
             Some("none") => None,
-            Some(_) | None => cron::post(core, &key, "Heartbeat", text).await.err(),
+            Some(_) | None => cron::post(core, &key, ("Heartbeat", handle.id()), text).await.err(),
         };
         ended(core, began, BeatStatus::Sent, unsaid, Some(text))
     })

@@ -11,7 +11,7 @@ workspace, if it is there, and do what it says is due now. Do not take up tasks 
 conversations again. If nothing needs attention, answer HEARTBEAT_OK and nothing else.";
 
 /// What the model is asked that is told something between turns.
-pub(super) const WAKE: &str = "Something has happened, as the message before says; nobody has \
+pub(crate) const WAKE: &str = "Something has happened, as the message before says; nobody has \
 written to you. Do what it calls for by the instructions that you have, and say what your user \
 should know. If nothing needs attention, answer HEARTBEAT_OK and nothing else.";
 
@@ -97,7 +97,14 @@ mod tests {
         assert_eq!(prompt(Some("look"), Some("oven")), "look\n\nHEARTBEAT.md:\n\noven");
         assert_eq!(prompt(Some("look"), Some(" ")), "look");
         let (id, session_key, text) = (String::new(), "k".to_owned(), "rain".to_owned());
-        let told = events(&[&Event { id, ts: 0, session_key, text, tools_allow: None }]);
+        let told = events(&[&Event {
+            id,
+            ts: 0,
+            session_key,
+            text,
+            tools_allow: None,
+            is_promised: false,
+        }]);
         assert_eq!(told, format!("{HEAD}\nSystem event [1970-01-01 00:00 UTC]: rain"));
     }
 }

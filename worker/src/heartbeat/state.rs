@@ -10,7 +10,7 @@ use crate::Error;
 use crate::store::Dir;
 
 const FILE: &str = "heartbeat.json";
-/// Events that wait; the oldest goes when one more comes.
+/// Events that wait; when one more comes, the oldest goes that nobody was promised anything for.
 const MAX_EVENTS: usize = 20;
 /// Bytes of the file: so many events of the longest kind, escaped.
 const MAX_BYTES: u64 = 8 << 20;
@@ -58,6 +58,9 @@ pub(crate) struct Event {
     /// The tools that a turn may use at most that tells it; `None` for what its agent may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) tools_allow: Option<Vec<String>>,
+    /// Whether it was acknowledged under its name, and must be told.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) is_promised: bool,
 }
 
 impl Event {
@@ -123,20 +126,21 @@ impl Stored {
     }
 
     /// Puts an event aside.
-    pub(super) fn push(&mut self, new: Event) -> Queued {
+    pub(super) fn push(&mut self, new: Event) -> Result<Queued, Error> {
         let same = |event: &Event| {
             event.session_key == new.session_key
                 && event.text == new.text
                 && event.tools_allow == new.tools_allow
         };
         if self.events.iter().any(same) {
-            return Queued::Coalesced;
+            return Ok(Queued::Coalesced);
         }
         if self.events.len() >= MAX_EVENTS {
-            self.events.remove(0);
+            let oldest = self.events.iter().position(|event| !event.is_promised);
+            self.events.remove(oldest.ok_or(Error::Full { max: MAX_EVENTS })?);
         }
         self.events.push(new);
-        Queued::New
+        Ok(Queued::New)
     }
 
     /// What waits for a turn of this session.
@@ -182,17 +186,32 @@ mod tests {
             session_key: key.to_owned(),
             text: text.to_owned(),
             tools_allow: None,
+            is_promised: false,
         };
         for n in 0..=MAX_EVENTS {
-            assert_eq!(stored.push(event("k", &n.to_string())), Queued::New);
+            assert_eq!(stored.push(event("k", &n.to_string())).unwrap(), Queued::New);
         }
-        assert_eq!(stored.push(event("k", "5")), Queued::Coalesced);
+        assert_eq!(stored.push(event("k", "5")).unwrap(), Queued::Coalesced);
         let had = stored.of("k");
         assert_eq!((had.len(), had[0].text.as_str()), (MAX_EVENTS, "1"));
-        stored.push(event("other", "5"));
+        stored.push(event("other", "5")).unwrap();
         stored.forget(&had);
         assert_eq!(stored.events.len(), 1);
         let narrow = Event { tools_allow: Some(Vec::new()), ..event("other", "5") };
-        assert_eq!(stored.push(narrow), Queued::New, "the same text, and less may be done");
+        assert_eq!(
+            stored.push(narrow).unwrap(),
+            Queued::New,
+            "the same text, and less may be done"
+        );
+        // What somebody was promised is never given up for another.
+        for n in 0..MAX_EVENTS {
+            let promised = Event { is_promised: true, ..event("k", &format!("promised {n}")) };
+            assert_eq!(stored.push(promised).unwrap(), Queued::New);
+        }
+        for is_promised in [false, true] {
+            let refused = stored.push(Event { is_promised, ..event("k", "one more") });
+            assert!(matches!(refused, Err(Error::Full { max: MAX_EVENTS })), "{refused:?}");
+        }
+        assert_eq!(stored.of("k").len(), MAX_EVENTS);
     }
 }

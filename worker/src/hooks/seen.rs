@@ -13,12 +13,12 @@ use crate::service::Core;
 use crate::store::Dir;
 
 const FILE: &str = "hook-keys.json";
-/// Keys that are remembered; the oldest goes when one more comes.
-const MAX_KEYS: usize = 256;
+/// Keys that are remembered, as many as the supervisor remembers events; the oldest goes when one more comes.
+const MAX_KEYS: usize = 2048;
 /// How long a key is remembered.
 const KEEP_MS: u64 = 24 * 3_600_000;
 /// Bytes of the file: so many keys of the longest kind, escaped.
-const MAX_BYTES: u64 = 1 << 20;
+const MAX_BYTES: u64 = 8 << 20;
 
 #[derive(Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -41,14 +41,15 @@ struct Key {
 pub(super) enum Claim<'a> {
     /// This run has been begun for the key.
     Earlier(String),
-    /// It does. To be held until the run is accepted: a second request is to find it.
-    New(Option<MutexGuard<'a, ()>>),
+    /// It does, the run of this id. To be held until the run is accepted: a second request is to find
+    /// it.
+    New(String, Option<MutexGuard<'a, ()>>),
 }
 
 /// Remembers the key durably, or gives the run that it stands for. No key is always new.
 pub(super) async fn claim<'a>(core: &'a Core, key: &str, run_id: &str) -> Result<Claim<'a>, Error> {
     if key.is_empty() {
-        return Ok(Claim::New(None));
+        return Ok(Claim::New(run_id.to_owned(), None));
     }
     let claimed = core.hook_keys.lock().await;
     let new =
@@ -56,7 +57,10 @@ pub(super) async fn claim<'a>(core: &'a Core, key: &str, run_id: &str) -> Result
     let desk = core.desk.clone();
     let stands = move |key: &Key| key.taken || has_message(&desk, &key.run_id);
     let earlier = core.store.job(move |root| remember(root, new, stands)).await?;
-    Ok(earlier.map_or(Claim::New(Some(claimed)), Claim::Earlier))
+    Ok(match earlier {
+        Known::Stands(run_id) => Claim::Earlier(run_id),
+        Known::New(run_id) => Claim::New(run_id, Some(claimed)),
+    })
 }
 
 /// Remembers that the run of the key has had its message.
@@ -79,21 +83,31 @@ fn has_message(desk: &Desk, run_id: &str) -> bool {
     ended.is_some_and(|ended| ended.is_none_or(|ended| ended.session_id.is_some()))
 }
 
-fn remember(root: &Dir, new: Key, stands: impl Fn(&Key) -> bool) -> Result<Option<String>, Error> {
+/// The run of a key: one that stands, or one that is to begin.
+#[derive(Debug, PartialEq, Eq)]
+enum Known {
+    Stands(String),
+    New(String),
+}
+
+fn remember(root: &Dir, mut new: Key, stands: impl Fn(&Key) -> bool) -> Result<Known, Error> {
     let mut seen = Seen::read(root)?;
     seen.keys.retain(|seen| seen.at.saturating_add(KEEP_MS) > new.at);
     if let Some(at) = seen.keys.iter().position(|seen| seen.key == new.key) {
         let known = seen.keys.remove(at);
         if stands(&known) {
-            return Ok(Some(known.run_id));
+            return Ok(Known::Stands(known.run_id));
         }
+        // The same run again: its event may come again too, and is to find it.
+        new.run_id = known.run_id;
     }
     if seen.keys.len() >= MAX_KEYS {
         seen.keys.remove(0);
     }
+    let run_id = new.run_id.clone();
     seen.keys.push(new);
     seen.write(root)?;
-    Ok(None)
+    Ok(Known::New(run_id))
 }
 
 impl Seen {
@@ -128,13 +142,19 @@ mod tests {
             let new = Key { key: key.to_owned(), run_id: run.to_owned(), at, taken: false };
             // Runs whose ids end so were refused or lost.
             let got = remember(&root, new, |known| !known.run_id.ends_with('x')).unwrap();
-            assert_eq!(got.as_deref(), want, "{key} {run}");
+            let want = want.map(str::to_owned);
+            match got {
+                Known::Stands(run) => assert_eq!(Some(run), want, "{key}"),
+                Known::New(_) => assert_eq!(None, want, "{key} {run}"),
+            }
         };
         check("a", "1", 10, None);
         check("a", "2", 11, Some("1"));
         check("b", "3x", 11, None);
         check("b", "4", 11, None);
-        check("b", "5", 11, Some("4"));
+        check("b", "5", 11, None);
+        check("c", "4", 11, None);
+        check("c", "5", 11, Some("4"));
         check("a", "6", 10 + KEEP_MS, None);
         for n in 0..MAX_KEYS {
             check(&n.to_string(), "n", 10 + KEEP_MS, None);

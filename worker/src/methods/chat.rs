@@ -77,7 +77,7 @@ impl Chat for Call<'_> {
             Some(label) => format!("[{label}]\n\n{}", params.message),
             None => params.message,
         };
-        let message_id = agent::inject(self.core, &key, &text).await.map_err(failed)?;
+        let message_id = agent::inject(self.core, &key, &text, None).await.map_err(failed)?;
         Ok(Injected { ok: true, message_id })
     }
 

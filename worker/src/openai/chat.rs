@@ -55,6 +55,8 @@ pub(super) async fn serve(
                 ceiling: None,
                 depth: 0,
                 sender: None,
+                events: Vec::new(),
+                resumes: false,
             };
             let writer: Box<dyn Writer> = if chat.stream {
                 Box::new(Chunks::new(&shape))

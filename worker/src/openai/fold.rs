@@ -38,6 +38,14 @@ pub(crate) struct Call {
     pub(crate) arguments: String,
 }
 
+impl Call {
+    /// A call as it is stored.
+    pub(crate) fn of(id: &str, name: &str, arguments: &str) -> Self {
+        let [id, name, arguments] = [id, name, arguments].map(str::to_owned);
+        Self { index: 0, id, name, arguments }
+    }
+}
+
 /// What a run has said and used before its last answer.
 #[derive(Debug, Default)]
 pub(crate) struct Before {

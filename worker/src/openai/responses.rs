@@ -65,6 +65,8 @@ pub(super) async fn serve(
                 ceiling: None,
                 depth: 0,
                 sender: None,
+                events: Vec::new(),
+                resumes: false,
             };
             let (id, echo) = (echo.id.clone(), Arc::new(echo));
             let writer: Box<dyn Writer> =

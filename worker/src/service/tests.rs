@@ -22,7 +22,8 @@ async fn what_may_be_asked_when() {
     harness.start().await.unwrap();
     assert_eq!(harness.start().await.unwrap_err().code(), Code::FailedPrecondition);
     assert_eq!(read(harness.serve(models()).await.unwrap()).await.head.status, 200);
-    let drained = harness.client.drain(DrainRequest { deadline_ms: 5000 }).await.unwrap();
+    let drained =
+        harness.client.drain(DrainRequest { deadline_ms: 5000, if_idle: false }).await.unwrap();
     assert_eq!(drained.into_inner().cancelled, 0);
     let refused = harness.serve(models()).await.unwrap_err();
     assert_eq!((refused.code(), refused.message()), (Code::Unavailable, "draining"));
@@ -49,7 +50,8 @@ async fn draining_waits_for_what_was_accepted() {
     let body = json!({"model": "openclaw", "stream": true, "messages": [{"role": "user", "content": "hi"}]});
     let (reply, batches) = harness.open("main", &body).await;
     let mut client = harness.client.clone();
-    let drain = async { client.drain(DrainRequest { deadline_ms: 30_000 }).await.unwrap() };
+    let drain =
+        async { client.drain(DrainRequest { deadline_ms: 30_000, if_idle: false }).await.unwrap() };
     let answer = async {
         while harness.serve(models()).await.is_ok() {}
         batches.send(Ok(batch(vec![started(), text("a"), finished("stop")]))).await.unwrap();
@@ -62,6 +64,26 @@ async fn draining_waits_for_what_was_accepted() {
 }
 
 #[tokio::test]
+async fn a_worker_that_is_asked_to_rest_goes_on_with_what_it_has_begun() {
+    let mut harness = Harness::new().await;
+    let body = json!({"model": "openclaw", "stream": true, "messages": [{"role": "user", "content": "hi"}]});
+    let (reply, batches) = harness.open("main", &body).await;
+    let mut client = harness.client.clone();
+    let mut rest = async || {
+        let request = DrainRequest { deadline_ms: 1, if_idle: true };
+        client.drain(request).await.unwrap().into_inner().busy
+    };
+    assert!(rest().await);
+    batches.send(Ok(batch(vec![started(), text("a"), finished("stop")]))).await.unwrap();
+    drop(batches);
+    assert_eq!(read(reply).await.events().last().unwrap()["choices"][0]["finish_reason"], "stop");
+    while harness.serve(models()).await.is_err() || rest().await {
+        tokio::task::yield_now().await;
+    }
+    assert!(harness.serve(models()).await.is_err(), "nothing more is taken");
+}
+
+#[tokio::test]
 async fn a_drain_stops_what_runs_at_its_deadline() {
     let mut harness = Harness::new().await;
     for model in ["openclaw", "demo"] {
@@ -71,7 +93,8 @@ async fn a_drain_stops_what_runs_at_its_deadline() {
         batches.send(Ok(batch(vec![started(), text("half")]))).await.unwrap();
         reply.next().await.unwrap().unwrap();
         let mut client = harness.client.clone();
-        let drain = async { client.drain(DrainRequest { deadline_ms: 1 }).await.unwrap() };
+        let drain =
+            async { client.drain(DrainRequest { deadline_ms: 1, if_idle: false }).await.unwrap() };
         let rest = async {
             let part = reply.next().await.unwrap().unwrap();
             assert!(reply.next().await.is_none());

@@ -62,6 +62,23 @@ pub(super) fn put_aside(
     put.map_err(Error::io("put a transcript aside"))
 }
 
+/// Whether the transcript of a session was put aside, and is still kept.
+pub(crate) fn was_put_aside(root: &Dir, agent: &AgentId, session: &str) -> Result<bool, Error> {
+    let look = |dir: &Dir| -> std::io::Result<bool> {
+        for name in dir.names()? {
+            let name = name?;
+            let rest = name.strip_prefix(session);
+            if rest.is_some_and(|rest| stamp_of(rest).is_some()) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    };
+    let dir = root.sub(&folder(agent)).map_err(Error::io("open the sessions directory"))?;
+    let found = dir.as_ref().map_or(Ok(false), look);
+    found.map_err(Error::io("look for a transcript that was put aside"))
+}
+
 /// Removes a session's transcript and everything that was put aside, so that a disk that is full
 /// has room again.
 pub(super) fn make_room(root: &Dir, agent: &AgentId, session: &SessionId) -> Result<(), Error> {

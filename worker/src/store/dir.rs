@@ -203,7 +203,8 @@ impl Dir {
         Ok(openat(&self.fd, name, flags, Mode::S_IRUSR | Mode::S_IWUSR)?)
     }
 
-    fn again(&self) -> io::Result<Self> {
+    /// Another handle to the same directory.
+    pub(crate) fn again(&self) -> io::Result<Self> {
         Ok(Self { fd: self.fd.try_clone()?, path: self.path.clone() })
     }
 }

@@ -1,15 +1,17 @@
 //! The powers of the host that tools use: programs and documents do what the test says.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use proto::host::egress_server::{Egress, EgressServer};
+use proto::host::outbox_server::{Outbox, OutboxServer};
 use proto::host::run_event::What;
 use proto::host::run_request::What as Asked;
 use proto::host::sandbox_server::{Sandbox, SandboxServer};
 use proto::host::timers_server::Timers;
 use proto::host::{
-    Command, Ended, FetchHead, FetchPart, FetchRequest, RunEvent, RunRequest, Running, TimerReply,
-    TimerRequest, Waiting,
+    Command, Ended, FetchHead, FetchPart, FetchRequest, IntentReply, IntentRequest, RunEvent,
+    RunRequest, Running, TimerReply, TimerRequest, Waiting,
 };
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt as _;
@@ -93,19 +95,47 @@ impl Fetch {
 
 /// The times that the worker asked to be woken at, oldest first; 0 for none.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Alarms(Arc<std::sync::Mutex<Vec<u64>>>);
+pub(crate) struct Alarms(Arc<std::sync::Mutex<Vec<u64>>>, Arc<AtomicBool>);
 
 impl Alarms {
     pub(crate) fn last(&self) -> Option<u64> {
         self.0.lock().unwrap().last().copied()
+    }
+
+    /// Takes no times from now on, or takes them again.
+    pub(crate) fn refuse(&self, refuses: bool) {
+        self.1.store(refuses, Ordering::Release);
     }
 }
 
 #[tonic::async_trait]
 impl Timers for Alarms {
     async fn set(&self, request: Request<TimerRequest>) -> Result<Response<TimerReply>, Status> {
+        if self.1.load(Ordering::Acquire) {
+            return Err(Status::unavailable("the timer could not be written"));
+        }
         self.0.lock().unwrap().push(request.into_inner().at_ms);
         Ok(Response::new(TimerReply {}))
+    }
+}
+
+/// The outbox: what is posted to an address with a user's name in it is refused for good.
+struct Letters;
+
+#[tonic::async_trait]
+impl Outbox for Letters {
+    async fn submit(
+        &self,
+        request: Request<IntentRequest>,
+    ) -> Result<Response<IntentReply>, Status> {
+        use proto::host::intent_request::Sink;
+        let Some(Sink::Webhook(webhook)) = request.into_inner().sink else {
+            return Err(Status::invalid_argument("sink is missing"));
+        };
+        if webhook.url.contains('@') {
+            return Err(Status::invalid_argument("url has a user's name in it"));
+        }
+        Ok(Response::new(IntentReply { state: "ready".to_owned() }))
     }
 }
 
@@ -144,12 +174,13 @@ impl Egress for Powers<Fetch> {
     }
 }
 
-/// Adds both powers to what the host serves.
+/// Adds the powers to what the host serves.
 pub(super) fn add(routes: Routes) -> (Routes, Programs, Fetches) {
     let (started, programs) = mpsc::unbounded_channel();
     let (asked, fetches) = mpsc::unbounded_channel();
     let routes = routes
         .add_service(SandboxServer::new(Powers(started)))
-        .add_service(EgressServer::new(Powers(asked)));
+        .add_service(EgressServer::new(Powers(asked)))
+        .add_service(OutboxServer::new(Letters));
     (routes, programs, fetches)
 }

@@ -22,6 +22,9 @@ pub(super) fn call(context: &Context) -> Call<'_> {
         caller: Caller::default(),
         request_id: context.run_id.clone(),
         interim: None,
+        event_id: String::new(),
+        settled: false,
+        redelivered: false,
     }
 }
 

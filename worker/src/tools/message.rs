@@ -51,7 +51,8 @@ impl Tool for Message {
             return Err(Failure::Refused(why));
         }
         let key = target_of(context, target.as_deref()).await?;
-        let sent = tokio::time::timeout(PATIENCE, agent::inject(&context.core, &key, &text)).await;
+        let sent =
+            tokio::time::timeout(PATIENCE, agent::inject(&context.core, &key, &text, None)).await;
         let busy = |_elapsed| {
             Failure::Failed(format!("The session `{}` is busy; try again later.", key.as_str()))
         };

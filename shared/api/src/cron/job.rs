@@ -334,7 +334,9 @@ pub struct Delivery {
     /// Where the end is announced. Kept; no effect until there is a way out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completion_destination: Option<CompletionDestination>,
-    /// Whom it goes to; for `webhook` the address.
+    /// Whom it goes to; for `webhook` the address. What comes there twice has the same `webhook-id`, as
+    /// Standard Webhooks has it: where no answer came, the result is sent again under it, and the far
+    /// end has to know it again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
 }

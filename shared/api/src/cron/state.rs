@@ -38,6 +38,12 @@ pub struct JobState {
     /// When the run that is under way began. It is on disk before the run begins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub running_at_ms: Option<u64>,
+    /// Whether somebody asked for the run that is under way: it is named after that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running_is_manual: Option<bool>,
+    /// How often the run that is under way was begun again because the process had ended in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumed: Option<u32>,
     /// When the last run began.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_run_at_ms: Option<u64>,

@@ -80,13 +80,13 @@ fn verify(file: &Path, public_key: Option<&Path>, output: &mut Output) -> Result
     judged(&judged_so)
 }
 
-fn key(path: &Path) -> Result<PublicKey, Error> {
+pub(super) fn key(path: &Path) -> Result<PublicKey, Error> {
     let text = String::from_utf8_lossy(&read(path, KEY_MAX)?).into_owned();
     text.parse().map_err(Error::PublicKey)
 }
 
 /// At most one byte more than `max`, which is then refused by whoever reads it.
-fn read(path: &Path, max: usize) -> Result<Vec<u8>, Error> {
+pub(super) fn read(path: &Path, max: usize) -> Result<Vec<u8>, Error> {
     let failed = |source| Error::File { path: path.to_owned(), source };
     let file = std::fs::File::open(path).map_err(failed)?;
     let max = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);

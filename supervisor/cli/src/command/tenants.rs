@@ -1,14 +1,15 @@
 //! `tenants ...`
 
-use std::time::Duration;
+use std::path::PathBuf;
 
 use control_api::{
-    Boundary, CreateTenant, CreatedTenant, Deleted, EgressRules, LimitsPatch, Logs, RestartTenant,
-    SetEgress, Tenant, TenantList, UpdateTenant, Usage,
+    Boundary, CreateTenant, CreatedTenant, EgressRules, ErasedTenant, LimitsPatch, Logs, SetEgress,
+    Tenant, TenantList, UpdateTenant, Usage,
 };
 use serde::Serialize;
 use types::{Quota, TenantId};
 
+use super::restart;
 use crate::client::Client;
 use crate::confirm;
 use crate::error::Error;
@@ -19,9 +20,6 @@ use crate::view::TenantQuotas;
 
 /// Pages that one `tenants list` reads at most: a million tenants.
 const MAX_PAGES: usize = 1000;
-
-/// How long the gateway waits for requests under way when nothing else is said.
-const DEFAULT_DEADLINE: u32 = 30;
 
 pub(super) async fn run(
     client: &Client,
@@ -40,10 +38,10 @@ pub(super) async fn run(
         }
         TenantCommand::Suspend { id } => output.reply(&act(client, &id, "/suspend").await?),
         TenantCommand::Resume { id } => output.reply(&act(client, &id, "/resume").await?),
-        TenantCommand::Restart { id, deadline_seconds, now } => {
-            output.reply(&restart(client, &id, RestartTenant { deadline_seconds, now }).await?)
+        TenantCommand::Restart(how) => restart::run(client, how, output).await,
+        TenantCommand::Delete { id, yes, certificate } => {
+            output.reply(&delete(client, &id, yes, certificate).await?)
         }
-        TenantCommand::Delete { id, yes } => output.reply(&delete(client, &id, yes).await?),
         TenantCommand::Inspect { id } => {
             output.reply(&client.get::<Boundary>(&path(&id, "/inspect")).await?)
         }
@@ -69,7 +67,7 @@ async fn create_tenant(client: &Client, create: Create) -> Result<CreatedTenant,
     progress::during(message, client.post("/v1/tenants", &request)).await
 }
 
-async fn list(
+pub(super) async fn list(
     client: &Client,
     limit: Option<u32>,
     after: Option<&TenantId>,
@@ -118,14 +116,6 @@ async fn act(client: &Client, id: &TenantId, action: &str) -> Result<Tenant, Err
     client.post(&path(id, action), &Nothing {}).await
 }
 
-async fn restart(client: &Client, id: &TenantId, how: RestartTenant) -> Result<Tenant, Error> {
-    let deadline = how.deadline_seconds.unwrap_or(DEFAULT_DEADLINE);
-    let longer = Duration::from_secs(u64::from(deadline));
-    let path = path(id, "/restart");
-    let work = client.post_patiently(&path, &how, longer);
-    progress::during(format!("Restarting {id}"), work).await
-}
-
 async fn egress(
     client: &Client,
     id: &TenantId,
@@ -139,14 +129,25 @@ async fn egress(
     client.put(&path, &SetEgress { allow }).await
 }
 
-async fn delete(client: &Client, id: &TenantId, yes: bool) -> Result<Deleted, Error> {
+async fn delete(
+    client: &Client,
+    id: &TenantId,
+    yes: bool,
+    certificate: Option<PathBuf>,
+) -> Result<ErasedTenant, Error> {
     let what = format!("This deletes tenant {id} with its conversations, files and tokens.");
     confirm::destroying(id.as_str(), &what, yes)?;
-    let path = path(id, "");
-    progress::during(format!("Deleting {id}"), client.delete(&path)).await
+    let gone = path(id, "");
+    let work = client.delete::<ErasedTenant>(&gone);
+    let erased = progress::during(format!("Deleting {id}"), work).await?;
+    if let Some(path) = certificate {
+        std::fs::write(&path, &erased.certificate)
+            .map_err(|source| Error::File { path, source })?;
+    }
+    Ok(erased)
 }
 
-fn path(id: &TenantId, rest: &str) -> String {
+pub(super) fn path(id: &TenantId, rest: &str) -> String {
     format!("/v1/tenants/{id}{rest}")
 }
 
@@ -165,7 +166,7 @@ impl From<LimitFlags> for LimitsPatch {
             pids_max: flags.pids_max,
             cpu_millis: flags.cpu_max.map(|cpu| cpu.0),
             disk_max: flags.disk_max.map(|size| size.0),
-            idle_seconds: flags.idle_seconds,
+            sleep: flags.sleep.map(|sleep| sleep.to_string()),
             quotas: (flags.no_quotas || !quotas.is_empty()).then_some(quotas),
         }
     }

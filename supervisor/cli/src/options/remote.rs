@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueHint};
 use clap_complete::Shell;
-use types::{AgentId, Quota, Role, Scope, Secret, TenantId};
+use types::{AgentId, Quota, Role, Scope, Secret, Sleep, TenantId};
 
-use super::{AuditCommand, UsageCommand};
+use super::lifecycle::{ErasureCommand, Restart};
+use super::{AuditCommand, BackupCommand, UsageCommand};
 use crate::target::Target;
 use crate::units::{self, Cpu, Expiry, Size, Usd};
 
@@ -22,9 +23,15 @@ pub enum Remote {
     /// Keys of operators for the control plane.
     #[command(subcommand)]
     Keys(KeyCommand),
+    /// Backups of tenants: make, restore, try out, keep.
+    #[command(subcommand)]
+    Backup(BackupCommand),
     /// Signed reports of tenants' boundaries.
     #[command(subcommand)]
     Evidence(EvidenceCommand),
+    /// Certificates of deleted tenants.
+    #[command(subcommand)]
+    Erasure(ErasureCommand),
     /// Compare all running workers with what was ordered; one that differs is stopped.
     Drift,
     /// What runs here.
@@ -131,16 +138,7 @@ pub enum TenantCommand {
         id: TenantId,
     },
     /// Replace a tenant's worker; requests under way may end first.
-    Restart {
-        /// The tenant.
-        id: TenantId,
-        /// How long requests under way may take to end, in seconds [default: 30].
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..=3600))]
-        deadline_seconds: Option<u32>,
-        /// Do not wait for requests under way.
-        #[arg(long, conflicts_with = "deadline_seconds")]
-        now: bool,
-    },
+    Restart(Restart),
     /// Delete a tenant with everything it has.
     Delete {
         /// The tenant.
@@ -148,6 +146,9 @@ pub enum TenantCommand {
         /// Do not ask.
         #[arg(long)]
         yes: bool,
+        /// Where to write the signed certificate of the erasure.
+        #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+        certificate: Option<PathBuf>,
     },
     /// Show the boundary of a tenant's worker, read from the kernel; starts the worker if it sleeps.
     Inspect {
@@ -252,9 +253,10 @@ pub struct LimitFlags {
     /// Size of the tenant's disk, for example 1G.
     #[arg(long, value_name = "SIZE")]
     pub disk_max: Option<Size>,
-    /// Seconds without work after which the worker stops; 0 means never.
-    #[arg(long, value_name = "N")]
-    pub idle_seconds: Option<u32>,
+    /// When a worker without work sleeps: seconds, never, warm (it is always awake), or default, which is
+    /// as the configuration has it for all tenants.
+    #[arg(long, alias = "idle-seconds", value_name = "WHEN")]
+    pub sleep: Option<Sleep>,
     /// A further limit, such as costMicros/month=5000000 or 'agent:main tokens/day=100000'; may be
     /// repeated. Those that are named take the place of all that there were.
     #[arg(long = "quota", value_name = "TEXT", conflicts_with = "no_quotas")]

@@ -62,11 +62,14 @@ fn tenants_show() {
         state: TenantState::Ready,
         worker: Some(worker),
         limits: limits(),
+        sleeps: "never".to_owned(),
         last_active_at: None,
         created_at: AT.into(),
     };
-    let tail =
-        format!(r#""limits":{},"lastActiveAt":null,"createdAt":"{AT_TEXT}"}}"#, limits_json());
+    let tail = format!(
+        r#""limits":{},"sleeps":"never","lastActiveAt":null,"createdAt":"{AT_TEXT}"}}"#,
+        limits_json()
+    );
     let worker =
         format!(r#"{{"pid":7,"startedAt":"{AT_TEXT}","pssBytes":null,"version":"0.1.0"}}"#);
     check(&tenant, &format!(r#"{{"id":"acme","state":"ready","worker":{worker},{tail}"#));

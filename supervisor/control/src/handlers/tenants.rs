@@ -5,7 +5,7 @@ use std::time::Duration;
 use ::tenants::Tenants;
 use auth::{Grant, TokenSpec};
 use control_api::{
-    Boundary, CreateTenant, CreatedTenant, Deleted, Logs, LogsQuery, PageQuery, RestartTenant,
+    Boundary, CreateTenant, CreatedTenant, ErasedTenant, Logs, LogsQuery, PageQuery, RestartTenant,
     Tenant, TenantList, TenantPath, UpdateTenant,
 };
 use types::{LimitsPatch, Scopes, TenantId};
@@ -62,7 +62,8 @@ async fn make(call: &Call<Nothing, Nothing, CreateTenant>) -> Result<CreatedTena
         }),
         Err(error) => {
             // A tenant without a token would only block its name.
-            if let Err(left) = parts.tenants.delete(id, &parts.auth).await {
+            let by = call.permit.operator().id();
+            if let Err(left) = parts.tenants.delete(id, &parts.auth, by).await {
                 tracing::warn!(tenant = %id, error = %types::Chain(&left), "a tenant is left over");
             }
             Err(error.into())
@@ -92,15 +93,19 @@ pub(crate) async fn update(
     shown(tenants(&call), &call.path.id).await
 }
 
-pub(crate) async fn delete(call: Call<TenantPath>) -> Result<Found<Deleted>, Error> {
+pub(crate) async fn delete(call: Call<TenantPath>) -> Result<Found<ErasedTenant>, Error> {
     let (id, parts) = (&call.path.id, call.control.parts());
-    parts.tenants.peek(id)?;
     parts.auth.suspend(id);
-    if let Err(error) = parts.tenants.delete(id, &parts.auth).await {
-        follow(parts, id);
-        return Err(error.into());
+    match parts.tenants.delete(id, &parts.auth, call.permit.operator().id()).await {
+        Ok(certificate) => {
+            let certificate = certificate.text;
+            Ok(Found(ErasedTenant { id: id.clone(), deleted: true, certificate }))
+        }
+        Err(error) => {
+            follow(parts, id);
+            Err(error.into())
+        }
     }
-    Ok(Found(Deleted { id: id.to_string(), deleted: true }))
 }
 
 pub(crate) async fn suspend(call: Call<TenantPath>) -> Result<Found<Tenant>, Error> {
@@ -129,7 +134,7 @@ pub(crate) async fn restart(
     within("deadlineSeconds", asked, 0, MAX_DEADLINE, "from 0 to 3600")?;
     let seconds = if call.body.now { 0 } else { asked };
     let deadline = Duration::from_secs(u64::from(seconds));
-    tenants(&call).restart(&call.path.id, deadline).await?;
+    tenants(&call).restart(&call.path.id, deadline, call.body.if_running).await?;
     shown(tenants(&call), &call.path.id).await
 }
 

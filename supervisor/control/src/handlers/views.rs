@@ -15,6 +15,7 @@ pub(super) fn tenant(view: TenantView) -> Tenant {
         state: state(view.state),
         worker: view.worker.map(worker),
         limits: view.limits.into(),
+        sleeps: view.sleeps.to_string(),
         last_active_at: view.last_active_at.map(Into::into),
         created_at: view.created_at.into(),
     }

@@ -2,24 +2,36 @@
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::oneshot;
 use types::{Chain, Clock};
 
 use super::dump::Dumps;
 use super::{Rows, database, open};
 use crate::Error;
 use crate::engine::Engine;
+use crate::store::Rev;
 
 /// Work for the engine. It gives what is to be said once the work is durable.
 pub(super) type Job = Box<dyn FnOnce(&mut Engine<Rows>) -> Answer + Send>;
 pub(super) type Answer = Box<dyn FnOnce(Result<(), Error>) + Send>;
 
+/// What the thread is asked for.
+pub(super) enum Work {
+    Job(Job),
+    /// To write everything anew, without what was removed.
+    Rewrite(oneshot::Sender<Result<(), Error>>),
+}
+
 /// Jobs that share one sync. More would keep the first of them waiting for nothing.
 const GROUP: usize = 256;
+
+/// How often it is tried to open a database anew that could not be written.
+const REOPEN: Duration = Duration::from_millis(500);
 
 /// How long the thread sleeps where nothing is due.
 const IDLE: Duration = Duration::from_hours(1);
@@ -30,51 +42,76 @@ const DUMP_PAUSE: Duration = Duration::from_secs(30);
 const DUMP_SHARE: u32 = 100;
 
 pub(super) struct Committer {
-    engine: Engine<Rows>,
-    db: sled::Db,
+    pub(super) engine: Engine<Rows>,
+    /// None while it is being replaced.
+    pub(super) db: Option<sled::Db>,
     /// Our own handle of the file, because only that can be synced.
-    file: File,
-    dumps: Dumps,
+    pub(super) file: File,
+    pub(super) dumps: Dumps,
+    pub(super) dir: PathBuf,
+    /// The last revision that is known to be on the disk.
+    synced: Rev,
     next_dump: Instant,
     /// Held for as long as the database is open. Dropped last, so the next owner finds it closed.
     _lock: File,
 }
 
 impl Committer {
+    /// Opens the database, and rebuilds it where it is damaged.
     pub(super) fn open(dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, Error> {
-        let open::Opened { db, file, dumps, lock } = open::open(dir)?;
-        let engine = Engine::new(Rows(sled::Tree::clone(&db)), clock)?;
+        Self::over(open::open(dir)?, dir, clock)
+    }
+
+    fn over(opened: open::Opened, dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, Error> {
+        let open::Opened { db, file, dumps, lock } = opened;
+        let engine = Engine::new(Rows(Some(sled::Tree::clone(&db))), clock)?;
         let next_dump = Instant::now() + DUMP_PAUSE;
-        let mut committer = Self { engine, db, file, dumps, next_dump, _lock: lock };
-        committer.sync()?;
+        let (db, dir) = (Some(db), dir.to_owned());
+        let mut committer =
+            Self { engine, db, file, dumps, dir, synced: 0, next_dump, _lock: lock };
+        committer.sync().map_err(Failed::into_error)?;
         if committer.dumps.newest_rev().is_none() {
             committer.dump();
         }
         Ok(committer)
     }
 
-    /// Works until nobody can send a job any more or the database fails.
-    pub(super) fn run(mut self, jobs: &Receiver<Job>) {
+    /// Works until nobody can send a job any more, or until the database fails; says which.
+    fn work(&mut self, jobs: &Receiver<Work>) -> Turn {
         let worked = catch_unwind(AssertUnwindSafe(|| {
-            while self.turn(jobs) {}
-            self.dump_if(true);
+            loop {
+                match self.turn(jobs) {
+                    Turn::Done => {}
+                    over @ (Turn::Over | Turn::Failed | Turn::Lost) => return over,
+                }
+            }
         }));
-        if worked.is_err() {
+        worked.unwrap_or_else(|_panic| {
             tracing::error!("the database panicked; the records are closed");
-        }
+            Turn::Lost
+        })
     }
 
-    /// One group of jobs. False when it was the last.
-    fn turn(&mut self, jobs: &Receiver<Job>) -> bool {
+    /// One group of jobs.
+    fn turn(&mut self, jobs: &Receiver<Work>) -> Turn {
         let first = match jobs.recv_timeout(self.until_due()) {
             Ok(job) => Some(job),
             Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => return false,
+            Err(RecvTimeoutError::Disconnected) => {
+                self.dump_if(true);
+                return Turn::Over;
+            }
         };
-        let mut done = self.engine.expire();
-        let mut answers = Vec::new();
-        for job in first.into_iter().chain(jobs.try_iter().take(GROUP - 1)) {
-            answers.push(job(&mut self.engine));
+        let mut done = self.engine.expire().map_err(Failed::Write);
+        let (mut answers, mut rewrites) = (Vec::new(), Vec::new());
+        for work in first.into_iter().chain(jobs.try_iter().take(GROUP - 1)) {
+            match work {
+                Work::Job(job) => answers.push(job(&mut self.engine)),
+                Work::Rewrite(reply) => rewrites.push(reply),
+            }
+        }
+        if done.is_ok() && self.engine.is_broken() {
+            done = Err(Failed::Write(Error::Closed));
         }
         if done.is_ok() && self.engine.has_unseen() {
             done = self.sync();
@@ -83,20 +120,28 @@ impl Committer {
             self.engine.publish();
         }
         for answer in answers {
-            answer(done.as_ref().map(|&()| ()).map_err(again));
+            answer(done.as_ref().map(|&()| ()).map_err(|failed| again(failed.error())));
         }
-        if let Err(err) = done {
-            // After a failed sync nobody knows what is on the disk, so nothing more is promised.
-            tracing::error!(error = %Chain(&err), "the database failed; the records are closed");
-            return false;
+        if let Err(failed) = done {
+            let error = Chain(failed.error());
+            tracing::error!(%error, "the database failed; the records are closed");
+            return if matches!(failed, Failed::Write(_)) { Turn::Failed } else { Turn::Lost };
+        }
+        if !rewrites.is_empty() && !self.rewritten(rewrites) {
+            return Turn::Lost;
         }
         self.dump_if(Instant::now() >= self.next_dump);
-        true
+        Turn::Done
     }
 
-    fn sync(&self) -> Result<(), Error> {
-        self.db.flush().map_err(database)?;
-        self.file.sync_data().map_err(|source| database(sled::Error::Io(source)))
+    fn sync(&mut self) -> Result<(), Failed> {
+        let db = self.db.as_ref().ok_or(Failed::Write(Error::Closed))?;
+        db.flush().map_err(|err| Failed::Write(database(err)))?;
+        // After a failed sync the kernel may show what is not on the disk: only a restart helps.
+        let synced = self.file.sync_data();
+        synced.map_err(|source| Failed::Sync(database(sled::Error::Io(source))))?;
+        self.synced = self.engine.rev();
+        Ok(())
     }
 
     fn until_due(&self) -> Duration {
@@ -121,6 +166,71 @@ impl Committer {
             tracing::error!(error = %Chain(&err), "the records could not be dumped");
         }
         self.next_dump = Instant::now() + (start.elapsed() * DUMP_SHARE).max(DUMP_PAUSE);
+    }
+}
+
+/// How a group of jobs ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Done,
+    /// Nobody can send a job any more.
+    Over,
+    /// Nothing could be written; the disk may be full.
+    Failed,
+    /// What is on the disk is not known.
+    Lost,
+}
+
+/// What failed.
+enum Failed {
+    Write(Error),
+    Sync(Error),
+}
+
+impl Failed {
+    const fn error(&self) -> &Error {
+        match self {
+            Self::Write(err) | Self::Sync(err) => err,
+        }
+    }
+
+    fn into_error(self) -> Error {
+        match self {
+            Self::Write(err) | Self::Sync(err) => err,
+        }
+    }
+}
+
+/// Works until nobody can send a job any more. A database that could not write is opened anew when
+/// there is room again; until then every job is refused.
+pub(super) fn run(committer: Committer, dir: &Path, clock: &Arc<dyn Clock>, jobs: &Receiver<Work>) {
+    let mut committer = committer;
+    while committer.work(jobs) == Turn::Failed {
+        let least = committer.synced;
+        if catch_unwind(AssertUnwindSafe(|| drop(committer))).is_err() {
+            tracing::warn!("the database panicked as it was closed");
+        }
+        let mut due = Instant::now() + REOPEN;
+        committer = loop {
+            match jobs.recv_timeout(due.saturating_duration_since(Instant::now())) {
+                // Nothing is answered: whoever waits finds the records closed.
+                Ok(job) => {
+                    drop(job);
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            let reopened = open::reopen(dir, least);
+            match reopened.and_then(|opened| Committer::over(opened, dir, Arc::clone(clock))) {
+                Ok(committer) => {
+                    tracing::warn!("the database can be written again; the records are open");
+                    break committer;
+                }
+                Err(err) => tracing::debug!(error = %Chain(&err), "the records stay closed"),
+            }
+            due = Instant::now() + REOPEN;
+        };
     }
 }
 

@@ -2,7 +2,7 @@
 //! that cannot be opened is rebuilt. Rows that hang on a lease are left out, for the lease is gone.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead as _, BufReader, BufWriter, Read as _, Write};
+use std::io::{BufRead as _, BufReader, BufWriter, ErrorKind, Read as _, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -20,6 +20,9 @@ const KEEP: usize = 3;
 
 const NAME: &str = "openclawmu-records-dump 1";
 const EXTENSION: &str = "dump";
+
+/// The name of a dump until it is whole.
+const NEW: &str = "new";
 
 /// The longest line: key and value in hexadecimal, two numbers, spaces.
 const MAX_LINE: usize = 2 * (MAX_KEY + MAX_VALUE) + 64;
@@ -40,6 +43,7 @@ pub(super) struct Dump {
 impl Dumps {
     pub(super) fn open(dir: PathBuf) -> Result<Self, Error> {
         super::open::make_dir(&dir)?;
+        remove_file(&dir.join(NEW))?;
         let mut dumps = Self { dir, newest: None };
         dumps.newest = dumps.revs()?.last().copied();
         Ok(dumps)
@@ -51,22 +55,36 @@ impl Dumps {
 
     /// Writes every row of the engine, durably, and removes the oldest dumps.
     pub(super) fn write(&mut self, rev: Rev, engine: &Engine<Rows>) -> Result<(), Error> {
-        let new = self.dir.join("new");
+        let new = self.dir.join(NEW);
+        let written = self.write_as(&new, rev, engine);
+        if written.is_err() {
+            // Its room is wanted by others; what cannot be removed now is when the dumps are opened.
+            drop(remove_file(&new));
+        }
+        written
+    }
+
+    fn write_as(&mut self, new: &Path, rev: Rev, engine: &Engine<Rows>) -> Result<(), Error> {
         let options =
-            OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&new);
-        let target = options.map_err(file("write", &new))?;
-        let target = Lines::new(target).write(rev, engine).map_err(file("write", &new));
-        target??.sync_all().map_err(file("sync", &new))?;
+            OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(new);
+        let target = options.map_err(file("write", new))?;
+        let target = Lines::new(target).write(rev, engine).map_err(file("write", new));
+        target??.sync_all().map_err(file("sync", new))?;
         let path = self.path(rev);
-        fs::rename(&new, &path).map_err(file("rename", &path))?;
+        fs::rename(new, &path).map_err(file("rename", &path))?;
         super::open::sync_dir(&self.dir)?;
         self.newest = Some(rev);
+        self.keep(KEEP)
+    }
+
+    /// Removes all but the newest dumps.
+    pub(super) fn keep(&self, newest: usize) -> Result<(), Error> {
         let revs = self.revs()?;
-        for old in revs.iter().rev().skip(KEEP) {
+        for old in revs.iter().rev().skip(newest) {
             let path = self.path(*old);
             fs::remove_file(&path).map_err(file("remove", &path))?;
         }
-        Ok(())
+        super::open::sync_dir(&self.dir)
     }
 
     /// The newest dump that is whole.
@@ -94,6 +112,13 @@ impl Dumps {
         }
         revs.sort_unstable();
         Ok(revs)
+    }
+}
+
+fn remove_file(path: &Path) -> Result<(), Error> {
+    match fs::remove_file(path) {
+        Err(err) if err.kind() != ErrorKind::NotFound => Err(file("remove", path)(err)),
+        _ => Ok(()),
     }
 }
 

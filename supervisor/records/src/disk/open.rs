@@ -2,7 +2,7 @@
 //! rebuild from the newest dump. A database is never started empty where there once was one.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use crate::engine::{decode, revision_of};
 use crate::store::Rev;
 
 /// sled's own cache. What it holds in memory is a few times that.
-const CACHE: u64 = 8 << 20;
+pub(super) const CACHE: u64 = 8 << 20;
 
 /// sled writes its buffers in the background this often. It must never be off: without it, power
 /// cuts left databases that could not be opened.
@@ -26,6 +26,10 @@ const FLUSH_MS: u64 = 500;
 /// How long the lock of a process that is going away is waited for.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 const LOCK_RETRY: Duration = Duration::from_millis(20);
+
+/// Bytes that must be free before a database is opened again that could not be written: more than
+/// opening takes, and enough for a while.
+const ROOM: usize = 4 << 20;
 
 /// Damaged databases that are kept to be looked at.
 const KEEP_DAMAGED: usize = 2;
@@ -41,7 +45,7 @@ pub(super) struct Opened {
 }
 
 /// Why one attempt failed.
-enum Failure {
+pub(super) enum Failure {
     /// The system refused something; the data may be sound.
     Refused(sled::Error),
     /// The data is not what it was.
@@ -53,6 +57,7 @@ pub(super) fn open(dir: &Path) -> Result<Opened, Error> {
     let lock = lock(&dir.join("lock"))?;
     let dumps = Dumps::open(dir.join("dumps"))?;
     let place = dir.join("sled");
+    super::rewrite::finish(dir, &place)?;
     let least = dumps.newest_rev().unwrap_or(0);
     let db = match attempt(&place, least).or_else(|failure| retry(&place, least, failure)) {
         Ok(db) => db,
@@ -70,9 +75,36 @@ pub(super) fn open(dir: &Path) -> Result<Opened, Error> {
     Ok(Opened { db, file, dumps, lock })
 }
 
+/// Opens again what this process had open and could not write to. Nothing is rebuilt: a full disk must
+/// not be taken for damage. `least` is the last revision that was acknowledged.
+pub(super) fn reopen(dir: &Path, least: Rev) -> Result<Opened, Error> {
+    let lock = lock(&dir.join("lock"))?;
+    // What was begun and did not fit may be what fills the disk.
+    let place = dir.join("sled");
+    super::rewrite::finish(dir, &place)?;
+    let dumps = Dumps::open(dir.join("dumps"))?;
+    let probe = dir.join("room");
+    let written = OpenOptions::new().write(true).create(true).truncate(true).open(&probe);
+    let written = written.and_then(|file| {
+        let written = (&file).write_all(&vec![1; ROOM]).and_then(|()| file.sync_all());
+        fs::remove_file(&probe).and(written)
+    });
+    written.map_err(file("write", &probe))?;
+    let db = attempt(&place, least).map_err(|failure| match failure {
+        Failure::Refused(source) => Error::Open(source),
+        Failure::Damaged(reason) => {
+            tracing::warn!(reason, "the database does not open again");
+            Error::Damaged { path: place.display().to_string() }
+        }
+    })?;
+    let path = place.join("db");
+    let file = OpenOptions::new().read(true).open(&path).map_err(file("open", &path))?;
+    Ok(Opened { db, file, dumps, lock })
+}
+
 /// Opens and reads everything once. sled panics on some damage, and takes other damage for the end
 /// of its log; `least` is a revision that was on the disk, so less means that rows are lost.
-fn attempt(place: &Path, least: Rev) -> Result<sled::Db, Failure> {
+pub(super) fn attempt(place: &Path, least: Rev) -> Result<sled::Db, Failure> {
     let config =
         sled::Config::new().path(place).cache_capacity(CACHE).flush_every_ms(Some(FLUSH_MS));
     let checked = catch_unwind(AssertUnwindSafe(|| {
@@ -190,6 +222,19 @@ fn put_aside(dir: &Path, place: &Path) -> Result<PathBuf, Error> {
     Ok(aside)
 }
 
+/// Removes damaged databases that are kept to be looked at: they hold what was removed since.
+pub(super) fn forget_damaged(dir: &Path) -> Result<(), Error> {
+    for entry in fs::read_dir(dir).map_err(file("list", dir))? {
+        let entry = entry.map_err(file("list", dir))?;
+        let is_damaged = entry.file_name().to_str().is_some_and(|it| it.starts_with("damaged-"));
+        if is_damaged {
+            tracing::warn!(path = %entry.path().display(), "a damaged database is removed");
+            remove_dir(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 /// The lock that says that there is one owner. sled's own lock cannot be told from other failures.
 #[expect(clippy::disallowed_methods, reason = "the store's own thread, before it takes jobs")]
 fn lock(path: &Path) -> Result<File, Error> {
@@ -220,7 +265,7 @@ pub(super) fn sync_dir(dir: &Path) -> Result<(), Error> {
     File::open(dir).and_then(|dir| dir.sync_all()).map_err(file("sync", dir))
 }
 
-fn remove_dir(dir: &Path) -> Result<(), Error> {
+pub(super) fn remove_dir(dir: &Path) -> Result<(), Error> {
     match fs::remove_dir_all(dir) {
         Err(err) if err.kind() != ErrorKind::NotFound => Err(file("remove", dir)(err)),
         _ => Ok(()),

@@ -16,7 +16,7 @@ use sandbox::{CgroupLayout, Disk, HostReport, Launcher, Mode};
 use types::{Clock, LimitsPatch, Role, Scopes, SystemClock, TenantId};
 
 use super::*;
-use crate::Tenants;
+use crate::{Certificate, Certifying, Erased, Notary, Tenants, Workers};
 
 /// The numbers of the requests, as they cross.
 const HOST: u16 = 0;
@@ -96,6 +96,17 @@ fn play(socket: &OwnedFd, asked: &Sender<u16>, launch: &Receiver<()>) {
     }
 }
 
+/// Certifies without keeping anything.
+#[derive(Debug)]
+struct Nobody;
+
+impl Notary for Nobody {
+    fn certify<'a>(&'a self, _: &'a Erased) -> Certifying<'a> {
+        let certificate = Certificate { text: String::new(), file: String::new() };
+        Box::pin(std::future::ready(Ok(certificate)))
+    }
+}
+
 async fn world() -> World {
     let (near, far) =
         socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).unwrap();
@@ -142,6 +153,8 @@ async fn world() -> World {
         ledger: Arc::new(ledger::Ledger::new(Arc::new(books.clone()), &[], clock.now())),
         books,
         alerts: alerts::Alerts::none(),
+        workers: Workers::default(),
+        notary: Arc::new(Nobody),
         tenant_labels: 0,
         clock: Arc::clone(&clock),
         tasks: Tasks::default(),
@@ -171,7 +184,8 @@ async fn a_worker_that_is_launched_too_late_is_killed() {
     let id: TenantId = "acme".parse().unwrap();
     tenants.create(&id, &LimitsPatch::default()).await.unwrap();
     let tenant = tenants.find(&id).unwrap();
-    let mut start = Box::pin(launch_unbounded(&tenants.0, &tenant));
+    let (_place, seat) = tenants.0.starts.enter(&tenant.wanted).await.unwrap();
+    let mut start = Box::pin(launch_unbounded(&tenants.0, &tenant, seat));
     let (asked, launcher) = tokio::select! {
         _ = &mut start => panic!("started without a launch"),
         asked = launcher.asks(LAUNCH) => asked,
@@ -300,7 +314,7 @@ async fn a_name_is_taken_until_the_last_token_of_its_old_tenant_has_ended() {
         }
         issue().await
     };
-    let (deleted, new) = tokio::join!(tenants.delete(&id, &auth), anew);
+    let (deleted, new) = tokio::join!(tenants.delete(&id, &auth, "test"), anew);
     deleted.unwrap();
     let here = std::net::Ipv4Addr::LOCALHOST.into();
     auth.authenticate(Some(new.expose()), here).unwrap();

@@ -103,8 +103,37 @@ impl Collector for Shown {
         family(&mut encoder, "openclawmu_ledger_day_settled", help, "dimension", &day.columns())?;
         let help = "What is set aside for what is under way, by what is counted";
         family(&mut encoder, "openclawmu_ledger_held", help, "dimension", &set_aside.columns())?;
+        deliveries(&mut encoder, inner.deliveries.totals())?;
         by_tenant.encode(&mut encoder)
     }
+}
+
+/// What has come and what was sent, of all tenants together.
+fn deliveries(
+    encoder: &mut DescriptorEncoder<'_>,
+    totals: &delivery::Totals,
+) -> Result<(), fmt::Error> {
+    let read = |it: &std::sync::atomic::AtomicU64| it.load(Ordering::Relaxed);
+    let events = [
+        ("accepted", read(&totals.accepted)),
+        ("duplicate", read(&totals.duplicates)),
+        ("redelivered", read(&totals.redelivered)),
+        ("settled", read(&totals.settled)),
+        ("dead", read(&totals.dead)),
+        ("evicted", read(&totals.evicted)),
+    ];
+    let help = "Events of tenants since the start, by what became of them";
+    family(encoder, "openclawmu_inbox_events", help, "outcome", &events)?;
+    let intents = [
+        ("accepted", read(&totals.intents)),
+        ("sent", read(&totals.sent)),
+        ("failed", read(&totals.failed)),
+        ("unknown", read(&totals.unknown)),
+    ];
+    let help = "What tenants' workers sent since the start, by what became of it";
+    family(encoder, "openclawmu_outbox_intents", help, "outcome", &intents)?;
+    let waiting = u64::try_from(totals.waiting.load(Ordering::Relaxed)).unwrap_or(u64::MAX);
+    one(encoder, "openclawmu_inbox_waiting", "Events that are not dealt with", waiting)
 }
 
 fn by_tenant(

@@ -21,6 +21,7 @@ impl Service for Long {
     type ServeStream = Parts<ServePart>;
     type EventsStream = Parts<WorkerEvent>;
     type RepliesStream = Parts<CallReply>;
+    type ExportStream = Parts<ArchivePart>;
 
     async fn configure(
         &self,
@@ -65,13 +66,28 @@ impl Service for Long {
         Ok(Response::new(Box::pin(tokio_stream::once(Ok(part)))))
     }
 
+    async fn export(
+        &self,
+        _: Request<ExportRequest>,
+    ) -> Result<Response<Self::ExportStream>, Status> {
+        let part = ArchivePart { data: vec![0; self.0].into(), summary: None };
+        Ok(Response::new(Box::pin(tokio_stream::once(Ok(part)))))
+    }
+
+    async fn import(
+        &self,
+        _: Request<Streaming<ArchivePart>>,
+    ) -> Result<Response<ImportReply>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
     async fn drain(&self, _: Request<DrainRequest>) -> Result<Response<DrainReply>, Status> {
         Err(Status::unimplemented("not here"))
     }
 }
 
 /// The codes of a call and of a part of so many bytes; a reply of several is bounded as a call is,
-/// an event as a part is.
+/// an event and a part of an archive as a part is.
 async fn check(bytes: usize) -> (Code, Code) {
     let tasks = Tasks::default();
     let (near, far) = sandbox::pairs::pair().unwrap();
@@ -87,12 +103,15 @@ async fn check(bytes: usize) -> (Code, Code) {
     let mut parts = reading(&connection, limits::MAX_PART);
     let mut events = parts.events(EventsRequest {}).await.unwrap().into_inner();
     let event = events.next().await.unwrap().map(drop);
+    let mut parts = reading(&connection, limits::MAX_PART);
+    let mut archive = parts.export(ExportRequest {}).await.unwrap().into_inner();
+    let archive = archive.next().await.unwrap().map(drop);
     let mut replies = client(&connection);
     let mut replies = replies.replies(CallRequest::default()).await.unwrap().into_inner();
     let reply = replies.next().await.unwrap().map(drop);
     tasks.stop();
     let (call, part) = (code(call), code(part));
-    assert_eq!((call, part), (code(reply), code(event)));
+    assert_eq!((call, part, part), (code(reply), code(event), code(archive)));
     (call, part)
 }
 

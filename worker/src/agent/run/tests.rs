@@ -316,7 +316,8 @@ async fn draining_waits_for_runs_in_the_background() {
     let (batches, _) = watched.model().await;
     batches.send(Ok(batch(vec![started(), text("half")]))).await.unwrap();
     let mut client = watched.harness.client.clone();
-    let drained = client.drain(DrainRequest { deadline_ms: 50 }).await.unwrap().into_inner();
+    let drained =
+        client.drain(DrainRequest { deadline_ms: 50, if_idle: false }).await.unwrap().into_inner();
     assert_eq!(drained.cancelled, 1);
     let lines = watched.harness.transcript();
     assert_eq!(lines[2]["message"]["stopReason"], "aborted");

@@ -57,7 +57,7 @@ fn an_overdue_job_runs_once_and_not_once_for_each_time() {
     let mut job = every(60_000);
     let late = T + 10 * 60_000 + 5;
     assert_eq!((due(&job, T + 59_999), due(&job, late)), (Due::Not, Due::Now));
-    begin(&mut job, late);
+    begin(&mut job, false, late);
     assert_eq!(job.state.next_run_at_ms, Some(T + 11 * 60_000));
     assert_eq!(due(&job, late), Due::Not);
     assert_eq!(due(&job, T + 11 * 60_000), Due::Overlapped);
@@ -76,7 +76,7 @@ fn what_runs_once_goes_when_it_succeeded_and_stays_when_it_failed() {
         let mut job = once();
         job.delete_after_run = delete;
         assert_eq!(due(&job, T + 10_000), Due::Now);
-        begin(&mut job, T + 10_000);
+        begin(&mut job, false, T + 10_000);
         assert_eq!(due(&job, u64::MAX), Due::Not);
         assert_eq!(end(&mut job, &ended(status), T + 11_000), after);
         assert!(!job.enabled);
@@ -98,19 +98,19 @@ fn failures_back_off_and_switch_off() {
     let mut now = T;
     for pause in BACK_OFF_MS.iter().chain([&3_600_000; 4]) {
         now = job.state.next_run_at_ms.unwrap();
-        begin(&mut job, now);
+        begin(&mut job, false, now);
         end(&mut job, &ended(RunStatus::Error), now);
         assert_eq!(job.state.next_run_at_ms, Some(now + pause));
     }
     now += 3_600_000;
-    begin(&mut job, now);
+    begin(&mut job, false, now);
     end(&mut job, &ended(RunStatus::Error), now);
     let off = job.state.auto_disabled.clone().unwrap();
     assert_eq!((job.enabled, off.reason), (false, DisabledReason::ConsecutiveFailures));
     let mut job = every(1_000);
-    begin(&mut job, T + 1_000);
+    begin(&mut job, false, T + 1_000);
     end(&mut job, &ended(RunStatus::Error), T + 1_000);
-    begin(&mut job, T + 31_000);
+    begin(&mut job, false, T + 31_000);
     end(&mut job, &ended(RunStatus::Ok), T + 31_000);
     assert_eq!(
         (job.state.consecutive_errors, job.state.next_run_at_ms),
@@ -122,7 +122,7 @@ fn failures_back_off_and_switch_off() {
 fn what_was_running_is_not_begun_again() {
     let mut job = once();
     assert!(broken_off(&job, None).is_none());
-    begin(&mut job, T + 10_000);
+    begin(&mut job, false, T + 10_000);
     // The process ends here: before the run log has a line of the run ...
     let mut before = job.clone();
     let (ended, logged) = broken_off(&before, None).unwrap();
@@ -142,8 +142,21 @@ fn what_was_running_is_not_begun_again() {
 fn two_runs_never_have_the_same_time() {
     let mut job = every(1_000);
     for began in [T, T + 1, T + 2] {
-        begin(&mut job, T);
+        begin(&mut job, false, T);
         assert_eq!(job.state.running_at_ms, Some(began));
         end(&mut job, &ended(RunStatus::Ok), T);
     }
+}
+
+#[test]
+fn a_run_that_was_asked_for_keeps_its_name_over_the_end_of_the_process() {
+    let mut job = every(60_000);
+    begin(&mut job, true, T);
+    let stored = serde_json::to_string(&job).unwrap();
+    let mut job: Job = serde_json::from_str(&stored).unwrap();
+    let began = resume(&mut job, None).unwrap();
+    assert_eq!(run_id(&job, began), format!("manual:{}:{T}:0", job.id));
+    end(&mut job, &ended(RunStatus::Ok), T + 1);
+    begin(&mut job, false, T + 2);
+    assert_eq!(run_id(&job, T + 2), format!("cron:{}:{}:0", job.id, T + 2));
 }

@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 
 use super::super::sessions::{keyed, known};
 use super::super::{Call, failed, storage};
-use crate::Error;
-use crate::agent::{self, Earlier, RunHandle, RunRequest, RunStatus, SessionKey, Source};
+use crate::agent::{self, Earlier, RunHandle, RunRequest, RunStatus, SessionKey, Source, Stand};
 use crate::settings;
 use crate::store::{self, Dir, Row};
+use crate::{Error, adopted};
 
 /// Bytes of a message, so that with everything else of its entry it fits a line of the transcript.
 const MAX_MESSAGE: usize = 900 << 10;
@@ -28,27 +28,15 @@ pub(super) async fn send(call: &Call<'_>, params: SendParams) -> Result<Sent, Ap
         return Err(ApiError::invalid("message must not be empty without attachments"));
     }
     check_message(&params.message)?;
-    if let Some(run) = call.core.desk.find(run_id, Some(key.as_str())) {
-        return Ok(sent(&run));
-    }
-    let known = known_state(call, &key, run_id).await?;
-    if let Some(run) = &known.earlier.run {
-        return Ok(sent(run));
-    }
-    expect_id(known.row.as_ref(), params.session_id.as_deref())?;
-    let is_expected = match &params.expected_leaf_entry_id {
-        Set::Keep => true,
-        Set::Clear => known.earlier.leaf.is_none(),
-        Set::To(expected) => known.earlier.leaf.as_deref() == Some(expected),
+    let resumed = match found(call, &key, run_id, &params).await? {
+        Found::New => None,
+        Found::Known(sent) => return Ok(sent),
+        Found::Cut(run_id) => Some(run_id),
     };
-    // What a run adds meanwhile is no surprise.
-    if !is_expected && !call.core.runs.has_turns(key.as_str()) {
-        let details = json!({"reason": "active-leaf-changed"});
-        let message = "the conversation has gone on since; reload it and try again";
-        return Err(ApiError::invalid(message).with_details(details));
-    }
-    let mut request = RunRequest::new(key, params.message, Source::Chat);
-    run_id.clone_into(&mut request.run_id);
+    let mut request = RunRequest::new(key, params.message.as_str(), Source::Chat);
+    request.resumes = resumed.is_some();
+    request.run_id = resumed.unwrap_or_else(|| params.idempotency_key.clone());
+    request.event = call.event_id.as_str().into();
     request.images = images(params.attachments)?;
     request.params.reasoning_effort =
         agent::thinking(params.thinking.as_deref()).map_err(failed)?;
@@ -66,6 +54,103 @@ pub(super) async fn send(call: &Call<'_>, params: SendParams) -> Result<Sent, Ap
         summary: None,
         ended_at: None,
     })
+}
+
+/// What is known of a message.
+enum Found {
+    New,
+    /// It is in good hands.
+    Known(Sent),
+    /// The run of this id is to go on.
+    Cut(String),
+}
+
+async fn found(
+    call: &Call<'_>,
+    key: &SessionKey,
+    run_id: &str,
+    params: &SendParams,
+) -> Result<Found, ApiError> {
+    let (core, event) = (call.core, call.event_id.as_str());
+    if let Some(run) = core.desk.find(run_id, Some(key.as_str())) {
+        agent::follow(core, event, key, &run);
+        return Ok(Found::Known(sent(&run)));
+    }
+    let is_adopted = !event.is_empty()
+        && adopted::find(core, event).await.map_err(|err| storage(&err))?.is_some();
+    let found = if is_adopted {
+        event_state(call, key, run_id).await?
+    } else {
+        checked_state(call, key, run_id, params).await?
+    };
+    // It was over before, whatever is left of it.
+    let is_over = call.settled && !matches!(found, Found::Known(_));
+    Ok(if is_over { Found::Known(over(run_id)) } else { found })
+}
+
+/// How an event stands that a run had taken.
+async fn event_state(call: &Call<'_>, key: &SessionKey, run_id: &str) -> Result<Found, ApiError> {
+    let stand = agent::stand(call.core, key, run_id, &call.event_id).await;
+    Ok(match stand.map_err(|err| storage(&err))? {
+        Stand::Known(run) => {
+            agent::follow(call.core, &call.event_id, key, &run);
+            Found::Known(Sent { run_id: run_id.to_owned(), ..sent(&run) })
+        }
+        Stand::Answered => {
+            agent::over(call.core, &call.event_id, key, run_id, None).await;
+            Found::Known(over(run_id))
+        }
+        Stand::New => Found::New,
+        Stand::Cut(run_id) => Found::Cut(run_id),
+    })
+}
+
+fn over(run_id: &str) -> Sent {
+    let (run_id, summary) = (run_id.to_owned(), Some("completed".to_owned()));
+    Sent { run_id, status: SentStatus::Ok, run_started: None, summary, ended_at: None }
+}
+
+/// Holds a message against the conversation as it is.
+async fn checked_state(
+    call: &Call<'_>,
+    key: &SessionKey,
+    run_id: &str,
+    params: &SendParams,
+) -> Result<Found, ApiError> {
+    let known = known_state(call, key, run_id).await?;
+    if let Some(run) = &known.earlier.run {
+        if known.earlier.is_cut && !call.event_id.is_empty() {
+            return Ok(Found::Cut(run_id.to_owned()));
+        }
+        agent::follow(call.core, &call.event_id, key, run);
+        return Ok(Found::Known(sent(run)));
+    }
+    // What was taken before is not refused because of what has happened since.
+    if !call.redelivered {
+        expect_id(known.row.as_ref(), params.session_id.as_deref())?;
+        expect_leaf(call, key, &known, &params.expected_leaf_entry_id)?;
+    }
+    Ok(Found::New)
+}
+
+fn expect_leaf(
+    call: &Call<'_>,
+    key: &SessionKey,
+    known: &Known,
+    expected: &Set<String>,
+) -> Result<(), ApiError> {
+    let is_expected = match expected {
+        Set::Keep => true,
+        Set::Clear => known.earlier.leaf.is_none(),
+        Set::To(expected) => known.earlier.leaf.as_deref() == Some(expected),
+    };
+    // What a run adds meanwhile is no surprise.
+    if is_expected || call.core.runs.has_turns(key.as_str()) {
+        return Ok(());
+    }
+    let details = json!({"reason": "active-leaf-changed"});
+    let message = "the conversation has gone on since; reload it and try again";
+    Err(ApiError::invalid(message).with_details(details))
 }
 
 /// How a run stands that had begun before.

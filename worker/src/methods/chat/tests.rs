@@ -132,3 +132,34 @@ async fn metadata_and_identity_are_for_clients_to_show() {
     let unknown = harness.call("agent.identity.get", &json!({"agentId": "none"})).await;
     assert!(unknown.unwrap_err().contains("unknown agent id"));
 }
+
+#[tokio::test]
+async fn an_event_that_was_taken_and_whose_transcript_was_not_begun_comes_again() {
+    let mut harness = Harness::new().await;
+    let key = "agent:main:new";
+    harness.call("sessions.patch", &json!({"key": key, "model": "mock/demo"})).await.unwrap();
+    let sessions = harness.root.join("agents/main/sessions");
+    let entries = std::fs::read_to_string(sessions.join("sessions.json")).unwrap();
+    let entries: Value = serde_json::from_str(&entries).unwrap();
+    let session = entries[key]["sessionId"].as_str().unwrap();
+    // All that a process leaves that was killed as it began a turn.
+    let taken = |event: &str| {
+        json!({"event": event, "run": event, "key": key, "session": session, "stage": "adopted",
+            "at": 1})
+    };
+    std::fs::create_dir(harness.root.join("deliveries")).unwrap();
+    let lines = format!("{}\n{}\n", taken("one"), taken("two"));
+    std::fs::write(harness.root.join("deliveries/events.jsonl"), lines).unwrap();
+    let message =
+        |event: &str| json!({"sessionKey": key, "message": "hello", "idempotencyKey": event});
+    let sent = harness.deliver("one", "chat.send", &message("one")).await.unwrap();
+    assert_eq!(sent["status"], "started", "{sent}");
+    drop(harness.calls.recv().await.unwrap());
+
+    // One whose session was begun anew since is over.
+    let aside = sessions.join(format!("{session}.jsonl.reset.2026-11-22T12-00-00.000Z"));
+    std::fs::write(aside, "").unwrap();
+    harness.call("sessions.reset", &json!({"key": key})).await.unwrap();
+    let sent = harness.deliver("two", "chat.send", &message("two")).await.unwrap();
+    assert_eq!((&sent["status"], &sent["summary"]), (&json!("ok"), &json!("completed")), "{sent}");
+}

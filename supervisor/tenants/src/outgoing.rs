@@ -1,0 +1,184 @@
+//! What workers send on its way: taken as a power of theirs, and brought by the sinks that there are.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use delivery::outbox::{Fate, Intent, Means, Part, Sink, Sinks, Taken};
+use egress::{Journal as _, Outlet, Posted};
+use futures_util::future::BoxFuture;
+use proto::host::intent_request::Sink as Asked;
+use proto::host::outbox_server::Outbox as Service;
+use proto::host::{IntentReply, IntentRequest};
+use records::TenantRow;
+use tonic::{Request, Response, Status};
+
+use crate::tenant::Tenant;
+use crate::{Error, Inner, Tenants, reach};
+
+/// The kind of sink that posts.
+const WEBHOOK: &str = "webhook";
+
+/// Posts parts to where the tenant's rules let them go.
+#[derive(Debug)]
+struct Webhook(Arc<Outlet>);
+
+#[async_trait]
+impl Sink for Webhook {
+    fn means(&self) -> Means {
+        // Standard Webhooks asks of whoever takes them that a repeated `webhook-id` is known again; that
+        // a far end does so cannot be seen from here, and is written where people choose one.
+        Means::DurableKey
+    }
+
+    async fn send(&self, part: Part<'_>) -> Fate {
+        let body = Bytes::copy_from_slice(part.content);
+        match self.0.post(part.place, ("webhook-id", part.key), body).await {
+            Posted::Answered(200..=299) => Fate::Sent,
+            Posted::Answered(status @ (408 | 425 | 429 | 500..=599)) => {
+                Fate::Retry(format!("the far end answered {status}"))
+            }
+            Posted::Answered(status) => Fate::Failed(format!("the far end answered {status}")),
+            Posted::Forbidden(why) => Fate::Failed(why),
+            Posted::Unsent(why) => Fate::Retry(why),
+            Posted::Unknown(why) => Fate::Unknown(why),
+        }
+    }
+}
+
+fn sinks(tenant: &Tenant) -> Sinks {
+    let webhook: Arc<dyn Sink> = Arc::new(Webhook(Arc::clone(&tenant.outlet)));
+    Sinks::from([(WEBHOOK, webhook)])
+}
+
+/// Brings whatever has its turn, of every tenant whose boxes are served.
+pub(crate) fn look(inner: &Arc<Inner>) {
+    for tenant in inner.directory.all() {
+        if tenant.outbox.has_work() && may_go(inner, &tenant) {
+            bring(inner, &tenant);
+        }
+    }
+}
+
+/// Whether anything of the tenant may go now.
+fn may_go(inner: &Inner, tenant: &Tenant) -> bool {
+    !inner.tasks.is_stopping() && is_served(&tenant.row.load())
+}
+
+/// Nothing is sent of a tenant that is suspended, or that is being deleted.
+const fn is_served(row: &TenantRow) -> bool {
+    !row.suspended && row.erasing.is_none()
+}
+
+fn bring(inner: &Arc<Inner>, tenant: &Arc<Tenant>) {
+    let (inner, tenant) = (Arc::clone(inner), Arc::clone(tenant));
+    let scope = inner.tasks.clone();
+    drop(scope.spawn(async move {
+        // A tenant whose worker has not been started yet has no rules that were looked at.
+        if let Err(err) = reach::settle(&inner, &tenant).await {
+            let error = types::Chain(&err);
+            return tracing::warn!(tenant = %tenant.id, %error, "what is sent waits");
+        }
+        pump(&inner, &tenant).await;
+    }));
+}
+
+/// Begins with whatever has its turn: one that does not get there keeps back no others, and each that is
+/// done with makes room for the next.
+fn pump<'a>(inner: &'a Arc<Inner>, tenant: &'a Arc<Tenant>) -> BoxFuture<'a, ()> {
+    // What is begun begins with the next: a type that ends somewhere.
+    Box::pin(async move {
+        if !may_go(inner, tenant) {
+            return;
+        }
+        match tenant.outbox.begin().await {
+            Ok(turn) => {
+                for seq in turn {
+                    let (scope, tenant) = (Arc::clone(inner), Arc::clone(tenant));
+                    drop(inner.tasks.spawn(async move { one(&scope, &tenant, seq).await }));
+                }
+            }
+            Err(err) => failed(tenant, &err),
+        }
+    })
+}
+
+async fn one(inner: &Arc<Inner>, tenant: &Arc<Tenant>, seq: u64) {
+    // The tenant's end waits for whoever has a pass, and is marked before: so the pass comes first.
+    let pass = tenant.sending.enter();
+    let may_go = || pass.is_ok() && may_go(inner, tenant);
+    match tenant.outbox.bring(seq, &sinks(tenant), &may_go).await {
+        Ok(None) => {}
+        Ok(Some((id, why))) => {
+            tenant.log.note(&format!("{id} was not sent (see outbox.list): {why}"));
+        }
+        Err(err) => failed(tenant, &err),
+    }
+    drop(pass);
+    pump(inner, tenant).await;
+}
+
+fn failed(tenant: &Tenant, err: &delivery::Error) {
+    if !err.is_gone() {
+        let error = types::Chain(err);
+        tracing::error!(tenant = %tenant.id, %error, "what is sent cannot be read or written");
+    }
+}
+
+/// The power to send, as it is served on one worker's pair.
+#[derive(Debug)]
+pub(crate) struct Power {
+    inner: Arc<Inner>,
+    tenant: Arc<Tenant>,
+}
+
+impl Power {
+    pub(crate) fn new(inner: &Arc<Inner>, tenant: &Arc<Tenant>) -> Self {
+        Self { inner: Arc::clone(inner), tenant: Arc::clone(tenant) }
+    }
+}
+
+#[tonic::async_trait]
+impl Service for Power {
+    async fn submit(
+        &self,
+        request: Request<IntentRequest>,
+    ) -> Result<Response<IntentReply>, Status> {
+        let IntentRequest { intent_id, sink, parts } = request.into_inner();
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b":._-".contains(&byte);
+        if !intent_id.bytes().all(plain) {
+            return Err(Status::invalid_argument("intent_id has letters, digits and : . _ - only"));
+        }
+        let Some(Asked::Webhook(webhook)) = sink else {
+            return Err(Status::invalid_argument("sink is missing"));
+        };
+        let intent = Intent { id: intent_id, sink: WEBHOOK, place: webhook.url, parts };
+        let taken = self.tenant.outbox.submit(&intent).await;
+        let Taken::Kept(state) = taken.map_err(|err| match err {
+            delivery::Error::TooLarge { .. } => Status::invalid_argument(err.to_string()),
+            delivery::Error::Full { .. } => Status::resource_exhausted(err.to_string()),
+            err @ (delivery::Error::NotFound
+            | delivery::Error::State { .. }
+            | delivery::Error::Records(_)
+            | delivery::Error::Sealed(_)) => {
+                failed(&self.tenant, &err);
+                Status::unavailable("it could not be kept")
+            }
+        })?;
+        bring(&self.inner, &self.tenant);
+        Ok(Response::new(IntentReply { state: state.to_owned() }))
+    }
+}
+
+impl Tenants {
+    /// What the tenant's workers have sent and that is not where it goes.
+    ///
+    /// # Errors
+    /// When there is no such tenant or its box cannot be read.
+    pub async fn intents_of(
+        &self,
+        permit: &auth::Permit,
+    ) -> Result<Vec<delivery::outbox::Listed>, Error> {
+        Ok(self.find(permit.tenant())?.outbox.list().await?)
+    }
+}

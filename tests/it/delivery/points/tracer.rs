@@ -1,0 +1,88 @@
+//! A tracer that kills a process as it enters a system call.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tests::until;
+
+/// The calls by which something is written, made durable, renamed, or sent to another process.
+pub(super) const CALLS: [&str; 8] =
+    ["write", "writev", "sendto", "sendmsg", "pwrite64", "fdatasync", "fsync", "renameat2"];
+
+/// A process under a tracer; dropped, it goes on without.
+pub(super) struct Tracer {
+    child: Child,
+    pid: i32,
+    dir: tempfile::TempDir,
+}
+
+impl Tracer {
+    /// Traces the process, and kills it as one of its threads enters its `nth` of `call`.
+    pub(super) fn attach(pid: i32, inject: Option<(&str, usize)>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut strace = Command::new("strace");
+        strace.args(["-f", "-y", "-qq", "-s", "0", "-o"]).arg(dir.path().join("calls"));
+        strace.args(["-e", "signal=none", "-e"]);
+        strace
+            .arg(format!("trace={}", inject.map_or_else(|| CALLS.join(","), |it| it.0.to_owned())));
+        if let Some((call, nth)) = inject {
+            strace.args(["-e", &format!("inject={call}:signal=SIGKILL:when={nth}")]);
+        }
+        strace.args(["-p", &pid.to_string()]).stdin(Stdio::null()).stderr(Stdio::null());
+        let child = strace.spawn().expect("this test needs strace (apt-get install strace)");
+        until("all threads are traced", || {
+            let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return true };
+            threads.flatten().all(|thread| {
+                let status = std::fs::read_to_string(thread.path().join("status"));
+                let status = status.unwrap_or_default();
+                status.lines().all(|line| line != "TracerPid:\t0")
+            })
+        });
+        Self { child, pid, dir }
+    }
+
+    /// Lets go of the process, and gives what it did: a line for each call, with its thread.
+    pub(super) fn end(mut self) -> Vec<String> {
+        self.let_go();
+        let calls: PathBuf = self.dir.path().join("calls");
+        let calls = std::fs::read_to_string(calls).unwrap_or_default();
+        calls.lines().map(str::to_owned).collect()
+    }
+
+    fn let_go(&mut self) {
+        let tracer = Pid::from_raw(i32::try_from(self.child.id()).unwrap());
+        // Of a process that was killed it may wait for a thread that has ended, for ever.
+        let signal = if tests::is_alive(self.pid) { Signal::SIGTERM } else { Signal::SIGKILL };
+        kill(tracer, signal).unwrap_or_default();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Tracer {
+    fn drop(&mut self) {
+        self.let_go();
+    }
+}
+
+/// How often one thread made each call at most.
+pub(super) fn most(lines: &[String]) -> HashMap<&'static str, usize> {
+    let mut counts = HashMap::<(&str, &'static str), usize>::new();
+    for line in lines {
+        let Some((thread, rest)) = line.split_once(' ') else { continue };
+        let called = CALLS.into_iter().find(|call| {
+            rest.trim_start().strip_prefix(call).is_some_and(|rest| rest.starts_with('('))
+        });
+        if let Some(call) = called {
+            *counts.entry((thread, call)).or_default() += 1;
+        }
+    }
+    let mut most = HashMap::new();
+    for ((_, call), count) in counts {
+        let known = most.entry(call).or_default();
+        *known = count.max(*known);
+    }
+    most
+}
