@@ -1,27 +1,21 @@
-//! The signed file: one JSON object in which everything has its one place, so that a file is either
-//! byte for byte what was signed or nothing.
-//!
-//! The report is in it as it was signed and is read only after its signature was checked; nothing is
-//! ever written again in order to be checked.
+//! A report as a signed file, or as a page around one.
 
 use serde_json::Error as JsonError;
 
-use crate::key::{Key, PUBLIC, PublicKey, SIGNATURE};
+use crate::envelope::{Envelope, is_of_signer};
+use crate::key::{Key, PublicKey};
+use crate::page;
 use crate::report::{Report, SCHEMA};
-use crate::{hex, page};
 
 /// The largest file that is read, in bytes: a report is some twenty kilobytes, and a page holds it
 /// twice.
 pub const MAX_DOCUMENT: usize = 4 << 20;
 
-/// What stands before the public key, the signature, the report, and after it.
-const BEFORE_KEY: &[u8] = br#"{"format":"openclawmu-evidence/1","publicKey":""#;
-const BEFORE_SIGNATURE: &[u8] = br#"","signature":""#;
-const BEFORE_REPORT: &[u8] = br#"","report":"#;
-const AFTER_REPORT: &[u8] = b"}\n";
-
-/// What is signed before the report itself, so that the signature means nothing anywhere else.
-const CONTEXT: &[u8] = b"openclawmu evidence report 1\0";
+const ENVELOPE: Envelope = Envelope {
+    before_key: br#"{"format":"openclawmu-evidence/1","publicKey":""#,
+    before_body: br#"","report":"#,
+    context: b"openclawmu evidence report 1\0",
+};
 
 /// A file that is no evidence.
 #[derive(Debug, thiserror::Error)]
@@ -80,17 +74,7 @@ pub struct Opened {
 /// When the report has no JSON form.
 pub fn seal(report: &Report, key: &Key) -> Result<Vec<u8>, Error> {
     let body = serde_json::to_vec(report).map_err(Error::Write)?;
-    let (public, signature) = (key.public().to_string(), key.sign(&signed(&body)));
-    Ok([
-        BEFORE_KEY,
-        public.as_bytes(),
-        BEFORE_SIGNATURE,
-        signature.as_bytes(),
-        BEFORE_REPORT,
-        &body,
-        AFTER_REPORT,
-    ]
-    .concat())
+    Ok(ENVELOPE.seal(&body, key))
 }
 
 /// Checks form and signature of a document, or of a page around one, and reads it. Whether what it
@@ -112,48 +96,13 @@ pub fn open(file: &[u8], expected: Option<&PublicKey>) -> Result<Opened, Error> 
 }
 
 pub(crate) fn open_document(file: &[u8], expected: Option<&PublicKey>) -> Result<Opened, Error> {
-    let rest = after(file, BEFORE_KEY, "its beginning")?;
-    let (key, rest) = digits::<PUBLIC>(rest, "its public key")?;
-    let key = PublicKey::from_digits(key).ok_or(Error::Form("its public key"))?;
-    let rest = after(rest, BEFORE_SIGNATURE, "what follows the key")?;
-    let (signature, rest) = digits::<SIGNATURE>(rest, "its signature")?;
-    let signature = hex::decode(signature).ok_or(Error::Form("its signature"))?;
-    let rest = after(rest, BEFORE_REPORT, "what follows the signature")?;
-    let body = rest.strip_suffix(AFTER_REPORT).ok_or(Error::Form("its end"))?;
-    if let Some(expected) = expected.filter(|expected| **expected != key) {
-        return Err(Error::OtherKey { expected: *expected, found: key });
-    }
-    if !key.holds(&signed(body), &signature) {
-        return Err(Error::Signature);
-    }
+    let (body, key) = ENVELOPE.open(file, expected)?;
     let report: Report = serde_json::from_slice(body).map_err(Error::Report)?;
     if report.schema != SCHEMA {
         return Err(Error::Schema(report.schema));
     }
-    let signer = key.installation();
-    if report.installation != signer {
-        return Err(Error::Installation { named: report.installation, signer });
-    }
+    is_of_signer(&report.installation, &key)?;
     Ok(Opened { report, key })
-}
-
-fn signed(body: &[u8]) -> Vec<u8> {
-    [CONTEXT, body].concat()
-}
-
-pub(crate) fn after<'a>(
-    file: &'a [u8],
-    fixed: &[u8],
-    what: &'static str,
-) -> Result<&'a [u8], Error> {
-    file.strip_prefix(fixed).ok_or(Error::Form(what))
-}
-
-pub(crate) fn digits<'a, const BYTES: usize>(
-    file: &'a [u8],
-    what: &'static str,
-) -> Result<(&'a [u8], &'a [u8]), Error> {
-    file.split_at_checked(BYTES * 2).ok_or(Error::Form(what))
 }
 
 #[cfg(test)]

@@ -7,9 +7,9 @@ use control_api::Timestamp;
 use serde::{Deserialize, Serialize};
 use types::TenantId;
 
-use crate::document::{Error, after, digits};
-use crate::hex;
-use crate::key::{Key, PUBLIC, PublicKey, SIGNATURE};
+use crate::document::Error;
+use crate::envelope::{Envelope, is_of_signer};
+use crate::key::{Key, PublicKey};
 use crate::report::AuditHead;
 
 /// The form of certificates that this version writes.
@@ -18,13 +18,11 @@ pub const ERASURE_SCHEMA: u32 = 1;
 /// The largest certificate, in bytes; one has about one kilobyte.
 pub const MAX_ERASURE: usize = 64 << 10;
 
-const BEFORE_KEY: &[u8] = br#"{"format":"openclawmu-erasure/1","publicKey":""#;
-const BEFORE_SIGNATURE: &[u8] = br#"","signature":""#;
-const BEFORE_BODY: &[u8] = br#"","certificate":"#;
-const AFTER_BODY: &[u8] = b"}\n";
-
-/// What is signed before the certificate itself, so that the signature means nothing anywhere else.
-const CONTEXT: &[u8] = b"openclawmu erasure certificate 1\0";
+const ENVELOPE: Envelope = Envelope {
+    before_key: br#"{"format":"openclawmu-erasure/1","publicKey":""#,
+    before_body: br#"","certificate":"#,
+    context: b"openclawmu erasure certificate 1\0",
+};
 
 /// What was removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,17 +74,7 @@ pub struct OpenedErasure {
 /// When it has no JSON form.
 pub fn seal_erasure(erasure: &Erasure, key: &Key) -> Result<Vec<u8>, Error> {
     let body = serde_json::to_vec(erasure).map_err(Error::Write)?;
-    let (public, signature) = (key.public().to_string(), key.sign(&signed(&body)));
-    Ok([
-        BEFORE_KEY,
-        public.as_bytes(),
-        BEFORE_SIGNATURE,
-        signature.as_bytes(),
-        BEFORE_BODY,
-        &body,
-        AFTER_BODY,
-    ]
-    .concat())
+    Ok(ENVELOPE.seal(&body, key))
 }
 
 /// Checks form and signature of a certificate, and reads it.
@@ -98,33 +86,13 @@ pub fn open_erasure(file: &[u8], expected: Option<&PublicKey>) -> Result<OpenedE
     if file.len() > MAX_ERASURE {
         return Err(Error::TooLarge);
     }
-    let rest = after(file, BEFORE_KEY, "its beginning")?;
-    let (key, rest) = digits::<PUBLIC>(rest, "its public key")?;
-    let key = PublicKey::from_digits(key).ok_or(Error::Form("its public key"))?;
-    let rest = after(rest, BEFORE_SIGNATURE, "what follows the key")?;
-    let (signature, rest) = digits::<SIGNATURE>(rest, "its signature")?;
-    let signature = hex::decode(signature).ok_or(Error::Form("its signature"))?;
-    let rest = after(rest, BEFORE_BODY, "what follows the signature")?;
-    let body = rest.strip_suffix(AFTER_BODY).ok_or(Error::Form("its end"))?;
-    if let Some(expected) = expected.filter(|expected| **expected != key) {
-        return Err(Error::OtherKey { expected: *expected, found: key });
-    }
-    if !key.holds(&signed(body), &signature) {
-        return Err(Error::Signature);
-    }
+    let (body, key) = ENVELOPE.open(file, expected)?;
     let erasure: Erasure = serde_json::from_slice(body).map_err(Error::Report)?;
     if erasure.schema != ERASURE_SCHEMA {
         return Err(Error::Schema(erasure.schema));
     }
-    let signer = key.installation();
-    if erasure.installation != signer {
-        return Err(Error::Installation { named: erasure.installation, signer });
-    }
+    is_of_signer(&erasure.installation, &key)?;
     Ok(OpenedErasure { erasure, key })
-}
-
-fn signed(body: &[u8]) -> Vec<u8> {
-    [CONTEXT, body].concat()
 }
 
 #[cfg(test)]

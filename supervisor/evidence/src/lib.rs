@@ -6,6 +6,7 @@
 
 mod check;
 mod document;
+mod envelope;
 mod erasure;
 mod hex;
 mod key;
