@@ -72,7 +72,8 @@ impl Rate {
         let back = now.saturating_sub(self.since) / REFILL_MS;
         if back > 0 {
             self.used = self.used.saturating_sub(back);
-            self.since = now;
+            // What is left of the time counts towards the next one.
+            self.since = self.since.saturating_add(back.saturating_mul(REFILL_MS));
         }
         let free = self.used < BURST;
         self.used += u64::from(free);
@@ -255,5 +256,8 @@ mod tests {
         assert!(!rate.take(1_000_000));
         assert!(rate.take(1_000_000 + REFILL_MS));
         assert!(!rate.take(1_000_000 + REFILL_MS));
+        // Looked at when nearly two may be made, it is one now and one a moment later.
+        let nearly = 1_000_000 + REFILL_MS * 3 - 1;
+        assert!(rate.take(nearly) && !rate.take(nearly) && rate.take(nearly + 1));
     }
 }
