@@ -114,11 +114,15 @@ clients:
 	  cp $(CLIENTS)/package-lock.json $(CLIENTS)/node_modules/installed
 	fi
 
-bench: build $(if $(findstring backup,$(ARGS)),stores)
-	@$(call need,command -v zstd,zstd)
-	cargo build --release --locked --package sandbox --example run
-	cargo build --release --locked --package tenants --example roots
-	cargo run --release --locked --package benches -- $(ARGS)
+# Built at once: packages that are built one by one share fewer of their libraries' builds.
+bench: $(if $(findstring backup,$(ARGS)),stores)
+	@$(call need,command -v cc,gcc libc6-dev)
+	$(call need,$(DISKS),e2fsprogs)
+	$(call need,$(BWRAP),bubblewrap)
+	$(call need,command -v zstd,zstd)
+	cargo build --release --locked --package openclawmu --package openclawmu-worker --package benches \
+	  --package sandbox --package tenants --bins --example run --example roots
+	$(BIN)/bench $(ARGS)
 
 # The long forms of tests/it/delivery/{points,storm}.rs and tests/it/sleep/many.rs; they print their counts.
 TENANTS ?= 500

@@ -3,7 +3,7 @@
 
 use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 
 use serde_json::json;
@@ -60,11 +60,23 @@ impl Desk {
         std::fs::read_to_string(self.file(name)).unwrap().trim().to_owned()
     }
 
+    fn end(&mut self) -> ExitStatus {
+        until("the command line ends", || self.script.try_wait().unwrap().is_some());
+        self.script.wait().unwrap()
+    }
+
     /// How the terminal is set now.
     fn modes(&self) -> String {
         let tty = self.read("tty");
         let output = Command::new("stty").args(["-a", "-F", &tty]).output().unwrap();
         String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        // Has ended where the test has passed.
+        self.script.kill().unwrap_or_default();
     }
 }
 
@@ -85,12 +97,13 @@ async fn a_terminal_is_raw_while_it_lasts_and_every_key_is_the_shells() {
             assert!(modes.contains(off), "{off}: {modes}");
         }
         // The key that interrupts does it to the program inside, and to nothing here.
-        desk.types("echo wa''its; sleep 600; echo code $?\r");
+        // It speaks when it is what the terminal's keys go to, which the shell is until then.
+        desk.types("sh -c 'echo wa\"\"its; exec sleep 600'; echo code $?\r");
         desk.sees("waits\r\n");
         desk.types("\x03");
         desk.types("\recho st''ill here; exit 7\r");
         desk.sees("still here");
-        let status = desk.script.wait().unwrap();
+        let status = desk.end();
         assert_eq!((status.code(), desk.read("code").as_str()), (Some(0), "7"));
         assert_eq!(desk.read("before"), desk.read("after"));
         let screen = desk.screen.lock().unwrap().clone();

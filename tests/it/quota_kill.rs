@@ -131,6 +131,8 @@ async fn no_kill_strands_a_hold_or_charges_it_twice_or_lifts_a_limit() {
         callers.spawn(load(gateway.client(tenant), u64::try_from(n).unwrap(), stop, refused));
     }
     kills(&mut gateway, &tenants, 5).await;
+    // A slow machine has not come that far yet.
+    until("the limit is reached", || refused.load(Ordering::SeqCst) > 0);
     stop.cancel();
     callers.join_all().await;
     let (mut charged, mut counted) = ((0, 0, 0), 0);
@@ -158,5 +160,4 @@ async fn no_kill_strands_a_hold_or_charges_it_twice_or_lifts_a_limit() {
         provider.reported(),
         refused.load(Ordering::SeqCst),
     );
-    assert!(refused.load(Ordering::SeqCst) > 0, "the limit was never reached");
 }
