@@ -9,6 +9,7 @@ use types::TenantId;
 use crate::record::{DYING, Kind, Reply, Request, Verdict, Which};
 use crate::{Error, HostReport, RawFacts, fds};
 
+mod probes;
 mod roots;
 
 pub use roots::{Prepared, Root};

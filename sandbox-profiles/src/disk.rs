@@ -15,10 +15,11 @@ use serde::{Deserialize, Serialize};
 use types::TenantId;
 
 use crate::cgroup::Pace;
-use crate::host::{Mode as HostMode, tools_uid, worker_uid};
+use crate::ids::{tools_uid, worker_uid};
+use crate::mode::Mode as HostMode;
 use crate::record::Which;
 use crate::sys::mounts;
-use crate::{Error, privilege};
+use crate::{Error, mode};
 
 mod erase;
 mod format;
@@ -129,7 +130,7 @@ impl Disks {
             HostMode::Root => (worker_uid(self.uid_base, index), tools_uid(self.uid_base, index)),
             HostMode::Rootless => (Some(geteuid().as_raw()), Some(geteuid().as_raw())),
         };
-        let ids = worker.zip(tools).filter(|ids| ids.1 < privilege::MAX_ID);
+        let ids = worker.zip(tools).filter(|ids| ids.1 < mode::MAX_ID);
         let (worker, tools) = ids.ok_or_else(|| Error::Refused {
             reason: format!("index {index} is past the end of the id range"),
         })?;

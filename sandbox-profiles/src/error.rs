@@ -103,3 +103,10 @@ pub enum Error {
     #[error("a record of the launcher is malformed: {0}")]
     Record(&'static str),
 }
+
+impl Error {
+    /// What is not done, and why.
+    pub(crate) fn refused(reason: &str) -> Self {
+        Self::Refused { reason: reason.to_owned() }
+    }
+}

@@ -8,21 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::cgroup::Layout;
 use crate::disk::Disk;
-use crate::ids::BLOCK;
+use crate::ids::worker_uid;
+use crate::mode::Mode;
 
 mod probe;
 
 pub(crate) use probe::{Seen, report};
-
-/// Whether the launcher has the host's root.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Mode {
-    /// Every guarantee can be held: ids per tenant, cgroups, disk images.
-    Root,
-    /// The launcher is an ordinary user; see [`HostReport::degraded`] for what that loses.
-    Rootless,
-}
 
 /// One guarantee that this host does not give.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,18 +92,6 @@ impl HostReport {
             Mode::Rootless => self.supervisor_gid,
         }
     }
-}
-
-/// The host uid, and gid, of a tenant's worker; none where the range of ids ends.
-pub(crate) fn worker_uid(base: u32, index: u32) -> Option<u32> {
-    let offset = index.checked_mul(2)?.checked_add(2)?;
-    // The last pair of the block is the last one that is this gateway's.
-    if offset < BLOCK { offset.checked_add(base) } else { None }
-}
-
-/// The host uid of a tenant's tools, which nobody else uses.
-pub(crate) fn tools_uid(base: u32, index: u32) -> Option<u32> {
-    worker_uid(base, index)?.checked_add(1)
 }
 
 /// What this host would give to a gateway with this state directory, without a launcher.

@@ -7,8 +7,8 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
-use crate::privilege::MAX_ID;
-use crate::{Error, host};
+use crate::Error;
+use crate::mode::{MAX_ID, Mode};
 
 /// Where the locks are; emptied by a reboot, as are the gateways.
 const LOCKS: &str = "/run/openclawmu";
@@ -30,10 +30,22 @@ pub(crate) struct Ids {
     _lock: Option<File>,
 }
 
+/// The host uid, and gid, of a tenant's worker; none where the range of ids ends.
+pub(crate) fn worker_uid(base: u32, index: u32) -> Option<u32> {
+    let offset = index.checked_mul(2)?.checked_add(2)?;
+    // The last pair of the block is the last one that is this gateway's.
+    if offset < BLOCK { offset.checked_add(base) } else { None }
+}
+
+/// The host uid of a tenant's tools, which nobody else uses.
+pub(crate) fn tools_uid(base: u32, index: u32) -> Option<u32> {
+    worker_uid(base, index)?.checked_add(1)
+}
+
 /// Takes the block that `asked` names, else the one that the state directory was made with, else
 /// a free one.
-pub(crate) fn claim(state: &Path, asked: Option<u32>, mode: host::Mode) -> Result<Ids, Error> {
-    if mode == host::Mode::Rootless {
+pub(crate) fn claim(state: &Path, asked: Option<u32>, mode: Mode) -> Result<Ids, Error> {
+    if mode == Mode::Rootless {
         return Ok(Ids { base: asked.unwrap_or(FIRST), _lock: None });
     }
     let made_with = remembered(state)?;
@@ -142,16 +154,16 @@ mod tests {
             return;
         }
         let dir = tempfile::tempdir().unwrap();
-        let one = claim(dir.path(), None, host::Mode::Root).unwrap();
-        let two = claim(dir.path(), None, host::Mode::Root).unwrap();
+        let one = claim(dir.path(), None, Mode::Root).unwrap();
+        let two = claim(dir.path(), None, Mode::Root).unwrap();
         assert_ne!(one.base, two.base);
-        let taken = claim(dir.path(), Some(one.base), host::Mode::Root);
+        let taken = claim(dir.path(), Some(one.base), Mode::Root);
         assert!(taken.unwrap_err().to_string().contains("another gateway"));
         std::os::unix::fs::chown(dir.path(), Some(0), Some(two.base)).unwrap();
-        let other = claim(dir.path(), Some(one.base), host::Mode::Root);
+        let other = claim(dir.path(), Some(one.base), Mode::Root);
         assert!(other.unwrap_err().to_string().contains("was made for"));
         let base = two.base;
         drop(two);
-        assert_eq!(claim(dir.path(), None, host::Mode::Root).unwrap().base, base);
+        assert_eq!(claim(dir.path(), None, Mode::Root).unwrap().base, base);
     }
 }

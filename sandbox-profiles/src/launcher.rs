@@ -2,11 +2,11 @@
 //! for the supervisor, and parses nothing but records of a fixed size. It ends with the supervisor
 //! and every worker ends with it.
 
-use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use crate::process::threads;
 use crate::{Error, Step, fds};
 
 mod answer;
@@ -77,19 +77,6 @@ pub fn split(options: Options) -> Result<Side, Error> {
     }
 }
 
-/// One line to the log of whoever started the gateway. The launcher has no other log.
-pub(crate) fn complain(line: &str) {
-    let text = format!("openclawmu launcher: {line}\n");
-    // Where standard error is closed there is nobody to tell.
-    if std::io::stderr().write_all(text.as_bytes()).is_err() {}
-}
-
 fn start(what: &'static str) -> impl FnOnce(nix::Error) -> Error {
     move |source| Error::Start { what, source: source.into() }
-}
-
-/// How many threads the process has.
-pub(crate) fn threads() -> Result<usize, Error> {
-    let tasks = std::fs::read_dir("/proc/self/task");
-    tasks.map(Iterator::count).map_err(|source| Error::Start { what: "read /proc", source })
 }

@@ -11,21 +11,12 @@ use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::Signal;
 use nix::sys::stat::{Mode, fchmod, fstat, mkdirat};
 use nix::unistd::{
-    Gid, Uid, fchdir, fchown, geteuid, getppid, getresgid, getresuid, setgroups, setresgid,
-    setresuid,
+    Gid, Uid, fchdir, fchown, getppid, getresgid, getresuid, setgroups, setresgid, setresuid,
 };
 
+use crate::process::threads;
 use crate::sys::identity;
-use crate::{Error, confine, host, launcher};
-
-/// Ids from here up have meanings of their own in some kernels and tools.
-pub(crate) const MAX_ID: u32 = 0x7FFF_0000;
-/// Ids below are the host's own users.
-const MIN_BASE: u32 = 65_536;
-
-/// Capabilities that root mode cannot do without: ids of files and processes, capabilities, mounts.
-const NEEDED: [(&str, u32); 5] =
-    [("CHOWN", 0), ("SETGID", 6), ("SETUID", 7), ("SETPCAP", 8), ("SYS_ADMIN", 21)];
+use crate::{Error, confine, mode};
 
 /// What the launcher keeps for its whole life: [`NEEDED`], and those for the owners, modes,
 /// signals, facts and limits of workers, and for the loopback device of a sandbox. The packaged
@@ -37,22 +28,6 @@ const OWN: [&str; 4] = ["records", "audit", "keys", "run"];
 /// The supervisor, by its group, may make things in the state directory; what root made there, the
 /// tenants and the configuration, it can neither rename nor replace.
 const STATE_MODE: u32 = 0o1770;
-
-/// Root or rootless, or neither: uid 0 without its powers would make every worker uid 0.
-pub(crate) fn mode(uid_base: Option<u32>) -> Result<host::Mode, Error> {
-    if !geteuid().is_root() {
-        return Ok(host::Mode::Rootless);
-    }
-    let missing: Vec<_> = NEEDED.iter().filter(|it| !identity::has(it.1)).map(|it| it.0).collect();
-    let unusable = |reason: String| Err(Error::Unusable { reason });
-    if !missing.is_empty() {
-        return unusable(format!("uid 0 without the capabilities {}", missing.join(", ")));
-    }
-    if let Some(uid_base) = uid_base.filter(|it| !(MIN_BASE..MAX_ID).contains(it)) {
-        return unusable(format!("the first uid {uid_base} is not from {MIN_BASE} to {MAX_ID}"));
-    }
-    Ok(host::Mode::Root)
-}
 
 /// Makes the calling process, which is root, the launcher: what it does not need for its work it
 /// cannot be made to do.
@@ -68,15 +43,15 @@ pub(crate) fn become_launcher() -> nix::Result<()> {
 /// At the first step that fails; the process must then end.
 pub fn become_supervisor(uid_base: u32, state_dir: &Path) -> Result<(), Error> {
     let at = |what: &'static str| move |source: Errno| Error::Start { what, source: source.into() };
-    if launcher::threads()? != 1 {
+    if threads()? != 1 {
         return Err(Error::Unusable { reason: "the supervisor has threads already".to_owned() });
     }
-    let mode = mode(Some(uid_base))?;
+    let found = mode::find(Some(uid_base))?;
     let parent = getppid();
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
     let state =
         open_path(state_dir, flags, Mode::empty()).map_err(at("open the state directory"))?;
-    if mode == host::Mode::Root {
+    if found == mode::Mode::Root {
         let (uid, gid) = (Uid::from_raw(uid_base), Gid::from_raw(uid_base));
         share(&state, uid, gid)?;
         fchdir(&state).map_err(at("enter the state directory"))?;

@@ -12,8 +12,6 @@ use std::process::ExitCode;
 
 use nix::errno::Errno;
 
-use crate::client::Launcher;
-use crate::record::{Kind, Request};
 use crate::{Error, confine, fds};
 
 mod attempts;
@@ -83,12 +81,13 @@ pub enum Outcome {
 /// One of [`PROBES`] at one depth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Chosen {
-    index: usize,
-    depth: Depth,
+    pub(crate) index: usize,
+    pub(crate) depth: Depth,
 }
 
 impl Chosen {
-    fn number(self) -> Option<u32> {
+    /// What a record says of it; none beyond what one can say.
+    pub(crate) fn number(self) -> Option<u32> {
         let half = u32::try_from(self.index).ok()?.checked_mul(2)?;
         half.checked_add(u32::from(self.depth == Depth::Beneath))
     }
@@ -157,32 +156,6 @@ impl Probe {
                 let errno = std::io::Error::from(errno).raw_os_error();
                 errno.and_then(|it| u8::try_from(it).ok()?.checked_add(BASE)).unwrap_or(1)
             }
-        }
-    }
-}
-
-impl Launcher {
-    /// Has the probe `index` of [`PROBES`] made in the boundary of the running worker `worker`.
-    /// The launcher answers nobody else meanwhile; it takes milliseconds and never more than a
-    /// second.
-    ///
-    /// # Errors
-    /// [`Error::Step`] names what kept the process from entering the boundary.
-    pub fn probe(
-        &self,
-        worker: u64,
-        (index, depth): (usize, Depth),
-        outside: &OwnedFd,
-    ) -> Result<Outcome, Error> {
-        let number = Chosen { index, depth }.number().ok_or(Error::Record("probe"))?;
-        let request = Request { index: number, ..Request::about(Kind::Probe, worker) };
-        let (reply, _) = self.ask(request, &[outside])?;
-        let [signaled, number, ..] = reply.values;
-        let number = i32::try_from(number).map_err(|_range| Error::Record("outcome"))?;
-        match signaled {
-            0 => Ok(Outcome::of(false, number)),
-            1 => Ok(Outcome::of(true, number)),
-            _ => Err(Error::Record("outcome")),
         }
     }
 }

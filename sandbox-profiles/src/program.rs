@@ -27,6 +27,16 @@ pub enum Class {
     Terminal,
 }
 
+/// What makes the sandbox. The guarantees are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Backend {
+    /// The launcher alone.
+    Native,
+    /// The host's bubblewrap, inside what the launcher makes.
+    Bwrap,
+}
+
 /// A command, exactly as it was approved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spec {

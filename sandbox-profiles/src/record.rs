@@ -3,14 +3,13 @@
 
 use types::{AgentId, TenantId};
 
+use crate::program::Backend;
 use crate::program::Class;
-use crate::run::Backend;
 use crate::{Error, probes};
 
-mod cursor;
 mod kind;
 
-pub(crate) use cursor::{Reader, Writer};
+use crate::cursor::{Reader, Writer};
 pub(crate) use kind::{Kind, Which};
 
 const MAGIC: u32 = 0x554D_4C43;

@@ -3,23 +3,12 @@
 
 use std::os::fd::OwnedFd;
 
-use serde::{Deserialize, Serialize};
 use types::{AgentId, TenantId};
 
 use crate::Error;
 use crate::client::Launcher;
-use crate::program::Class;
+use crate::program::{Backend, Class};
 use crate::record::{Kind, Request, Run};
-
-/// What makes the sandbox. The guarantees are the same.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Backend {
-    /// The launcher alone.
-    Native,
-    /// The host's bubblewrap, inside what the launcher makes.
-    Bwrap,
-}
 
 /// What one sandbox is for and what it may use. The command itself is in the spec, which the
 /// launcher does not read.

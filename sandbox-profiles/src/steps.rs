@@ -28,7 +28,7 @@ pub(crate) use join::{Joined, join};
 pub(crate) use root::{DEVICES, device};
 
 use crate::Backend;
-use crate::host::Mode;
+use crate::mode::Mode;
 
 /// How many seccomp filters a process has when the worker binary starts: the launcher's own,
 /// which every child inherits.

@@ -197,7 +197,7 @@ pub(super) fn unmount_all(tenants: &OwnedFd, pace: &Pace) {
         if let Err(err) = unmount(tenants, &name, pace)
             && err != Errno::ENOTDIR
         {
-            crate::launcher::complain(&format!("the disk of {name} stays mounted: {err}"));
+            crate::process::complain(&format!("the disk of {name} stays mounted: {err}"));
         }
     }
 }

@@ -15,8 +15,9 @@ use nix::unistd::{UnlinkatFlags, fsync, syncfs, unlinkat};
 use types::TenantId;
 
 use super::{Disk, Disks, Owner, beneath, failed, image};
+use crate::Error;
+use crate::process::complain;
 use crate::record::Which;
-use crate::{Error, launcher};
 
 /// What stands after the tenant's id. No id has a dot.
 const STAGED: &str = ".staged";
@@ -115,7 +116,7 @@ impl Disks {
                 Err(err) => Err(err),
             };
             if let Err(err) = cleaned {
-                launcher::complain(&format!("what {id} was to be replaced with stays: {err}"));
+                complain(&format!("what {id} was to be replaced with stays: {err}"));
             }
         }
     }

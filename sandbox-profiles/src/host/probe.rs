@@ -11,7 +11,7 @@ use nix::unistd::{getegid, geteuid};
 use super::{Degradation, HostReport, Mode};
 use crate::cgroup::{self, Layout};
 use crate::disk::{self, Disk};
-use crate::{confine, ids, privilege};
+use crate::{confine, ids, mode};
 
 /// The first level with scopes for signals and abstract sockets.
 const LANDLOCK_WANTED: u32 = 6;
@@ -60,7 +60,7 @@ pub(crate) fn report(seen: &Seen<'_>) -> HostReport {
 
 /// The report of nobody in particular: what a gateway started here would find.
 pub(super) fn run(state_dir: &Path) -> HostReport {
-    let mode = privilege::mode(None).unwrap_or(Mode::Rootless);
+    let mode = mode::find(None).unwrap_or(Mode::Rootless);
     let (cgroup, reason) = cgroup::foresee();
     let images =
         mode == Mode::Root && disk::images_are_possible() && disk::find_formatter().is_some();

@@ -9,10 +9,11 @@ use super::idmap::IdMaps;
 use super::resources::Resources;
 use super::spare::{self, Finished, Order, Spare};
 use super::workers::{Dying, Worker};
-use super::{complain, descriptors, probe, roots, trial};
+use super::{descriptors, probe, roots, trial};
 use crate::cgroup::Limits;
 use crate::disk::{Disks, Owner, Root, name_of};
-use crate::host::Mode;
+use crate::mode::Mode;
+use crate::process::complain;
 use crate::record::{DYING, Kind, Reply, Request, Verdict, Which};
 use crate::steps::{Found, What};
 use crate::sys::mounts;
@@ -128,7 +129,7 @@ impl Desk {
 
     fn try_answer(&mut self, request: &Request, received: Vec<OwnedFd>) -> Result<Answer, Error> {
         if received.len() != request.kind.descriptors() {
-            return Err(refused("not the right number of descriptors"));
+            return Err(Error::refused("not the right number of descriptors"));
         }
         let reply = match (request.kind, request.tenant.clone()) {
             (Kind::Launch, Some(tenant)) => return self.launch(request, &tenant, received),
@@ -145,7 +146,7 @@ impl Desk {
             (Kind::Facts, _) => {
                 let worker = self.worker(request.worker)?;
                 if worker.has_ended() {
-                    return Err(refused("the worker has ended"));
+                    return Err(Error::refused("the worker has ended"));
                 }
                 let mut facts = facts::collect(worker.pid())?;
                 worker.describe_limits(&self.resources.cgroups, &mut facts);
@@ -157,7 +158,7 @@ impl Desk {
             (Kind::Kill, _) => self.kill(request.worker)?,
             (Kind::Probe, _) => self.probe(request, received)?,
             (Kind::Run, Some(tenant)) => return self.run(request, &tenant, received),
-            (_, None) => return Err(refused("no tenant")),
+            (_, None) => return Err(Error::refused("no tenant")),
         };
         Ok((reply, Vec::new()))
     }
@@ -170,9 +171,9 @@ impl Desk {
     ) -> Result<Answer, Error> {
         self.admit(What::Worker)?;
         let [serve, host, log]: [OwnedFd; 3] =
-            received.try_into().map_err(|_fds| refused("not three descriptors"))?;
+            received.try_into().map_err(|_fds| Error::refused("not three descriptors"))?;
         if !descriptors::are_of_a_worker(&serve, &host, &log) {
-            return Err(refused("a descriptor is not of its kind"));
+            return Err(Error::refused("a descriptor is not of its kind"));
         }
         let owner = self.resources.disks.owner(request.index)?;
         let root = self.resources.disks.root(tenant, request.which, owner)?;
@@ -201,10 +202,10 @@ impl Desk {
         let is_sandbox = |what: What| what != What::Worker;
         let same = |it: &&Worker| is_sandbox(it.what) == is_sandbox(what);
         if self.workers.values().filter(same).count() >= max {
-            return Err(refused(many));
+            return Err(Error::refused(many));
         }
         if self.dying.is_full() {
-            return Err(refused("too many killed processes do not end"));
+            return Err(Error::refused("too many killed processes do not end"));
         }
         Ok(())
     }
@@ -216,15 +217,15 @@ impl Desk {
         received: Vec<OwnedFd>,
     ) -> Result<Answer, Error> {
         let (Some(run), Some(agent)) = (request.run, &request.agent) else {
-            return Err(refused("no agent"));
+            return Err(Error::refused("no agent"));
         };
         let what = What::Sandbox(run.backend);
         if run.backend == Backend::Bwrap && self.resources.report.bwrap.is_none() {
-            return Err(refused("bubblewrap does not work on this host"));
+            return Err(Error::refused("bubblewrap does not work on this host"));
         }
         self.admit(what)?;
         if !descriptors::are_of_a_sandbox(&received) {
-            return Err(refused("a descriptor is not of its kind"));
+            return Err(Error::refused("a descriptor is not of its kind"));
         }
         let owner = self.resources.disks.owner(request.index)?;
         let root = self.resources.disks.root(tenant, Which::Live, owner)?;
@@ -296,14 +297,14 @@ impl Desk {
     fn probe(&mut self, request: &Request, received: Vec<OwnedFd>) -> Result<Reply, Error> {
         let chosen = crate::probes::Chosen::from_number(request.index);
         let (Some(chosen), Ok([outside])) = (chosen, <[OwnedFd; 1]>::try_from(received)) else {
-            return Err(refused("no probe"));
+            return Err(Error::refused("no probe"));
         };
         if !descriptors::is_sealed(&outside) {
-            return Err(refused("a descriptor is not of its kind"));
+            return Err(Error::refused("a descriptor is not of its kind"));
         }
         let worker = self.worker(request.worker)?;
         if worker.what != What::Worker || worker.has_ended() {
-            return Err(refused("there is no running worker to probe from"));
+            return Err(Error::refused("there is no running worker to probe from"));
         }
         probe::make(&self.resources, worker, chosen, &outside).map(Reply::done)
     }
@@ -368,15 +369,11 @@ fn found(roots: &[Root]) -> Vec<Found> {
 fn json(value: &impl serde::Serialize) -> Result<Vec<u8>, Error> {
     let bytes = serde_json::to_vec(value).map_err(|err| Error::Io(err.into()))?;
     if bytes.len() > Reply::MAX_PAYLOAD {
-        return Err(refused("the answer is too large for a record"));
+        return Err(Error::refused("the answer is too large for a record"));
     }
     Ok(bytes)
 }
 
 fn no_such() -> Error {
-    refused("there is no such worker")
-}
-
-pub(super) fn refused(reason: &str) -> Error {
-    Error::Refused { reason: reason.to_owned() }
+    Error::refused("there is no such worker")
 }

@@ -7,11 +7,11 @@ use std::time::Duration;
 use nix::fcntl::OFlag;
 use nix::unistd::{getegid, geteuid, pipe2};
 
-use super::complain;
 use super::resources::Resources;
 use super::spare::step;
 use super::workers::Worker;
 use crate::probes::Chosen;
+use crate::process::complain;
 use crate::steps::{Joined, Message, Parts, What, join};
 use crate::sys::{self, Child, Side};
 use crate::{Error, fds};

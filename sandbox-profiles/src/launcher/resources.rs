@@ -19,7 +19,7 @@ use crate::disk::{self, Disks};
 use crate::host::{self, HostReport};
 use crate::ids::{self, Ids};
 use crate::sealed::sealed;
-use crate::{Error, Step, privilege, steps, sys};
+use crate::{Error, Step, mode, steps, sys};
 
 /// A worker binary is a few megabytes; a larger file is something else.
 const BINARY_MAX: u64 = 512 << 20;
@@ -31,7 +31,7 @@ const PROC_SUPER_MAGIC: i64 = 0x9fa0;
 /// The launcher's means.
 #[derive(Debug)]
 pub(super) struct Resources {
-    pub(super) mode: host::Mode,
+    pub(super) mode: mode::Mode,
     pub(super) ids: Ids,
     pub(super) steps: &'static [Step],
     /// The sealed copy of the worker binary.
@@ -48,7 +48,7 @@ pub(super) struct Resources {
 
 /// Opens everything.
 pub(super) fn open(options: &Options) -> Result<Resources, Error> {
-    let mode = privilege::mode(options.uid_base)?;
+    let mode = mode::find(options.uid_base)?;
     let ids = ids::claim(&options.state_dir, options.uid_base, mode)?;
     raise_descriptors().map_err(start("raise the limit on descriptors"))?;
     let proc = proc()?;
@@ -57,7 +57,7 @@ pub(super) fn open(options: &Options) -> Result<Resources, Error> {
     }
     let (binary, digest) = binary(&options.worker)?;
     let tenants = tenants(&options.state_dir)?;
-    let formatter = if mode == host::Mode::Root && disk::images_are_possible() {
+    let formatter = if mode == mode::Mode::Root && disk::images_are_possible() {
         disk::find_formatter()
     } else {
         None
@@ -66,7 +66,7 @@ pub(super) fn open(options: &Options) -> Result<Resources, Error> {
     let pace = Pace::open(&cgroups);
     let is_paced = pace.is_kept();
     let disks = Disks::open(tenants, mode, ids.base, formatter, pace);
-    let tool_uids = mode == host::Mode::Root && have_tool_uids(&proc, &disks)?;
+    let tool_uids = mode == mode::Mode::Root && have_tool_uids(&proc, &disks)?;
     let inode = fstat(&binary).map_err(start("look at the worker binary"))?.st_ino;
     let report = host::report(&host::Seen {
         mode,

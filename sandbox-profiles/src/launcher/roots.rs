@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use types::TenantId;
 
-use super::answer::refused;
 use super::workers::Worker;
 use crate::Error;
 use crate::disk::Disks;
@@ -31,7 +30,7 @@ pub(super) fn answer(
         || kind == Kind::Discard && on_staged
         || kind == Kind::Prepare && is_staged && on_staged;
     if blocked {
-        return Err(refused("a worker or a sandbox of the tenant is not reaped"));
+        return Err(Error::refused("a worker or a sandbox of the tenant is not reaped"));
     }
     if kind == Kind::Prepare && is_staged {
         let disk = disks.stage(tenant, owner, request.disk_max)?;
@@ -50,7 +49,7 @@ pub(super) fn answer(
         (Kind::Discard, Disks::discard),
     ];
     let step = steps.into_iter().find(|(it, _)| *it == kind);
-    let (_, step) = step.ok_or_else(|| refused("nothing that is done to a root"))?;
+    let (_, step) = step.ok_or_else(|| Error::refused("nothing that is done to a root"))?;
     step(disks, tenant)?;
     Ok(Reply::done([0; 4]))
 }

@@ -12,8 +12,9 @@ use nix::unistd::{Pid, fchdir};
 
 use super::answer::Desk;
 use super::resources::Resources;
-use super::{complain, start};
-use crate::host::Mode;
+use super::start;
+use crate::mode::Mode;
+use crate::process::complain;
 use crate::record::{Reply, Request, Verdict};
 use crate::sys::{self, End};
 use crate::{Error, confine, fds, privilege};

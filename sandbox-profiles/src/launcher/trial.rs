@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 use nix::fcntl::OFlag;
 use nix::unistd::{Gid, Uid, getegid, geteuid, pipe2, read};
 
-use super::complain;
 use super::resources::Resources;
 use super::spare::{self, Order};
 use super::workers::Dying;
 use crate::cgroup::Limits;
-use crate::host::Mode;
+use crate::mode::Mode;
+use crate::process::complain;
 use crate::program::{self, Class, Rlimits, Said, Spec};
 use crate::record::Run;
 use crate::steps::What;

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use types::TenantId;
 
-use super::complain;
 use crate::cgroup::{Cgroups, Leaf};
+use crate::process::complain;
 use crate::record::Which;
 use crate::steps::What;
 use crate::sys::{self, Child, End};

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 
 use nix::sys::stat::Mode;
 
-use crate::record::{Reader, Writer};
+use crate::cursor::{Reader, Writer};
 use crate::{Error, sealed};
 
 const MAGIC: u32 = 0x4F55_5453;

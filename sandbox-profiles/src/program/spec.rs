@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt as _;
 use nix::sys::stat::Mode;
 
 use super::{Bound, Class, Rlimits, Spec};
-use crate::record::{Reader, Writer};
+use crate::cursor::{Reader, Writer};
 use crate::sealed::sealed;
 
 const MAGIC: u32 = 0x5350_4543;

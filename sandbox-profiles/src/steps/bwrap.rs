@@ -7,7 +7,7 @@ use std::os::fd::RawFd;
 use nix::errno::Errno;
 
 use super::Context;
-use super::root::{host_name_of, root};
+use super::root::host_name_of;
 use super::system::masked;
 use crate::program::Class;
 use crate::record::Run;
@@ -61,7 +61,7 @@ pub(super) fn arguments(context: &Context, run: Run) -> nix::Result<Vec<CString>
     add(&CONFINEMENT);
     add(&["--hostname", host_name_of(context.what)]);
     add(&ROOT);
-    for (name, is_directory) in masked(root(context)?)? {
+    for (name, is_directory) in masked(context.root()?)? {
         let point = format!("/proc/{name}");
         if is_directory {
             add(&["--perms", "0555", "--size", "4096", "--tmpfs", &point, "--remount-ro", &point]);

@@ -84,7 +84,7 @@ fn is_mounted(path: &str) -> bool {
 }
 
 fn is_masked(context: &Context) -> bool {
-    let found = root::root(context).and_then(system::masked);
+    let found = context.root().and_then(system::masked);
     found.is_ok_and(|all| all.iter().all(|(name, _)| is_mounted(&format!("/proc/{name}"))))
 }
 

@@ -3,11 +3,13 @@
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 
+use nix::errno::Errno;
 use types::AgentId;
 
+use crate::cursor::{Reader, Writer};
 use crate::disk;
-use crate::host::Mode;
-use crate::record::{Reader, Run, Writer};
+use crate::mode::Mode;
+use crate::record::Run;
 use crate::{Backend, fds};
 
 /// What a fork of the launcher becomes.
@@ -113,6 +115,11 @@ impl Context {
             keyring: None,
             order: None,
         })
+    }
+
+    /// The new root, once it is made.
+    pub(super) fn root(&self) -> nix::Result<&OwnedFd> {
+        self.root.as_ref().ok_or(Errno::EINVAL)
     }
 }
 

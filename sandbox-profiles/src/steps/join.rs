@@ -19,7 +19,7 @@ use nix::unistd::{execveat, setgroups, setsid};
 
 use super::child::{EndOnUnwind, report};
 use super::{Context, Message, Ordered, Parts, Step, checks};
-use crate::host::Mode;
+use crate::mode::Mode;
 use crate::sys::{self, Child, End, Side};
 use crate::{fds, probes};
 

@@ -11,8 +11,9 @@ use nix::sys::stat::{Mode, SFlag, fstat, major, minor, mkdirat};
 use nix::unistd::{chdir, fchdir, pivot_root, sethostname, symlinkat, write};
 
 use super::{Context, What, tenant};
+use crate::fds;
+use crate::mode;
 use crate::sys::mounts;
-use crate::{fds, host};
 
 /// A root holds directories, empty files and a few small ones; this is room for them and nothing
 /// else.
@@ -67,8 +68,8 @@ pub(super) fn make(context: &mut Context) -> nix::Result<()> {
     }
     // Before the new root covers it: the launcher stands in the directory of roots.
     let tenants = match context.mode {
-        host::Mode::Root => None,
-        host::Mode::Rootless => Some(mounts::clone_tree(AT_FDCWD)?),
+        mode::Mode::Root => None,
+        mode::Mode::Rootless => Some(mounts::clone_tree(AT_FDCWD)?),
     };
     let options = [(c"size", Some(SIZE)), (c"nr_inodes", Some(INODES)), (c"mode", Some(c"755"))];
     let root = mounts::make(c"tmpfs", &options, mounts::INERT)?;
@@ -94,7 +95,7 @@ pub(super) fn make(context: &mut Context) -> nix::Result<()> {
 }
 
 pub(super) fn devices(context: &mut Context) -> nix::Result<()> {
-    let root = root(context)?;
+    let root = context.root()?;
     for (name, number) in DEVICES {
         bind(root, &device(name, (1, number))?, &format!("dev/{name}"))?;
     }
@@ -146,7 +147,7 @@ pub(crate) fn device(name: &str, number: (u64, u64)) -> nix::Result<OwnedFd> {
 }
 
 pub(super) fn pivot(context: &mut Context) -> nix::Result<()> {
-    fchdir(root(context)?)?;
+    fchdir(context.root()?)?;
     pivot_root(".", ".")?;
     umount2(".", MntFlags::MNT_DETACH)?;
     chdir("/")
@@ -160,9 +161,5 @@ pub(super) fn host_name(context: &mut Context) -> nix::Result<()> {
 }
 
 pub(super) fn read_only(context: &mut Context) -> nix::Result<()> {
-    mounts::restrict(root(context)?, libc::MOUNT_ATTR_RDONLY | mounts::INERT)
-}
-
-pub(super) fn root(context: &Context) -> nix::Result<&OwnedFd> {
-    context.root.as_ref().ok_or(Errno::EINVAL)
+    mounts::restrict(context.root()?, libc::MOUNT_ATTR_RDONLY | mounts::INERT)
 }

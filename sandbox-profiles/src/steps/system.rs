@@ -9,7 +9,7 @@ use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, openat, openat2};
 use nix::sys::stat::{Mode, SFlag, fstat, mkdirat};
 use nix::unistd::symlinkat;
 
-use super::root::{file, root};
+use super::root::file;
 use super::{Context, What};
 use crate::Backend;
 use crate::disk::beneath;
@@ -97,7 +97,7 @@ const TEMPORARY_SIZE: &CStr = c"64m";
 const TEMPORARY_INODES: &CStr = c"16384";
 
 pub(super) fn programs(context: &mut Context) -> nix::Result<()> {
-    let root = root(context)?;
+    let root = context.root()?;
     bind(root, "usr")?;
     for (name, target) in LINKS {
         symlinkat(target, root, name)?;
@@ -156,11 +156,11 @@ pub(super) fn proc(context: &mut Context) -> nix::Result<()> {
         What::Worker | What::Sandbox(Backend::Native) => mounts::INERT | libc::MOUNT_ATTR_RDONLY,
     };
     let proc = mounts::make(c"proc", &[], attributes)?;
-    mounts::attach(&proc, root(context)?, c"proc")
+    mounts::attach(&proc, context.root()?, c"proc")
 }
 
 pub(super) fn mask(context: &mut Context) -> nix::Result<()> {
-    let root = root(context)?;
+    let root = context.root()?;
     for (name, is_directory) in masked(root)? {
         let cover = if is_directory {
             let options =
@@ -198,5 +198,5 @@ pub(super) fn temporary(context: &mut Context) -> nix::Result<()> {
     ];
     let attributes = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
     let tree = mounts::make(c"tmpfs", &options, attributes)?;
-    mounts::attach(&tree, root(context)?, c"tmp")
+    mounts::attach(&tree, context.root()?, c"tmp")
 }

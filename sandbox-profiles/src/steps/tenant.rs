@@ -10,10 +10,9 @@ use nix::mount::{MntFlags, umount2};
 use nix::sys::stat::fstat;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
-use super::root::root;
 use super::{Context, Found, Ordered, What};
 use crate::disk::{self, beneath};
-use crate::host::Mode;
+use crate::mode::Mode;
 use crate::sys::mounts;
 
 /// Where the roots of all tenants are seen until one of them is taken, without root only.
@@ -36,7 +35,7 @@ pub(super) const fn attributes(what: What) -> u64 {
 }
 
 pub(super) fn mount(context: &mut Context) -> nix::Result<()> {
-    let root = root(context)?;
+    let root = context.root()?;
     let order = context.order.as_ref().ok_or(Errno::EINVAL)?;
     for (index, (found, point)) in order.found.iter().zip(points(context.what)).enumerate() {
         let own;

@@ -5,7 +5,7 @@ use std::path::Path;
 use nix::fcntl::open;
 
 use super::*;
-use crate::host::Mode as HostMode;
+use crate::mode::Mode as HostMode;
 
 struct World {
     disks: Disks,
