@@ -1,5 +1,6 @@
 //! A worker on a directory of its own, and a host whose model says what the test says.
 
+mod left;
 mod powers;
 
 use std::os::unix::net::UnixStream;
@@ -33,6 +34,7 @@ use types::ManualClock;
 
 use crate::Worker;
 use crate::service::Core;
+pub(crate) use left::left;
 pub(crate) use powers::{Alarms, Fetches, Program, Programs};
 
 /// 2026-11-22T12:00:00Z.

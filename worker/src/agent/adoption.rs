@@ -38,23 +38,25 @@ pub(crate) async fn stand(
     }
     let record = if event.is_empty() { None } else { adopted::find(core, event).await? };
     let Some(record) = record else {
-        let earlier = of_session(core, key, run_id, None).await?;
+        let earlier = of_session(core, key, run_id).await?.map(|(_, earlier)| earlier);
         return Ok(told(earlier.as_ref(), run_id).unwrap_or(Stand::New));
     };
     if let Some(run) = core.desk.find(&record.run, Some(&record.key)) {
         return Ok(Stand::Known(run));
     }
     let key = SessionKey::parse(&record.key).unwrap_or_else(|_| key.clone());
-    let earlier = of_session(core, &key, &record.run, Some(&record.session)).await?;
+    // Not in the transcript of the record alone: where a process ended as it began a session, the next one
+    // has begun another, and may have ended before that was in the record.
+    let earlier = of_session(core, &key, &record.run).await?;
+    let is_of_record = earlier.as_ref().is_some_and(|(session, _)| *session == record.session);
+    let earlier = earlier.map(|(_, earlier)| earlier);
     Ok(match (told(earlier.as_ref(), &record.run), record.stage) {
         (Some(Stand::Known(run)), _) => Stand::Known(run),
         (_, Stage::Answered) => Stand::Answered,
         (Some(stand), Stage::Adopted) => stand,
         // The session has begun anew since, and with it what had been said. A transcript that is
         // neither there nor put aside was never begun.
-        (None, Stage::Adopted)
-            if earlier.is_none() && was_put_aside(core, &key, &record).await? =>
-        {
+        (None, Stage::Adopted) if !is_of_record && was_put_aside(core, &key, &record).await? => {
             Stand::Answered
         }
         (None, Stage::Adopted) => Stand::New,
@@ -72,23 +74,21 @@ async fn was_put_aside(core: &Core, key: &SessionKey, record: &Record) -> Result
     core.store.job(move |root| store::was_put_aside(root, &agent, &session)).await
 }
 
-/// What the transcript of the session says of a run; `None` where it is not the transcript `of`.
+/// The name of the session's transcript, and what it says of a run; `None` where there is none.
 pub(super) async fn of_session(
     core: &Core,
     key: &SessionKey,
     run_id: &str,
-    of: Option<&str>,
-) -> Result<Option<Earlier>, Error> {
-    let (key, run_id, of) = (key.clone(), run_id.to_owned(), of.map(str::to_owned));
+) -> Result<Option<(String, Earlier)>, Error> {
+    let (key, run_id) = (key.clone(), run_id.to_owned());
     let read = move |root: &Dir| {
         let Some(row) = store::session(root, key.agent(), key.as_str())? else { return Ok(None) };
-        if of.is_some_and(|of| of != row.session_id.as_str()) {
-            return Ok(None);
-        }
+        let session = row.session_id.as_str();
         let file = store::transcript(root, key.agent(), &row.session_id)?;
         let Some(file) = file else { return Ok(None) };
-        let earlier = look(&file, row.session_id.as_str(), &run_id);
-        earlier.map(Some).map_err(Error::io("read a transcript"))
+        let earlier = look(&file, session, &run_id);
+        let earlier = earlier.map_err(Error::io("read a transcript"))?;
+        Ok(Some((session.to_owned(), earlier)))
     };
     core.store.job(read).await
 }
@@ -175,8 +175,7 @@ async fn is_over(
     }
     let record = adopted::find(core, event).await?;
     let run_id = record.as_ref().map_or(run_id, |record| record.run.as_str());
-    let session = record.as_ref().map(|record| record.session.as_str());
-    let earlier = of_session(core, key, run_id, session).await?;
+    let earlier = of_session(core, key, run_id).await?.map(|(_, earlier)| earlier);
     match told(earlier.as_ref(), run_id) {
         // Its answer, or that it failed, is in the transcript.
         Some(Stand::Known(_)) => Ok(Some(true)),

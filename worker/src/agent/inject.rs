@@ -23,9 +23,9 @@ pub(crate) async fn inject(
     let place = core.runs.line_up(key.as_str())?;
     let _lane = place.turn().await;
     if let Some(own) = own {
-        let earlier = adoption::of_session(core, key, own, None).await;
+        let earlier = adoption::of_session(core, key, own).await;
         let earlier = earlier.map_err(|err| Fault::storage(&err))?;
-        if earlier.is_some_and(|earlier| earlier.run.is_some()) {
+        if earlier.is_some_and(|(_, earlier)| earlier.run.is_some()) {
             return Ok(own.to_owned());
         }
     }

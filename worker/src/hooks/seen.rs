@@ -156,8 +156,19 @@ mod tests {
         check("c", "4", 11, None);
         check("c", "5", 11, Some("4"));
         check("a", "6", 10 + KEEP_MS, None);
-        for n in 0..MAX_KEYS {
-            check(&n.to_string(), "n", 10 + KEEP_MS, None);
+        let mut seen = Seen::read(&root).unwrap();
+        let key = |n: usize| Key {
+            key: n.to_string(),
+            run_id: "n".to_owned(),
+            at: 10 + KEEP_MS,
+            taken: false,
+        };
+        seen.keys.extend((seen.keys.len()..MAX_KEYS).map(key));
+        seen.write(&root).unwrap();
+        check("a", "7", 10 + KEEP_MS, Some("6"));
+        // The oldest go: those of `b` and `c`, then this one.
+        for more in ["x", "y", "z"] {
+            check(more, "8", 10 + KEEP_MS, None);
         }
         check("a", "7", 10 + KEEP_MS, None);
     }

@@ -11,7 +11,7 @@ use proto::host::{LlmRequest, Message, Role};
 use serde_json::{Value, json};
 
 use super::super::prompt::text_of;
-use crate::testing::{Answer, Harness, batch, finished, read, started, text, tool_call};
+use crate::testing::{Answer, Harness, batch, finished, left, read, started, text, tool_call};
 
 fn body(prompt: &str) -> Value {
     json!({"model": "openclaw", "messages": [{"role": "user", "content": prompt}]})
@@ -256,19 +256,6 @@ async fn what_cannot_be_run_is_answered_with_an_error() {
     assert_eq!(errors, 8);
 }
 
-/// Copies all files of a folder.
-fn copy(from: &std::path::Path, to: &std::path::Path) {
-    for entry in std::fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            std::fs::create_dir(&target).unwrap();
-            copy(&entry.path(), &target);
-        } else {
-            std::fs::copy(entry.path(), target).unwrap();
-        }
-    }
-}
-
 #[tokio::test]
 async fn a_run_that_was_broken_off_by_a_restart_goes_on_with_the_next_message() {
     let directory = tempfile::tempdir().unwrap();
@@ -281,8 +268,7 @@ async fn a_run_that_was_broken_off_by_a_restart_goes_on_with_the_next_message() 
     // The first result is stored, and the second call waits for another model call.
     let _waiting = harness.calls.recv().await.unwrap();
     // What a crash leaves is what is on disk now.
-    let left = tempfile::tempdir().unwrap();
-    copy(&harness.root, left.path());
+    let left = left(&harness.root);
     let mut harness = Harness::on(left.path().to_owned()).await;
     let again = harness.call("chat.send", &params).await.unwrap();
     assert_eq!(again["status"], "error", "{again}");

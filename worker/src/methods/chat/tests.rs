@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::testing::{Harness, finished, started, text};
+use crate::testing::{Harness, finished, left, started, text};
 
 async fn with(prompts: &[&str]) -> Harness {
     let mut harness = Harness::new().await;
@@ -162,4 +162,34 @@ async fn an_event_that_was_taken_and_whose_transcript_was_not_begun_comes_again(
     harness.call("sessions.reset", &json!({"key": key})).await.unwrap();
     let sent = harness.deliver("two", "chat.send", &message("two")).await.unwrap();
     assert_eq!((&sent["status"], &sent["summary"]), (&json!("ok"), &json!("completed")), "{sent}");
+}
+
+#[tokio::test]
+async fn an_event_is_found_where_it_is_though_its_record_names_a_transcript_that_was_never_begun() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut killed = Harness::on(directory.path().to_owned()).await;
+    let key = "agent:main:new";
+    let message = json!({"sessionKey": key, "message": "hello", "idempotencyKey": "one"});
+    killed.call("chat.send", &message).await.unwrap();
+    let _call = killed.calls.recv().await.unwrap();
+    let asked = json!({"sessionKey": key});
+    let prompts = async |harness: &Harness| {
+        let history = harness.call("chat.history", &asked).await.unwrap();
+        let messages = history["messages"].as_array().unwrap().iter();
+        messages.filter(|one| one["role"] == "user").count()
+    };
+    while prompts(&killed).await == 0 {
+        tokio::task::yield_now().await;
+    }
+    let left = left(directory.path());
+    // The record of an earlier process, which was killed before the session was in the list of sessions.
+    let taken = json!({"event": "one", "run": "one", "key": key, "session": "gone", "stage": "adopted",
+        "at": 1});
+    std::fs::create_dir_all(left.path().join("deliveries")).unwrap();
+    std::fs::write(left.path().join("deliveries/events.jsonl"), format!("{taken}\n")).unwrap();
+    let mut harness = Harness::on(left.path().to_owned()).await;
+    let sent = harness.deliver("one", "chat.send", &message).await.unwrap();
+    assert_eq!(sent["status"], "started", "{sent}");
+    drop(harness.calls.recv().await.unwrap());
+    assert_eq!(prompts(&harness).await, 1);
 }
