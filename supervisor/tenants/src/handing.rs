@@ -54,7 +54,9 @@ async fn hand(inner: &Arc<Inner>, tenant: &Arc<Tenant>, mut job: Job) {
     let answered = match tenant.ready(inner).await {
         Ok((worker, pass)) => {
             let answered = match tenant.inbox.claim(&mut job, worker.id).await {
-                Ok(content) => match Kept::decode(content) {
+                // Once that is noticed, it has its turn.
+                Ok(None) => return,
+                Ok(Some(content)) => match Kept::decode(content) {
                     Ok(mut kept) => {
                         if job.is_again {
                             set(

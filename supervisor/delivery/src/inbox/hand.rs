@@ -20,6 +20,10 @@ const BACK_OFF_MS: [u64; 8] = [100, 500, 2_000, 5_000, 15_000, 60_000, 120_000, 
 /// How long an event waits for which there was no worker, or of which nothing could be written.
 pub(super) const PAUSE: Duration = Duration::from_secs(1);
 
+/// How long an event waits for the end of another worker to be noticed: less than what that worker had
+/// waits for then.
+const BEHIND: Duration = Duration::from_millis(50);
+
 /// Bytes of a reason that are kept.
 const MAX_WHY: usize = 512;
 
@@ -78,11 +82,12 @@ impl Inbox {
     }
 
     /// Writes down that the event is about to be handed to this worker, where that is not written
-    /// yet, and gives its content.
+    /// yet, and gives its content. None where it waits for its next turn: what comes before it in its lane
+    /// is at another worker, whose end nobody has noticed yet.
     ///
     /// # Errors
     /// When that cannot be written or read. A content that does not open any more is given up.
-    pub async fn claim(&self, job: &mut Job, worker: u64) -> Result<Bytes, Error> {
+    pub async fn claim(&self, job: &mut Job, worker: u64) -> Result<Option<Bytes>, Error> {
         let claimed = self.claimed(job, worker).await;
         if let Err(Error::Records(_)) = &claimed
             && let Some(entry) = of(&mut self.lock(), job)
@@ -94,11 +99,16 @@ impl Inbox {
         claimed
     }
 
-    async fn claimed(&self, job: &mut Job, worker: u64) -> Result<Bytes, Error> {
+    async fn claimed(&self, job: &mut Job, worker: u64) -> Result<Option<Bytes>, Error> {
         let loaded = self.loaded().await?;
         let (row, content) = {
             let mut state = self.lock();
+            let is_behind = state.is_behind_of_another(job.seq, worker);
             let entry = state.entries.get_mut(&job.seq).ok_or(Error::NotFound)?;
+            if is_behind {
+                entry.pause(Instant::now() + BEHIND);
+                return Ok(None);
+            }
             let content = entry.content.take();
             let row = (!entry.is_claimed).then(|| {
                 entry.row.attempts = entry.row.attempts.saturating_add(1);
@@ -120,12 +130,12 @@ impl Inbox {
             }
         }
         if let Some(content) = content {
-            return Ok(content);
+            return Ok(Some(content));
         }
         let sealed = records.shelf_content(SHELF, &self.tenant, job.seq).await;
         let sealed = sealed.map_err(Error::Records)?;
         let opened = loaded.sealer.open(CONTENT, &job.event_id, &sealed);
-        opened.map(Bytes::from).map_err(Error::Sealed)
+        opened.map(|opened| Some(opened.into())).map_err(Error::Sealed)
     }
 
     /// The worker has it, and has answered.

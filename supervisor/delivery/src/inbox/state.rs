@@ -133,6 +133,15 @@ impl State {
         !self.entries.values().any(|entry| entry.is_ahead() && entry.label.lane == lane)
     }
 
+    /// Whether one that came before it in its lane is at another worker than this.
+    pub(super) fn is_behind_of_another(&self, seq: u64, worker: u64) -> bool {
+        let Some(entry) = self.entries.get(&seq) else { return false };
+        self.entries.range(..seq).any(|(_, ahead)| {
+            let is_elsewhere = matches!(ahead.phase, Phase::Handed { worker: at } if at != worker);
+            is_elsewhere && ahead.label.lane == entry.label.lane
+        })
+    }
+
     /// The numbers of those whose turn it is, which are being handed over from now on.
     pub(super) fn begin(&mut self, now: Instant) -> Vec<u64> {
         let mut handing = HashMap::<String, usize>::new();

@@ -58,7 +58,7 @@ async fn drive(inbox: &Inbox, done: &mut Done) -> Result<(), Error> {
             return inbox.tidy().await;
         }
         for mut job in jobs {
-            let content = inbox.claim(&mut job, 7).await?;
+            let content = inbox.claim(&mut job, 7).await?.unwrap();
             let event = done.hand(&job, &content);
             inbox.given(&job, 7, Bytes::from("ok"));
             inbox.settled(&job.event_id, false, "").await?;
@@ -143,7 +143,7 @@ async fn a_lost_worker_is_no_end_and_too_many_are() {
         tokio::time::advance(Duration::from_secs(400)).await;
         let jobs = inbox.begin().await.unwrap();
         for mut job in jobs {
-            let content = inbox.claim(&mut job, worker).await.unwrap();
+            let content = inbox.claim(&mut job, worker).await.unwrap().unwrap();
             assert_eq!(job.is_again, worker > 0);
             handed.push(String::from_utf8(content.to_vec()).unwrap());
             if content == "1" {
@@ -172,6 +172,34 @@ async fn a_lost_worker_is_no_end_and_too_many_are() {
     let mut done = Done::default();
     drive(&inbox, &mut done).await.unwrap();
     assert_eq!(done.times("1"), 1, "{done:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_later_goes_to_no_new_worker_before_what_its_lost_worker_had() {
+    let house = House::new(false).await;
+    let inbox = start(&house).await;
+    inbox.accept(new("x", "1")).await.unwrap();
+    let mut first = inbox.begin().await.unwrap().remove(0);
+    inbox.claim(&mut first, 1).await.unwrap().unwrap();
+    inbox.given(&first, 1, Bytes::new());
+    // The worker has ended, and the next one is there before anybody has noticed.
+    inbox.accept(new("x", "2")).await.unwrap();
+    inbox.accept(new("y", "3")).await.unwrap();
+    let mut given = Vec::<Bytes>::new();
+    for mut job in inbox.begin().await.unwrap() {
+        given.extend(inbox.claim(&mut job, 2).await.unwrap());
+    }
+    assert_eq!(given, ["3"]);
+    assert!(inbox.lost(1).is_empty());
+    tokio::time::advance(Duration::from_secs(1)).await;
+    let mut jobs = inbox.begin().await.unwrap();
+    assert_eq!(inbox.claim(&mut jobs[0], 2).await.unwrap().unwrap(), "1");
+    assert_eq!(jobs.len(), 1);
+    inbox.given(&jobs[0], 2, Bytes::new());
+    // To the same worker it may go while that has the first one.
+    let mut jobs = inbox.begin().await.unwrap();
+    assert_eq!(inbox.claim(&mut jobs[0], 2).await.unwrap().unwrap(), "2");
+    assert!(!jobs[0].is_again, "no worker had it before");
 }
 
 async fn event_of(inbox: &Inbox, event: &str) -> String {
