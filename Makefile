@@ -129,7 +129,7 @@ TENANTS ?= 500
 soak:
 	@$(call need,command -v strace,strace)
 	cargo build --workspace --locked --bins --examples
-	for test in sleep::many delivery::points::at_whatever_step_the_worker delivery::points::at_whatever_step_the_supervisor delivery::storm; do
+	for test in sleep::many delivery::points delivery::storm; do
 	  TENANTS=$(TENANTS) POINTS=all KILLS=$(KILLS) cargo test --locked --package tests --test it -- $$test --nocapture
 	done
 

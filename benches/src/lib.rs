@@ -21,6 +21,7 @@ pub mod load;
 pub mod money;
 pub mod pairs;
 pub mod provider;
+pub mod rewrite;
 pub mod sockets;
 pub mod stats;
 pub mod system;

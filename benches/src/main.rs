@@ -1,6 +1,6 @@
 //! `bench`: runs every measurement and prints one JSON document; `bench quick` takes less time,
-//! `bench sandboxes`, `bench books`, `bench limits`, `bench trail`, `bench wake`, `bench archive` or `bench
-//! backup` is that member alone; the last two are no part of the whole, for they write gigabytes.
+//! `bench sandboxes`, `bench books`, `bench limits`, `bench trail`, `bench wake`, `bench rewrite`, `bench
+//! archive` or `bench backup` is that member alone; the last three are no part of the whole, for they write much.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -14,7 +14,8 @@ use std::time::Duration;
 
 use benches::load::{self, Target};
 use benches::{
-    archive, backup, floor, limits, money, pairs, provider, sockets, system, tools, trail, wake,
+    archive, backup, floor, limits, money, pairs, provider, rewrite, sockets, system, tools, trail,
+    wake,
 };
 use serde_json::{Value, json};
 
@@ -29,7 +30,8 @@ fn main() {
     let quick = asked("quick");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let result = runtime.block_on(async {
-        let members = ["sandboxes", "limits", "books", "trail", "wake", "archive", "backup"];
+        let members =
+            ["sandboxes", "limits", "books", "trail", "wake", "rewrite", "archive", "backup"];
         let alone = members.into_iter().find(|it| asked(it));
         match alone {
             Some(name) => json!({"machine": machine(), name: member(name, quick).await}),
@@ -49,6 +51,8 @@ async fn member(name: &str, quick: bool) -> Value {
         "backup" => backup::measure(provider::start(), 3, [256, 1024, 2048]).await,
         "archive" if quick => archive::measure(1, 64),
         "archive" => archive::measure(3, 1024),
+        "rewrite" if quick => rewrite::measure(&[1000, 20_000], round(quick) * 4).await,
+        "rewrite" => rewrite::measure(&[1000, 20_000, 200_000], round(quick) * 4).await,
         "wake" => wake::measure(if quick { 20 } else { 200 }).await,
         _ => audit_trail(quick).await,
     }

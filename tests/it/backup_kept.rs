@@ -1,9 +1,12 @@
 //! What becomes of backups in the store: refused where anything in them was changed, unreadable when their
 //! tenant is gone, made by schedule, and removed when they are not to be kept.
 
-use serde_json::Value;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::PathBuf;
 
-use crate::backup::{House, said, say};
+use serde_json::{Value, json};
+
+use crate::backup::{House, rpc, said, say};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_changed_in_the_store_is_refused_and_the_tenant_stays_as_it_is() {
@@ -82,4 +85,94 @@ async fn backups_are_made_by_schedule_while_the_tenant_sleeps_and_old_ones_go() 
         gateway.cli(&["backup", "schedule", "acme", "--every", "5s"]).status.code(),
         Some(2)
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_tenants_programs_have_closed_goes_along_and_comes_back_closed() {
+    let house = House::start();
+    let gateway = &house.gateway;
+    let acme = gateway.tenant("acme");
+    say(gateway, &acme, "hello").await;
+    let workspace = || {
+        let worker = gateway.worker_pid(&acme);
+        PathBuf::from(format!("/proc/{worker}/root/tenant/agents/main/workspace"))
+    };
+    let at = workspace();
+    let owner = std::fs::metadata(&at).unwrap();
+    std::fs::create_dir(at.join("vault")).unwrap();
+    let closed = [("vault/inner", 0o000), ("key", 0o000), ("write-only", 0o200), ("vault", 0o600)];
+    for (name, mode) in closed {
+        let path = at.join(name);
+        if name != "vault" {
+            std::fs::write(&path, name).unwrap();
+        }
+        std::os::unix::fs::chown(&path, Some(owner.uid()), Some(owner.gid())).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let made = gateway.json(&["backup", "create", "acme"]);
+    assert_eq!((&made["contents"]["leftOut"], &made["askedBy"]), (&json!(0), &json!("operator")));
+    let check = || {
+        for (name, mode) in closed {
+            let path = workspace().join(name);
+            let found = std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777;
+            assert_eq!(found, mode, "{name}");
+            assert!(name == "vault" || std::fs::read_to_string(&path).unwrap() == name);
+        }
+    };
+    check();
+    std::fs::remove_file(at.join("key")).unwrap();
+    gateway.json(&["backup", "restore", made["id"].as_str().unwrap(), "--force"]);
+    check();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_backs_itself_up_and_costs_its_operator_nothing() {
+    let house = House::with(", keep: { newest: 1 }");
+    let gateway = &house.gateway;
+    let acme = gateway.tenant("acme");
+    say(gateway, &acme, "hello").await;
+    let operators = house.create("acme");
+    for _ in 0..3 {
+        let made = rpc(&gateway.client(&acme), "tenants.backup", json!({})).await;
+        assert!(made["error"].is_null(), "{made}");
+    }
+    let listed = |by: &str| {
+        let all = gateway.json(&["backup", "list", "acme"])["backups"].clone();
+        let all = all.as_array().unwrap().clone().into_iter().filter(|it| it["askedBy"] == by);
+        all.map(|it| it["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!((listed("operator"), listed("tenant").len()), (vec![operators.clone()], 3));
+    let newest = house.create("acme");
+    assert_eq!((listed("operator"), listed("tenant").len()), (vec![newest], 3));
+    let trail = gateway.cli(&["audit", "tail", "--lines", "50", "--json"]);
+    let trail = String::from_utf8_lossy(&trail.stdout).into_owned();
+    let retired = |line: &str| line.contains("backup.retire") && line.contains(&operators);
+    assert!(trail.lines().any(retired), "{trail}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_with_a_key_says_which_tokens_are_good_again_or_leaves_them_out() {
+    let house = House::start();
+    let gateway = &house.gateway;
+    let acme = gateway.tenant("acme");
+    say(gateway, &acme, "hello").await;
+    let args = ["tokens", "create", "acme", "--label", "late", "--scope", "operator.read"];
+    let token = gateway.json(&args)["id"].as_str().unwrap().to_owned();
+    let backup = house.create("acme");
+    gateway.json(&["tokens", "revoke", "acme", &token]);
+    let out = tempfile::tempdir().unwrap();
+    let key = out.path().join("key.json");
+    let key = key.to_str().unwrap();
+    gateway.json(&["backup", "key", "export", "acme", "--out", key]);
+    gateway.json(&["tenants", "delete", "acme", "--yes"]);
+    let without = ["backup", "restore", &backup, "--key-file", key, "--without-tokens"];
+    let restored = gateway.json(&without);
+    assert_eq!((&restored["tokens"], &restored["validTokens"]), (&json!("new"), &Value::Null));
+    assert!(restored["token"].is_string());
+    let listed = gateway.json(&["tokens", "list", "acme"]);
+    assert_eq!(listed["tokens"].as_array().unwrap().len(), 1, "{listed}");
+    gateway.json(&["tenants", "delete", "acme", "--yes"]);
+    let restored = gateway.json(&["backup", "restore", &backup, "--key-file", key]);
+    assert_eq!((&restored["tokens"], &restored["validTokens"]), (&json!("restored"), &json!(2)));
+    assert!(said(gateway, &acme).await.contains("hello"));
 }

@@ -16,6 +16,7 @@ mod path;
 mod pin;
 mod pipe;
 mod refusal;
+mod restored;
 mod squeeze;
 mod unpack;
 mod walk;
@@ -24,6 +25,7 @@ pub(crate) use export::{Exporting, export};
 pub(crate) use import::Importing;
 pub(crate) use part::Part;
 pub use refusal::{Failure, Refusal};
+pub(crate) use restored::{forget_restored, restored_at};
 pub use unpack::unpack;
 
 use proto::worker::{ArchiveSummary, LeftOut};
@@ -36,6 +38,8 @@ const FORMAT: &[u8] = b".openclawmu-format";
 const INDEX: &[u8] = b".openclawmu-index";
 /// Where the index waits until it is the last member. It has no name once it is open.
 const SPOOL: &str = ".archive.tmp";
+/// What lies in a root that was made of an archive, until the jobs in it know.
+const RESTORED: &str = ".restored";
 
 /// Bytes of a block of tar.
 const BLOCK: usize = 512;

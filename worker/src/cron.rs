@@ -40,10 +40,10 @@ pub(crate) use wake::{sync, woken};
 
 use tend::Claim;
 
-use crate::Error;
 use crate::service::Core;
 use crate::store::Dir;
 use crate::upcalls::Timers;
+use crate::{Error, archive};
 
 /// While all slots are taken, what is overdue is looked at so much later at the latest; the end of
 /// a run looks at it sooner.
@@ -137,6 +137,7 @@ pub(crate) async fn change<T>(
 ) -> Result<T, Failed> {
     let mut marked = core.cron.writing.lock().await;
     if !*marked {
+        mark_restored(core).await?;
         mark_broken_off(core).await?;
         *marked = true;
     }
@@ -186,6 +187,29 @@ fn next_due(core: &Core, table: &Table) -> Option<UnixMillis> {
 
 fn running(jobs: &[Job]) -> usize {
     jobs.iter().filter(|job| job.state.running_at_ms.is_some()).count()
+}
+
+/// In a root that was made of a backup, leaves out what was due or under way before that, once.
+async fn mark_restored(core: &Core) -> Result<(), Failed> {
+    let Some(at) = core.store.job(archive::restored_at).await? else { return Ok(()) };
+    let read = |root: &Dir| {
+        let table = Table::read(root)?;
+        let last = table.jobs.iter().map(|job| log::last_of_job(root, &job.id));
+        let last = last.collect::<Result<Vec<_>, Error>>()?;
+        Ok((table, last))
+    };
+    let (mut table, last) = core.store.job(read).await?;
+    let (now, mut lines) = (core.store.now(), Vec::new());
+    for (job, line) in table.jobs.iter_mut().zip(last) {
+        if let Some((ended, logged)) = state::restored(job, line.as_ref(), at) {
+            state::end(job, &ended, now);
+            if !logged {
+                lines.push(state::entry(job, &ended, now));
+            }
+        }
+    }
+    write(core, &table, Keep::Nothing, !table.jobs.is_empty(), lines).await?;
+    Ok(core.store.job(archive::forget_restored).await?)
 }
 
 /// Goes on with what was running when the last process ended, and ends on paper what cannot.

@@ -316,22 +316,33 @@ impl Follow {
         let (core, tasks, handle) = (core.clone(), core.tasks.clone(), handle.clone());
         drop(tasks.spawn(async move {
             let outcome = handle.done().await;
+            let outcome = agent::kept(&core, &self.key, handle.id(), outcome).await;
             if let Err(err) = self.remember(&core, &handle, &outcome).await {
                 tracing::error!(error = %types::Chain(&err), "a hook may run a second time");
             }
-            let said = outcome.status == RunStatus::Ok && !heartbeat::says_nothing(&outcome.text);
-            if self.deliver
-                && said
-                && let Err(why) =
-                    cron::post(&core, &self.key, (&self.name, handle.id()), &outcome.text).await
-            {
+            let posted = self.post(&core, handle.id(), &outcome).await;
+            if let Err(why) = &posted {
                 tracing::warn!(why, "the result of a hook was not delivered");
             }
-            if !self.event.is_empty() {
-                agent::conclude(&core, &self.event, &self.key, handle.id(), &outcome).await;
+            match posted {
+                _ if self.event.is_empty() => {}
+                Ok(()) => {
+                    agent::conclude(&core, &self.event, &self.key, handle.id(), &outcome).await;
+                }
+                // The run is over: when the event comes again only this is done.
+                Err(why) => agent::hand_back(&core, &self.event, handle.id(), &why).await,
             }
             drop((run, background));
         }));
+    }
+
+    /// Puts what the run has said into the main session, where that is wanted.
+    async fn post(&self, core: &Core, run_id: &str, outcome: &RunOutcome) -> Result<(), String> {
+        let said = outcome.status == RunStatus::Ok && !heartbeat::says_nothing(&outcome.text);
+        if !(self.deliver && said) {
+            return Ok(());
+        }
+        cron::post(core, &self.key, (&self.name, run_id), &outcome.text).await
     }
 
     async fn remember(

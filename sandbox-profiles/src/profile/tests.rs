@@ -158,7 +158,7 @@ fn a_worker_can_never_reach_these() {
         mount umount2 pivot_root chroot open_tree move_mount fsopen mount_setattr bpf \
         perf_event_open userfaultfd io_uring_setup keyctl add_key request_key memfd_create \
         memfd_secret setuid setgid setresuid setresgid setgroups capset seccomp personality \
-        modify_ldt iopl ioperm symlink link linkat mknod mknodat chmod fchmodat chown \
+        modify_ldt iopl ioperm symlink link linkat mknod mknodat chmod fchmodat2 chown \
         open_by_handle_at name_to_handle_at setxattr inotify_init1 fanotify_init shmget msgget \
         semget mq_open init_module finit_module kexec_load reboot swapon quotactl acct \
         sched_setscheduler setpriority ioprio_set setrlimit mlock mlockall splice tee vmsplice \
@@ -176,10 +176,13 @@ fn a_worker_can_never_reach_these() {
 #[test]
 fn a_worker_sets_no_set_id_bit() {
     let worker = policy(Profile::Worker);
-    let number = number("fchmod", TargetArch::x86_64).unwrap();
     for mode in 0..=0o7777 {
-        let found = check(Profile::Worker, &worker, call(number, [3, mode, 0, 0, 0, 0]));
-        assert_eq!(found == Action::Allow.code(), mode & 0o6000 == 0, "{mode:o}");
+        for (name, args) in [("fchmod", [3, mode, 0, 0, 0, 0]), ("fchmodat", [3, 0, mode, 0, 0, 0])]
+        {
+            let number = number(name, TargetArch::x86_64).unwrap();
+            let found = check(Profile::Worker, &worker, call(number, args));
+            assert_eq!(found == Action::Allow.code(), mode & 0o6000 == 0, "{name} {mode:o}");
+        }
     }
 }
 

@@ -33,6 +33,11 @@ impl ManualClock {
         Self(AtomicU64::new(now))
     }
 
+    /// Sets the clock, back too.
+    pub fn set(&self, now: UnixMillis) {
+        self.0.store(now, Ordering::SeqCst);
+    }
+
     /// Moves the clock forward.
     pub fn advance(&self, millis: u64) {
         self.0.fetch_add(millis, Ordering::SeqCst);

@@ -1,6 +1,6 @@
-//! Which backups there are, and which of them go.
+//! Which backups there are. Which of them go is `prune`'s.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt as _, TryStreamExt as _};
@@ -10,7 +10,7 @@ use crate::format::keys::DataKey;
 use crate::format::manifest::Manifest;
 use crate::id::BackupId;
 use crate::store::{self, Key, Store};
-use crate::{Backups, Error, Inner, create, reader};
+use crate::{Backups, Error, Inner, prune, reader};
 
 /// Manifests that are read at once.
 const AT_ONCE: usize = 8;
@@ -25,7 +25,7 @@ pub struct Listed {
     /// When its manifest was written, as the store says.
     pub modified_at: UnixMillis,
     /// What it says of itself; none where the tenant's key has not signed it: another installation's,
-    /// or one of before the tenant's key was destroyed, or one that somebody has changed.
+    /// or one of before the tenant's key was destroyed, or one that somebody has changed or cut.
     pub manifest: Option<Manifest>,
 }
 
@@ -71,18 +71,18 @@ impl Backups {
         if !self.0.roots.exists(tenant) {
             return Err(Error::NoTenant);
         }
-        prune(&self.0, tenant).await
+        prune::prune(&self.0, tenant).await
     }
 }
 
 /// The objects of one backup.
 #[derive(Debug, Default)]
-struct Objects {
-    data: Option<store::Entry>,
-    manifest: Option<store::Entry>,
+pub(crate) struct Objects {
+    pub(crate) data: Option<store::Entry>,
+    pub(crate) manifest: Option<store::Entry>,
 }
 
-async fn objects(
+pub(crate) async fn objects(
     store: &dyn Store,
     tenant: &TenantId,
 ) -> Result<BTreeMap<BackupId, Objects>, Error> {
@@ -96,11 +96,6 @@ async fn objects(
     Ok(all)
 }
 
-/// How many a tenant has.
-pub(crate) async fn count(store: &dyn Store, tenant: &TenantId) -> Result<usize, Error> {
-    Ok(objects(store, tenant).await?.values().filter(|it| it.manifest.is_some()).count())
-}
-
 pub(crate) async fn list(inner: &Inner, tenant: &TenantId) -> Result<Vec<Listed>, Error> {
     let store = inner.store()?;
     let key = inner.key(tenant).await?;
@@ -112,78 +107,39 @@ pub(crate) async fn list(inner: &Inner, tenant: &TenantId) -> Result<Vec<Listed>
     let listed = stream::iter(whole).map(|(backup, size, modified_at)| {
         let (store, key) = (Arc::clone(&store), Arc::clone(&key));
         async move {
-            let manifest = vouched(&*store, &backup, &key).await?;
+            let manifest = vouched(&*store, (&backup, size), &key).await?;
             Ok::<_, Error>(Listed { backup, size, modified_at, manifest })
         }
     });
     let mut listed: Vec<Listed> = listed.buffered(AT_ONCE).try_collect().await?;
-    // Names know the second alone.
-    let begun = |it: &Listed| it.manifest.as_ref().map_or(it.modified_at, |it| it.created_at);
+    // Names know the second alone. One of a time that is yet to come is not the newest: the clock was
+    // ahead when it was begun.
+    let now = inner.clock.now();
+    let begun = |it: &Listed| {
+        let at = it.manifest.as_ref().map_or(it.modified_at, |it| it.created_at);
+        (at <= now, at)
+    };
     listed.sort_by(|a, b| (begun(b), &b.backup).cmp(&(begun(a), &a.backup)));
     Ok(listed)
 }
 
-/// The manifest of a backup, where the key has signed it.
+/// The manifest of a backup, where the key has signed it and the sealed data is as long as it says.
 async fn vouched(
     store: &dyn Store,
-    backup: &BackupId,
+    (backup, size): (&BackupId, u64),
     key: &DataKey,
 ) -> Result<Option<Manifest>, Error> {
     match reader::manifest(store, backup, key).await {
-        Ok(manifest) => Ok(Some(manifest)),
+        Ok(manifest) => Ok(Some(manifest).filter(|it| it.sums.sealed.bytes == size)),
         // It was removed meanwhile, or is nothing that this tenant's key has signed.
         Err(Error::NotFound | Error::Broken(_) | Error::Store(store::Error::TooLarge { .. })) => {
             Ok(None)
         }
+        // One object that cannot be read, where others can, makes no backup of another impossible.
+        Err(Error::Store(err @ (store::Error::Refused(_) | store::Error::Failed { .. }))) => {
+            tracing::warn!(%backup, error = %types::Chain(&err), "a manifest cannot be read");
+            Ok(None)
+        }
         Err(err) => Err(err),
     }
-}
-
-/// Removes what is not kept of the good ones. What nobody vouches for is left alone: it may be another
-/// installation's.
-pub(crate) async fn prune(inner: &Inner, tenant: &TenantId) -> Result<Vec<BackupId>, Error> {
-    let keep = crate::plan::of(inner, tenant).await?.keep;
-    if keep.is_everything() {
-        return Ok(Vec::new());
-    }
-    let store = inner.store()?;
-    let good: Vec<Manifest> =
-        list(inner, tenant).await?.into_iter().filter_map(|it| it.manifest).collect();
-    let doomed: BTreeSet<_> = keep.doomed(good.iter().map(|it| it.created_at).collect());
-    let mut removed = Vec::new();
-    for manifest in good.into_iter().filter(|it| doomed.contains(&it.created_at)) {
-        store.remove(&Key::manifest(&manifest.backup)).await?;
-        store.remove(&Key::data(&manifest.backup)).await?;
-        removed.push(manifest.backup);
-    }
-    if !removed.is_empty() {
-        tracing::info!(%tenant, removed = removed.len(), "old backups removed");
-    }
-    Ok(removed)
-}
-
-/// How old what is left over must be while its tenant has nothing under way, in milliseconds: the
-/// clock of a store may differ.
-const LEFT_OVER: u64 = 24 * 60 * 60 * 1000;
-
-/// Removes what gateways that were killed or stores that went away have left: uploads, and objects
-/// without a manifest, of before this one started or of a day ago.
-pub(crate) async fn sweep(inner: &Inner, tenant: &TenantId) -> Result<(), Error> {
-    let store = inner.store()?;
-    let is_running = || inner.running().contains_key(tenant);
-    let before = if is_running() {
-        inner.started_at
-    } else {
-        inner.started_at.max(inner.clock.now().saturating_sub(LEFT_OVER))
-    };
-    store.sweep(&Key::prefix(tenant), before).await?;
-    for (backup, objects) in objects(&*store, tenant).await? {
-        let left =
-            objects.manifest.is_none() && objects.data.is_some_and(|it| it.modified_at < before);
-        if left && !is_running() {
-            tracing::info!(%backup, "a backup that was not finished is removed");
-            create::forget(&*store, &backup).await;
-        }
-    }
-    Ok(())
 }

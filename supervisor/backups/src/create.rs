@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use ::audit::{Act, Ended, Who, WhoKind};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use ring::rand::{SecureRandom as _, SystemRandom};
@@ -10,7 +11,7 @@ use types::TenantId;
 
 use crate::format::header::Header;
 use crate::format::keys::{DataKey, SALT};
-use crate::format::manifest::{Archive, Manifest};
+use crate::format::manifest::{Archive, AskedBy, Manifest};
 use crate::format::seal::Sealer;
 use crate::id::BackupId;
 use crate::roots::Piece;
@@ -19,27 +20,32 @@ use crate::store::{Key, Store, Upload};
 use crate::{Backups, Error, Inner, MAX_BACKUPS, Turn};
 
 impl Backups {
-    /// Makes a backup of a tenant, and removes those that are not to be kept.
+    /// Makes a backup of a tenant, and removes those that are not to be kept: where the tenant asks for it
+    /// itself, only of those that it has asked for.
     ///
     /// # Errors
     /// When it cannot be made; nothing of it stays.
-    pub async fn create(&self, tenant: &TenantId) -> Result<Manifest, Error> {
+    pub async fn create(&self, tenant: &TenantId, by: AskedBy) -> Result<Manifest, Error> {
         let (inner, tenant) = (Arc::clone(&self.0), tenant.clone());
         // A task of its own: whoever hangs up does not stop it half-way.
-        let made = self.0.tasks.spawn(async move { create(&inner, &tenant).await });
+        let made = self.0.tasks.spawn(async move { create(&inner, &tenant, by).await });
         made.await.map_err(Error::Task)?
     }
 }
 
-pub(crate) async fn create(inner: &Arc<Inner>, tenant: &TenantId) -> Result<Manifest, Error> {
-    let made = make(inner, tenant).await;
+pub(crate) async fn create(
+    inner: &Arc<Inner>,
+    tenant: &TenantId,
+    by: AskedBy,
+) -> Result<Manifest, Error> {
+    let made = recorded(inner, tenant, by).await;
     match &made {
         Ok(manifest) => {
             inner.metrics.ended("backup", "ok");
             inner.metrics.made(manifest.sums.sealed.bytes, inner.clock.now());
             crate::schedule::tell(inner, tenant, "backup", Ok(&manifest.backup));
             tracing::info!(%tenant, backup = %manifest.backup, bytes = manifest.sums.sealed.bytes, "backup made");
-            if let Err(err) = crate::catalogue::prune(inner, tenant).await {
+            if let Err(err) = crate::prune::after(inner, manifest).await {
                 let error = types::Chain(&err);
                 tracing::warn!(%tenant, error = %error, "old backups are not removed");
             }
@@ -54,15 +60,32 @@ pub(crate) async fn create(inner: &Arc<Inner>, tenant: &TenantId) -> Result<Mani
     made
 }
 
-async fn make(inner: &Arc<Inner>, tenant: &TenantId) -> Result<Manifest, Error> {
+/// Makes a backup, with a record where nobody has asked for it: whoever asks is recorded where it asks.
+async fn recorded(inner: &Arc<Inner>, tenant: &TenantId, by: AskedBy) -> Result<Manifest, Error> {
+    if by != AskedBy::Schedule {
+        return make(inner, tenant, by).await;
+    }
+    let act = Act::new("backup.create", Who::named(WhoKind::Gateway, by.name()));
+    let mut intent = inner.audit.intend(act.of_tenant(tenant.as_str())).await?;
+    let made = make(inner, tenant, by).await;
+    let ended = match &made {
+        Ok(manifest) => {
+            intent.made(&manifest.backup.to_string(), Some(tenant.as_str()));
+            Ended::done()
+        }
+        Err(err) => Ended::failed(err.word()),
+    };
+    intent.end(ended).await;
+    made
+}
+
+async fn make(inner: &Arc<Inner>, tenant: &TenantId, by: AskedBy) -> Result<Manifest, Error> {
     let store = inner.store()?;
     if !inner.roots.exists(tenant) {
         return Err(Error::NoTenant);
     }
     let turn = inner.turn(tenant, "backup").await?;
-    if crate::catalogue::count(&*store, tenant).await? >= MAX_BACKUPS {
-        return Err(Error::TooMany { max: MAX_BACKUPS });
-    }
+    crate::prune::room(inner, (tenant, by), MAX_BACKUPS).await?;
     let key = inner.key(tenant).await?;
     let now = inner.clock.now();
     let backup = BackupId::new(tenant, now).map_err(Error::Random)?;
@@ -70,7 +93,7 @@ async fn make(inner: &Arc<Inner>, tenant: &TenantId) -> Result<Manifest, Error> 
     SystemRandom::new().fill(&mut salt).map_err(Error::Random)?;
     let header = Header::new(&backup, now, (&key, &salt))?;
     let upload = store.begin(&Key::data(&backup)).await?;
-    let mut writing = Writing { turn: &turn, upload, key: &key };
+    let mut writing = Writing { turn: &turn, by, upload, key: &key };
     let manifest = match writing.all(inner, &header).await {
         Ok(manifest) => manifest,
         Err(err) => {
@@ -105,7 +128,7 @@ async fn give_up(store: &dyn Store, upload: Box<dyn Upload>, backup: &BackupId) 
 }
 
 /// Removes what there is of a backup: its manifest first, so that it is none from then on.
-pub(crate) async fn forget(store: &dyn Store, backup: &BackupId) {
+async fn forget(store: &dyn Store, backup: &BackupId) {
     for key in [Key::manifest(backup), Key::data(backup)] {
         if let Err(err) = store.remove(&key).await {
             tracing::warn!(%backup, error = %types::Chain(&err), "an object is left over");
@@ -116,6 +139,7 @@ pub(crate) async fn forget(store: &dyn Store, backup: &BackupId) {
 /// A backup on its way into the store.
 struct Writing<'a> {
     turn: &'a Turn,
+    by: AskedBy,
     upload: Box<dyn Upload>,
     key: &'a DataKey,
 }
@@ -152,7 +176,7 @@ impl Writing<'_> {
         let (last, sums) = sealer.finish()?;
         self.upload.write(last).await?;
         let archive = Archive { bytes, ..contents };
-        Ok(Manifest { records, archive, ..Manifest::new(header, sums) })
+        Ok(Manifest { records, archive, ..Manifest::new(header, self.by, sums) })
     }
 
     async fn store(&mut self, out: &mut Vec<Bytes>) -> Result<(), Error> {

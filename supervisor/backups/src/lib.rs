@@ -13,6 +13,7 @@ mod keyfile;
 mod metrics;
 mod pace;
 mod plan;
+mod prune;
 mod reader;
 mod restore;
 mod retention;
@@ -21,6 +22,8 @@ mod schedule;
 mod section;
 pub mod store;
 mod tenants;
+#[cfg(test)]
+mod testing;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -46,10 +49,11 @@ use store::Store;
 pub use catalogue::Listed;
 pub use drill::Drilled;
 pub use error::Error;
-pub use format::manifest::Manifest;
+pub use format::manifest::{AskedBy, Manifest};
 pub use id::{BackupId, InvalidId};
 pub use keyfile::{KeyFile, read as read_key};
 pub use plan::{Every, InvalidEvery, Plan, Plans, Standing};
+pub use prune::KEPT_OF_TENANT;
 pub use restore::{Restore, Restored};
 pub use retention::Keep;
 pub use tenants::Live;
@@ -58,7 +62,7 @@ pub use tenants::Live;
 /// the store busy.
 pub const PARALLEL: usize = 2;
 
-/// Backups that one tenant may have.
+/// Backups that may be kept of one tenant, without those that it has asked for itself.
 pub const MAX_BACKUPS: usize = 1000;
 
 /// Backups of all tenants. Clones are the same.

@@ -104,20 +104,23 @@ impl Plans {
     }
 }
 
-/// When the next backup is due.
+/// When the next backup is due, or has been. Where the last one is said to have been begun later than
+/// it is now, the clock was ahead: nobody knows when that was, and the next one is due.
 pub(crate) fn due(
     plan: Plan,
     row: &PlanRow,
-    tenant: &TenantId,
-    created_at: UnixMillis,
+    (tenant, created_at): (&TenantId, UnixMillis),
+    now: UnixMillis,
 ) -> Option<UnixMillis> {
     let every = plan.every_ms?;
     // The same for a tenant each time, and different for others: they do not drift into one.
     let spread = (every / SPREAD).max(1);
     let hash = tenant.as_str().bytes();
     let hash = hash.fold(17_u64, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
-    if row.last_begun == 0 {
-        return Some(created_at.saturating_add(hash % spread));
+    if row.last_begun == 0 || row.last_begun > now {
+        let first = created_at.saturating_add(hash % spread);
+        let ahead = row.last_begun > now || created_at > now;
+        return Some(if ahead { first.min(now) } else { first });
     }
     if row.failures > 0 {
         let doublings = row.failures.saturating_sub(1).min(DOUBLINGS);
@@ -162,7 +165,7 @@ impl Backups {
         let (_, created_at) = found.ok_or(Error::NoTenant)?;
         let row = self.0.records.plan(tenant).await.map_err(Error::Records)?;
         let plan = self.0.config.plans.over(tenant, &row);
-        let next = due(plan, &row, tenant, created_at);
+        let next = due(plan, &row, (tenant, created_at), self.0.clock.now());
         let PlanRow { last_begun, failures, last_failure, .. } = row;
         Ok(Standing { plan, last_begun, next, failures, last_failure })
     }
@@ -213,19 +216,39 @@ mod tests {
         let hour = 60 * MINUTE_MS;
         let plan = Plan { every_ms: Some(hour), keep: Keep::default() };
         let tenant: TenantId = "acme".parse().unwrap();
-        let first = due(plan, &PlanRow::default(), &tenant, 1000).unwrap();
+        let due_by = due;
+        let due = |plan, row: &PlanRow, created_at| {
+            due_by(plan, row, (&tenant, created_at), 2_000_000_000_000)
+        };
+        let first = due(plan, &PlanRow::default(), 1000).unwrap();
         assert!((1000..1000 + hour / SPREAD).contains(&first));
         let mut row = PlanRow { last_begun: 1_000_000_000_000, ..PlanRow::default() };
         for _ in 0..500 {
-            row.last_begun = due(plan, &row, &tenant, 0).unwrap();
+            row.last_begun = due(plan, &row, 0).unwrap();
         }
         let took = row.last_begun - 1_000_000_000_000;
         assert!(took.abs_diff(500 * hour) <= 500 * hour / SPREAD, "{took}");
-        assert_eq!(due(Plan::default(), &row, &tenant, 0), None);
+        assert_eq!(due(Plan::default(), &row, 0), None);
         row.failures = 1;
-        assert_eq!(due(plan, &row, &tenant, 0), Some(row.last_begun + AGAIN_MS));
+        assert_eq!(due(plan, &row, 0), Some(row.last_begun + AGAIN_MS));
         row.failures = 60;
-        assert_eq!(due(plan, &row, &tenant, 0), Some(row.last_begun + hour));
+        assert_eq!(due(plan, &row, 0), Some(row.last_begun + hour));
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_stops_no_schedule() {
+        let (now, hour) = (1_000_000_000_000, 60 * MINUTE_MS);
+        let plan = Plan { every_ms: Some(hour), keep: Keep::default() };
+        let tenant: TenantId = "acme".parse().unwrap();
+        let is_due = |last_begun, failures, created_at| {
+            let row = PlanRow { last_begun, failures, ..PlanRow::default() };
+            due(plan, &row, (&tenant, created_at), now).is_some_and(|at| at <= now)
+        };
+        assert!(!is_due(now, 0, 0) && !is_due(now, 1, 0));
+        for failures in [0, 1, 9] {
+            assert!(is_due(now + 1, failures, 0) && is_due(u64::MAX, failures, 0));
+        }
+        assert!(is_due(0, 0, now + hour), "a tenant that is registered ahead of the time");
     }
 
     #[test]

@@ -6,9 +6,10 @@
 
 use std::sync::Arc;
 
+use ::audit::{Act, Ended, Who};
 use records::portable::{Granted, Portable};
 use records::restores::{Phase, Replacement, RestoreRow};
-use types::TenantId;
+use types::{TenantId, UnixMillis};
 
 use crate::format::Broken;
 use crate::format::keys::DataKey;
@@ -30,6 +31,10 @@ pub struct Restore {
     pub force: bool,
     /// The key that was exported where the backup was made; the tenant's own where there is none.
     pub key: Option<DataKey>,
+    /// Whether tokens, devices and nodes come along where that is possible at all.
+    pub tokens: bool,
+    /// Who asks for it.
+    pub who: Who,
 }
 
 /// What was restored.
@@ -41,9 +46,9 @@ pub struct Restored {
     pub manifest: Manifest,
     /// Whether the tenant was made for it.
     pub made: bool,
-    /// Whether the tokens of the backup came along: only those of a tenant of the same name, where
-    /// that is new here.
-    pub tokens: bool,
+    /// How many tokens of the backup are good from now on, those of devices included; none where none
+    /// came along. They do only into a tenant of the same name that is new here.
+    pub tokens: Option<u64>,
 }
 
 impl Backups {
@@ -74,14 +79,33 @@ impl Backups {
 }
 
 impl Inner {
+    /// Restores, with a record of which backup, into which tenant and how, before anything is done.
     async fn restore(self: &Arc<Self>, asked: Restore) -> Result<Restored, Error> {
-        let Restore { backup, to, force, key } = asked;
-        let store = self.store()?;
-        let made = !self.roots.exists(&to);
-        if !made && !force {
-            return Err(Error::Exists(to));
+        let made = !self.roots.exists(&asked.to);
+        if !made && !asked.force {
+            return Err(Error::Exists(asked.to));
         }
-        let turn = self.turn(&to, "restore").await?;
+        let turn = self.turn(&asked.to, "restore").await?;
+        let how = if made { "as a new tenant" } else { "in place of the tenant" };
+        let key = if asked.key.is_some() { ", with an exported key" } else { "" };
+        let tokens = if asked.tokens { "" } else { ", without tokens" };
+        let act = Act::new("backup.restore", asked.who.clone()).of_tenant(asked.to.as_str());
+        let act = act.on(&format!("{} {how}{key}{tokens}", asked.backup));
+        let intent = self.audit.intend(act).await?;
+        let restored = self.replace(asked, &turn, made).await;
+        let ended = |err: &Error| Ended::failed(err.word());
+        intent.end(restored.as_ref().map_or_else(ended, |_| Ended::done())).await;
+        restored
+    }
+
+    async fn replace(
+        self: &Arc<Self>,
+        asked: Restore,
+        turn: &Turn,
+        made: bool,
+    ) -> Result<Restored, Error> {
+        let Restore { backup, to, key, tokens, .. } = asked;
+        let store = self.store()?;
         let key = match key {
             Some(key) => Arc::new(key),
             None => self.key(backup.tenant()).await?,
@@ -89,10 +113,8 @@ impl Inner {
         let manifest = reader::manifest(&*store, &backup, &key).await?;
         let mut reader = Reader::new((store, self.tasks.clone()), manifest.clone(), key);
         let section = reader.section().await?;
-        let same = backup.tenant() == &to;
-        if made {
-            self.roots.make(&to, granted(&section)?).await?;
-        }
+        let same = backup.tenant() == &to && (tokens || !made);
+        let good = (made && same).then(|| good_tokens(&section, self.clock.now()));
         let step = RestoreRow {
             tenant: to.clone(),
             backup: backup.to_string(),
@@ -100,9 +122,9 @@ impl Inner {
             phase: Phase::Begun,
             started_at: self.clock.now(),
         };
-        self.begin(&step).await?;
+        self.begin(&step, &section).await?;
         let done = async {
-            let staged = self.stage(&turn, reader.archive(), &manifest).await?;
+            let staged = self.stage(turn, reader.archive(), &manifest).await?;
             let with = self.replacement(&to, section, same).await?;
             self.records.switch_restore(&to, with).await.map_err(Error::Records)?;
             // Whoever commits it finishes it in the records.
@@ -113,17 +135,22 @@ impl Inner {
             return Err(err);
         }
         self.read_again(&to).await;
-        Ok(Restored { tenant: to, manifest, made, tokens: made && same })
+        Ok(Restored { tenant: to, manifest, made, tokens: good })
     }
 
-    /// Writes down that a restore begins.
-    async fn begin(&self, step: &RestoreRow) -> Result<(), Error> {
-        let Err(err) = self.records.begin_restore(step).await else { return Ok(()) };
-        // Where another one is under way, that is not undone.
-        if step.made {
-            self.undo(&step.tenant, step.made).await;
+    /// Writes down that a restore begins: of a tenant that is made for it in the same commit that makes
+    /// it, so that no kill leaves an empty one.
+    async fn begin(&self, step: &RestoreRow, section: &Section) -> Result<(), Error> {
+        if !step.made {
+            return self.records.begin_restore(step).await.map_err(Error::Records);
         }
-        Err(Error::Records(err))
+        let Err(err) = self.roots.make(step, granted(section)?).await else { return Ok(()) };
+        // One that somebody else has made meanwhile is theirs.
+        if !matches!(err, Error::Tenants(tenants::Error::Exists)) && self.roots.exists(&step.tenant)
+        {
+            self.undo(&step.tenant, true).await;
+        }
+        Err(err)
     }
 
     /// It is restored all the same: what is not read again now is when the gateway starts anew.
@@ -208,6 +235,15 @@ impl Inner {
     }
 }
 
+/// How many tokens of a backup are good: what was revoked before it is not in it.
+fn good_tokens(section: &Section, now: UnixMillis) -> u64 {
+    let is_good = |row: &&Portable| {
+        let Portable::Token(token) = row else { return false };
+        token.expires_at.is_none_or(|at| at > now)
+    };
+    u64::try_from(section.rows.iter().filter(is_good).count()).unwrap_or(u64::MAX)
+}
+
 fn unproven(err: Error) -> Error {
     if let Error::Tenants(err) = err { Error::Unproven(err) } else { err }
 }
@@ -235,19 +271,29 @@ fn agree(found: &Archive, said: &Archive) -> Result<(), Broken> {
     if found.index == said.index { Ok(()) } else { differs("the index") }
 }
 
-/// Undoes what was under way when the gateway was killed. One tenant's trouble is not that of others: where
-/// something cannot be undone, its row stays, and the next start tries again.
+/// Undoes what was under way when the gateway was killed, with a record of it. One tenant's trouble is not
+/// that of others: where something cannot be undone, its row stays, and the next start tries again.
 pub(crate) async fn recover(inner: &Inner) -> Result<(), Error> {
     for row in inner.records.restores().await.map_err(Error::Records)? {
-        if let Err(err) = recover_one(inner, &row).await {
-            let (tenant, error) = (&row.tenant, types::Chain(&err));
-            tracing::error!(%tenant, backup = row.backup, %error, "a restore is not undone yet");
-        }
+        let (tenant, recovered) = (&row.tenant, recover_one(inner, &row).await);
+        let what = match &recovered {
+            Ok(what) => *what,
+            Err(err) => {
+                let error = types::Chain(err);
+                tracing::error!(%tenant, backup = row.backup, %error, "a restore is not undone yet");
+                "not undone yet"
+            }
+        };
+        let act = Act::new("backup.recover", Who::GATEWAY).of_tenant(tenant.as_str());
+        let ended = |err: &Error| Ended::failed(err.word());
+        let ended = recovered.as_ref().map_or_else(ended, |_| Ended::done());
+        inner.audit.note(act.on(&format!("{} {what}", row.backup)), ended);
     }
     Ok(())
 }
 
-async fn recover_one(inner: &Inner, row: &RestoreRow) -> Result<(), Error> {
+/// What has become of it.
+async fn recover_one(inner: &Inner, row: &RestoreRow) -> Result<&'static str, Error> {
     let tenant = &row.tenant;
     if row.made {
         tracing::warn!(%tenant, backup = row.backup, "a tenant that was half restored is removed");
@@ -255,15 +301,21 @@ async fn recover_one(inner: &Inner, row: &RestoreRow) -> Result<(), Error> {
             inner.roots.unmake(tenant).await?;
         }
         inner.records.finish_restore(tenant).await.map_err(Error::Records)?;
+        Ok("undone, and its tenant removed")
     } else if inner.roots.is_unsettled(tenant).await? {
         tracing::warn!(%tenant, backup = row.backup, "a restore is decided when the tenant starts");
+        Ok("decided by the start of its tenant")
     } else if row.phase == Phase::Decided {
         tracing::info!(%tenant, backup = row.backup, "a restore is finished");
         inner.records.finish_restore(tenant).await.map_err(Error::Records)?;
+        Ok("finished")
     } else {
         tracing::warn!(%tenant, backup = row.backup, "a restore that was under way is undone");
         inner.records.undo_restore(tenant).await.map_err(Error::Records)?;
         inner.roots.refresh(tenant).await?;
+        Ok("undone")
     }
-    Ok(())
 }
+
+#[cfg(test)]
+mod tests;

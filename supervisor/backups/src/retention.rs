@@ -34,7 +34,11 @@ impl Keep {
     }
 
     /// Those of the good backups, by when they were begun, that are not kept. The newest always is.
-    pub fn doomed(self, mut begun: Vec<UnixMillis>) -> BTreeSet<UnixMillis> {
+    ///
+    /// One that was begun later than it is now was begun while the clock was ahead: it stays until its
+    /// time has come, and takes no other's place until then.
+    pub fn doomed(self, mut begun: Vec<UnixMillis>, now: UnixMillis) -> BTreeSet<UnixMillis> {
+        begun.retain(|at| *at <= now);
         begun.sort_unstable_by(|a, b| b.cmp(a));
         if self.is_everything() {
             return BTreeSet::new();
@@ -78,6 +82,8 @@ mod tests {
 
     use super::*;
 
+    const NOW: &str = "2026-11-29T03:00:00Z";
+
     fn at(text: &str) -> UnixMillis {
         let time: jiff::Timestamp = text.parse().unwrap();
         u64::try_from(time.as_millisecond()).unwrap()
@@ -85,7 +91,7 @@ mod tests {
 
     fn check(keep: Keep, begun: &[&str], kept: &[&str]) {
         let all: Vec<_> = begun.iter().map(|it| at(it)).collect();
-        let doomed = keep.doomed(all);
+        let doomed = keep.doomed(all, at(NOW));
         let left: Vec<_> = begun.iter().filter(|it| !doomed.contains(&at(it))).copied().collect();
         assert_eq!(left, kept, "{keep:?}");
     }
@@ -111,6 +117,10 @@ mod tests {
         check(Keep { months: 12, ..none }, &all, &[all[0], all[1], all[6]]);
         check(Keep { newest: 1, days: 2, ..none }, &all, &[all[4], all[6]]);
         check(Keep { newest: 1, ..none }, &[], &[]);
+        // What was begun while the clock was ahead is not the newest, and goes before its time neither.
+        let ahead = [&all[..], &["2031-01-01T00:00:00Z", "2032-01-01T00:00:00Z"]].concat();
+        check(Keep { newest: 1, ..none }, &ahead, &ahead[6..]);
+        check(Keep { months: 1, days: 2, ..none }, &ahead, &[all[4], all[6], ahead[7], ahead[8]]);
     }
 
     proptest! {
@@ -118,13 +128,16 @@ mod tests {
         fn the_newest_stays_and_more_keeps_no_less(
             begun in prop::collection::vec(0..4_000_000_000_000_u64, 1..40),
             newest in 0..5_u32, days in 0..5_u32, weeks in 0..5_u32, months in 0..5_u32,
+            now in 0..4_000_000_000_000_u64,
         ) {
             let keep = Keep { newest, days, weeks, months };
-            let doomed = keep.doomed(begun.clone());
-            prop_assert!(!doomed.contains(begun.iter().max().unwrap()));
+            let doomed = keep.doomed(begun.clone(), now);
+            let last = begun.iter().filter(|at| **at <= now).max();
+            prop_assert!(last.is_none_or(|last| !doomed.contains(last)));
+            prop_assert!(doomed.iter().all(|at| *at <= now));
             let more = Keep { newest: newest + 1, days: days + 1, weeks: weeks + 1, months: months + 1 };
             if !keep.is_everything() {
-                prop_assert!(more.doomed(begun).is_subset(&doomed));
+                prop_assert!(more.doomed(begun, now).is_subset(&doomed));
             }
         }
     }

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::Stream;
 use records::portable::Granted;
+use records::restores::RestoreRow;
 use types::{TenantId, UnixMillis};
 
 use crate::Error;
@@ -34,8 +35,8 @@ pub trait Roots: Send + Sync + std::fmt::Debug {
     fn exists(&self, tenant: &TenantId) -> bool;
     /// Every tenant, and when it was registered.
     fn all(&self) -> Vec<(TenantId, UnixMillis)>;
-    /// Registers a tenant with what it is granted.
-    async fn make(&self, tenant: &TenantId, granted: &Granted) -> Result<(), Error>;
+    /// Registers the tenant of a restore with what it is granted, and writes the restore down, as one.
+    async fn make(&self, step: &RestoreRow, granted: &Granted) -> Result<(), Error>;
     /// Removes a tenant that was made for a restore which did not succeed.
     async fn unmake(&self, tenant: &TenantId) -> Result<(), Error>;
     /// The tenant's records have changed: what is kept of them in memory is read again.

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use records::PlanRow;
 use serde::Serialize;
-use types::TenantId;
+use types::{TenantId, UnixMillis};
 
+use crate::format::manifest::AskedBy;
 use crate::id::BackupId;
-use crate::{Backups, Error, Inner, catalogue, create, plan};
+use crate::{Backups, Error, Inner, create, plan, prune};
 
 /// How often it is looked what is due.
 const TICK: Duration = Duration::from_secs(10);
@@ -53,7 +54,7 @@ pub(crate) fn start(backups: &Backups) {
 
 async fn sweep(inner: &Inner) {
     for (tenant, _) in inner.roots.all() {
-        if let Err(err) = catalogue::sweep(inner, &tenant).await {
+        if let Err(err) = prune::sweep(inner, &tenant).await {
             let error = types::Chain(&err);
             tracing::warn!(error = %error, "what is left in the store is not removed");
             // A store that fails for one fails for all; the next hour tries again.
@@ -62,25 +63,14 @@ async fn sweep(inner: &Inner) {
     }
 }
 
-/// Begins what is due, as far as there are places.
+/// Begins what is due, the most overdue first, as far as there are places.
 async fn look(inner: &Arc<Inner>) {
+    let free = inner.places.available_permits();
+    if free == 0 || inner.tasks.is_stopping() {
+        return;
+    }
     let now = inner.clock.now();
-    for (tenant, created_at) in inner.roots.all() {
-        if inner.places.available_permits() == 0 || inner.tasks.is_stopping() {
-            return;
-        }
-        let row = match inner.records.plan(&tenant).await {
-            Ok(row) => row,
-            Err(err) => {
-                tracing::error!(%tenant, error = %types::Chain(&err), "no schedule of backups");
-                continue;
-            }
-        };
-        let holds = plan::over(inner, &tenant, &row);
-        let is_due = plan::due(holds, &row, &tenant, created_at).is_some_and(|at| at <= now);
-        if !is_due || inner.running().contains_key(&tenant) {
-            continue;
-        }
+    for (_, tenant) in overdue(inner, now).await.into_iter().take(free) {
         // Before it begins: a gateway that dies of it does not begin it again at once.
         let begun = inner.records.update_plan(&tenant, |row| row.last_begun = now).await;
         if let Err(err) = begun {
@@ -89,13 +79,33 @@ async fn look(inner: &Arc<Inner>) {
         }
         let (scope, inner) = (inner.tasks.clone(), Arc::clone(inner));
         drop(scope.spawn(async move { run(&inner, &tenant).await }));
-        // The task takes its place before the next one is looked at.
-        tokio::task::yield_now().await;
     }
 }
 
+/// Every tenant whose backup is due and not under way, and since when: the one that has waited longest
+/// comes first, so that none waits for ever where there are more than can be made.
+pub(crate) async fn overdue(inner: &Inner, now: UnixMillis) -> Vec<(UnixMillis, TenantId)> {
+    let mut all = Vec::new();
+    for (tenant, created_at) in inner.roots.all() {
+        let row = match inner.records.plan(&tenant).await {
+            Ok(row) => row,
+            Err(err) => {
+                tracing::error!(%tenant, error = %types::Chain(&err), "no schedule of backups");
+                continue;
+            }
+        };
+        let holds = plan::over(inner, &tenant, &row);
+        let due = plan::due(holds, &row, (&tenant, created_at), now).filter(|at| *at <= now);
+        if let Some(at) = due.filter(|_| !inner.running().contains_key(&tenant)) {
+            all.push((at, tenant));
+        }
+    }
+    all.sort_unstable();
+    all
+}
+
 async fn run(inner: &Arc<Inner>, tenant: &TenantId) {
-    let made = create::create(inner, tenant).await;
+    let made = create::create(inner, tenant, AskedBy::Schedule).await;
     if let Err(err) = &made {
         tracing::warn!(%tenant, error = %types::Chain(err), "a backup of the schedule was not made");
     }

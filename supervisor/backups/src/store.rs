@@ -98,9 +98,10 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     async fn read(&self, key: &Key, from: u64) -> Result<Bytes, Error>;
     /// Removes an object, if it is there.
     async fn remove(&self, key: &Key) -> Result<(), Error>;
-    /// Every object whose name begins so, in the order of their names.
+    /// Every object of a backup whose name begins so, in the order of their names.
     async fn list(&self, prefix: &str) -> Result<Vec<Entry>, Error>;
-    /// Removes what uploads have left that were begun before `before` and will never be finished.
+    /// Removes what uploads have left that were begun before `before`, which must be known, and will never
+    /// be finished. What stays in spite of it keeps nothing else.
     async fn sweep(&self, prefix: &str, before: UnixMillis) -> Result<(), Error>;
     /// What people call it, without any secret.
     fn name(&self) -> String;
@@ -138,6 +139,13 @@ pub(crate) fn parse(tenant: &types::TenantId, key: &str) -> Option<(BackupId, bo
         MANIFEST => Some((backup, true)),
         _ => None,
     }
+}
+
+/// Whether it is the name of an object of some tenant's backup. Whatever else lies in a store is
+/// somebody else's, and is not looked at.
+pub(crate) fn is_object(key: &str) -> bool {
+    let tenant = key.split('/').next().and_then(|tenant| tenant.parse().ok());
+    tenant.is_some_and(|tenant| parse(&tenant, key).is_some())
 }
 
 /// A whole object of at most `max` bytes.

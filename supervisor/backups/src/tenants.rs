@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use auth::Auth;
 use futures_util::{StreamExt as _, stream};
 use records::portable::Granted;
+use records::restores::RestoreRow;
 use types::{TenantId, UnixMillis};
 
 use crate::Error;
@@ -69,8 +70,8 @@ impl Roots for Live {
         self.tenants.registered()
     }
 
-    async fn make(&self, tenant: &TenantId, granted: &Granted) -> Result<(), Error> {
-        let made = self.tenants.create_like(tenant, &granted.limits, &granted.egress).await;
+    async fn make(&self, step: &RestoreRow, granted: &Granted) -> Result<(), Error> {
+        let made = self.tenants.create_for(step, &granted.limits, &granted.egress).await;
         made.map_err(Error::Tenants)
     }
 

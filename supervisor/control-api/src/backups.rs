@@ -33,13 +33,16 @@ pub struct Backup {
     pub completed_at: Option<Timestamp>,
     /// Bytes of it as it is stored.
     pub size: u64,
-    /// Whether the tenant's key has signed it; where it has not, it is another installation's, is
-    /// older than the tenant's key, or was changed.
+    /// Whether the tenant's key has signed it and it is as long as it says; where not, it is another
+    /// installation's, is older than the tenant's key, or was changed or cut.
     pub verified: bool,
     /// The name of the key that it is sealed under.
     pub key_id: Option<String>,
     /// The version of the gateway that made it.
     pub gateway: Option<String>,
+    /// Who asked for it: `operator`, `schedule` or `tenant`.
+    #[serde(default)]
+    pub asked_by: Option<String>,
     /// What is in it.
     pub contents: Option<BackupContents>,
 }
@@ -102,6 +105,10 @@ pub struct RestoreBackup {
     /// The key that was exported where the backup was made; the tenant's own if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<BackupKey>,
+    /// Whether the backup's tokens, devices and nodes are left out where they would come along: into a
+    /// tenant of the same name that is new here. It gets a new token then.
+    #[serde(default)]
+    pub without_tokens: bool,
 }
 
 /// What was restored.
@@ -118,7 +125,11 @@ pub struct RestoredBackup {
     /// What clients present from now on: `unchanged` for the tokens that were there, `restored` for
     /// those of the backup, `new` for the one below.
     pub tokens: String,
-    /// A token of a tenant that was made under another name. It is shown this once.
+    /// How many tokens of the backup are good from now on, those of devices included, where `tokens` is
+    /// `restored`. Among them are those that were revoked elsewhere after the backup was made.
+    #[serde(default)]
+    pub valid_tokens: Option<u64>,
+    /// The token of a tenant that was made without any. It is shown this once.
     pub token: Option<String>,
     /// What was restored.
     pub contents: BackupContents,

@@ -45,6 +45,9 @@ pub const MAX_ATTEMPTS: u32 = 12;
 /// Events of one tenant and one source that are being handed over at once: those of one, which may
 /// take long, keep back none of another.
 const MAX_HANDING: usize = 64;
+/// Of these, those that came over one account: one hook whose runs take long keeps back the tenant's
+/// others only so far.
+const MAX_HANDING_OF_ONE: usize = 32;
 /// Marks of one tenant by which events are known that were dealt with.
 const MAX_MARKS: usize = 2048;
 /// How long a mark is kept, unless there are too many: longer than any network repeats an event.

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use settings::Sealer;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
-use types::TenantId;
+use types::{TenantId, UnixMillis};
 
 pub use send::Taken;
 pub use shown::Listed;
@@ -44,6 +44,8 @@ pub const MAX_PLACE: usize = 4096;
 pub const MAX_ENDED: usize = 64;
 /// Bytes of them.
 pub const MAX_ENDED_BYTES: usize = 16 << 20;
+/// How long they are shown: a month, in which somebody looks.
+pub const KEEP_ENDED_MS: u64 = 30 * 24 * 3_600_000;
 /// Intents of one tenant that are being brought at once.
 pub const MAX_BRINGING: usize = 8;
 /// Of these, those that go to one place: one that does not answer keeps back what goes elsewhere only
@@ -181,6 +183,17 @@ impl Outbox {
         !state.unread.is_empty() || state.entries.values().any(waits)
     }
 
+    /// Whether [`Outbox::tidy`] has anything to do, for which nothing has to be sent.
+    pub fn is_untidy(&self) -> bool {
+        let Some(loaded) = self.loaded.get() else { return !self.lock().unread.is_empty() };
+        self.lock().surplus(self.shared.totals(), self.too_old(loaded)).is_some()
+    }
+
+    /// What ended before this goes.
+    fn too_old(&self, loaded: &Loaded) -> UnixMillis {
+        loaded.age.before(self.shared.0.clock.now(), KEEP_ENDED_MS)
+    }
+
     async fn loaded(&self) -> Result<&Loaded, Error> {
         let load = async || {
             let records = &self.shared.0.records;
@@ -190,6 +203,10 @@ impl Outbox {
             let mut state = self.lock();
             state.marks = marks.count;
             state.next = state.next.max(marks.last.saturating_add(1));
+            let newest = state.unread.iter().map(|row| row.received_at.max(row.changed_at)).max();
+            let newest = newest.unwrap_or(0).max(marks.newest);
+            // In an empty box there is nothing that a clock which is wrong could make old.
+            let newest = if newest == 0 { self.shared.0.clock.now() } else { newest };
             for row in std::mem::take(&mut state.unread) {
                 let label = sealer.open(LABEL, &row.key, &row.label).ok();
                 let label = label.and_then(|label| serde_json::from_slice(&label).ok());
@@ -198,7 +215,7 @@ impl Outbox {
                 state.put(&self.shared, row, label);
             }
             drop(state);
-            Ok(Loaded { owner: marks.owner, sealer, age: Age::from(marks.newest) })
+            Ok(Loaded { owner: marks.owner, sealer, age: Age::from(newest) })
         };
         self.loaded.get_or_try_init(load).await
     }
@@ -232,12 +249,16 @@ impl State {
         counted.fold(Size::default(), |size, entry| size.and(entry.row.bytes))
     }
 
-    /// The oldest of those that are over, where they are too many or too large.
-    fn surplus(&self, totals: &Totals) -> Option<u64> {
+    /// One of those that are over which has to go: one that ended before this time, or the oldest where
+    /// they are too many or too large.
+    fn surplus(&self, totals: &Totals, before: UnixMillis) -> Option<u64> {
+        let over = || self.entries.values().filter(|it| it.row.state.is_over());
+        if let Some(old) = over().find(|it| it.row.changed_at < before) {
+            return Some(old.row.seq);
+        }
         let ended = self.size(true);
         let is_much = ended.rows > MAX_ENDED || ended.bytes > MAX_ENDED_BYTES;
-        let mut over = self.entries.values().filter(|it| it.row.state.is_over());
-        let oldest = over.next().filter(|_| is_much || totals.is_surplus(ended));
+        let oldest = over().next().filter(|_| is_much || totals.is_surplus(ended));
         oldest.map(|entry| entry.row.seq)
     }
 

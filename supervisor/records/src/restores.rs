@@ -66,6 +66,11 @@ fn old(tenant: &TenantId) -> String {
     format!("{}old/", prefix(tenant))
 }
 
+/// That a restore has begun.
+pub(crate) fn begun(row: &RestoreRow) -> Result<Op, Error> {
+    Ok(Op::put(step(&row.tenant), json::encode(row, None)?))
+}
+
 /// What goes with the tenant.
 pub(crate) fn deletions(tenant: &TenantId) -> Op {
     Op::DeletePrefix(prefix(tenant).into())

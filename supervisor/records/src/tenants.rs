@@ -2,6 +2,7 @@
 
 use types::{Limits, TenantId, UnixMillis};
 
+use crate::restores::{self, RestoreRow};
 use crate::store::{MAX_RANGE, Op};
 use crate::{Error, Records, TRIES, TenantRow, contended, json, unchanged};
 
@@ -46,6 +47,28 @@ impl Records {
         now: UnixMillis,
         limits: Limits,
     ) -> Result<TenantRow, Error> {
+        self.insert(id, (now, limits), &[]).await
+    }
+
+    /// Registers the tenant of a restore, and writes in the same commit that the restore has begun.
+    ///
+    /// # Errors
+    /// As [`Records::insert_tenant`].
+    pub async fn insert_tenant_for(
+        &self,
+        step: &RestoreRow,
+        now: UnixMillis,
+        limits: Limits,
+    ) -> Result<TenantRow, Error> {
+        self.insert(&step.tenant, (now, limits), &[restores::begun(step)?]).await
+    }
+
+    async fn insert(
+        &self,
+        id: &TenantId,
+        (now, limits): (UnixMillis, Limits),
+        also: &[Op],
+    ) -> Result<TenantRow, Error> {
         let mut row = TenantRow {
             id: id.clone(),
             index: 0,
@@ -68,10 +91,11 @@ impl Records {
                 return Err(Error::Exists);
             }
             let guards = vec![unchanged(NEXT_INDEX, next.as_ref()), unchanged(&key(id), None)];
-            let ops = vec![
+            let mut ops = vec![
                 Op::put(NEXT_INDEX, (index + 1).to_string().into_bytes()),
                 Op::put(key(id), json::encode(&row, None)?),
             ];
+            ops.extend_from_slice(also);
             if self.try_commit(guards, ops).await? {
                 return Ok(row);
             }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use books::{Opening, Used};
 use records::TenantRow;
+use records::restores::RestoreRow;
 use types::{Level, Limits, LimitsPatch, TenantId, UnixMillis, Window};
 
 use crate::tenant::Tenant;
@@ -25,20 +26,25 @@ impl Tenants {
     /// When the id is taken, a limit is out of range, or the records fail.
     pub async fn create(&self, id: &TenantId, patch: &LimitsPatch) -> Result<TenantView, Error> {
         let limits = Limits::default().with(patch).map_err(Error::InvalidLimit)?;
-        self.register(id, limits).await
+        self.register(id, limits, None).await
     }
 
     pub(crate) async fn register(
         &self,
         id: &TenantId,
         limits: Limits,
+        step: Option<&RestoreRow>,
     ) -> Result<TenantView, Error> {
         // Its records may be gone already: the name is free when the directory has let it go.
         if self.0.directory.find(id).is_some() {
             return Err(Error::Exists);
         }
         let now = self.0.clock.now();
-        let row = self.0.records.insert_tenant(id, now, limits).await;
+        let records = &self.0.records;
+        let row = match step {
+            None => records.insert_tenant(id, now, limits).await,
+            Some(step) => records.insert_tenant_for(step, now, limits).await,
+        };
         let exists = |err: &records::Error| matches!(err, records::Error::Exists);
         let row =
             row.map_err(|err| if exists(&err) { Error::Exists } else { Error::Records(err) })?;

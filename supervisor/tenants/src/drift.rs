@@ -111,7 +111,8 @@ async fn look(inner: &Arc<Inner>, tenant: Arc<Tenant>, worker: Arc<Worker>) -> O
         Ok(_perhaps) => found(inner, &worker).await,
         Err(err) => Err(err),
     };
-    if worker.is_gone() {
+    let differs = seen.as_ref().is_ok_and(|findings| !findings.is_empty());
+    if worker.is_gone() || (differs && worker.is_ending().await) {
         return None;
     }
     let (standing, findings) = match seen {

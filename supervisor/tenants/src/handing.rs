@@ -209,10 +209,7 @@ fn told(tenant: &Tenant, event: &str, over: Result<Option<String>, delivery::Err
 }
 
 pub(crate) fn failed(tenant: &Tenant, err: &delivery::Error) {
-    if !err.is_gone() {
-        let error = types::Chain(err);
-        tracing::error!(tenant = %tenant.id, %error, "deliveries cannot be read or written");
-    }
+    tenant.failures.tell(&tenant.id, err, "inbox");
 }
 
 #[cfg(test)]

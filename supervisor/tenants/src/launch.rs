@@ -159,7 +159,8 @@ async fn verified(
     });
     let findings = verify(inner, &worker).await?.1;
     if !findings.is_empty() {
-        return Err(Error::Unverified(findings));
+        let is_ending = worker.is_ending().await;
+        return Err(if is_ending { Error::WorkerGone } else { Error::Unverified(findings) });
     }
     guard.disarm();
     Ok(worker)

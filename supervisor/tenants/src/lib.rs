@@ -12,6 +12,7 @@ mod drift;
 mod erasure;
 mod error;
 mod events;
+mod failures;
 mod gather;
 mod handing;
 mod inspect;
@@ -115,6 +116,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     tasks: Tasks,
     deliveries: delivery::Shared,
+    failures: Arc<failures::Failures>,
     directory: Directory,
     metrics: Metrics,
     workers: Workers,
@@ -204,6 +206,7 @@ impl Tenants {
         );
         let tenants = Self(Arc::new(Inner {
             deliveries,
+            failures: Arc::default(),
             launcher: parts.launcher,
             host_report,
             records: parts.records,

@@ -51,13 +51,28 @@ fn sinks(tenant: &Tenant) -> Sinks {
     Sinks::from([(WEBHOOK, webhook)])
 }
 
-/// Brings whatever has its turn, of every tenant whose boxes are served.
+/// Brings whatever has its turn, of every tenant whose boxes are served, and lets go of what has ended
+/// and is too much or too old, of every tenant.
 pub(crate) fn look(inner: &Arc<Inner>) {
     for tenant in inner.directory.all() {
+        if tenant.outbox.is_untidy() && !tenant.is_ending() && !inner.tasks.is_stopping() {
+            tidy(inner, &tenant);
+        }
         if tenant.outbox.has_work() && may_go(inner, &tenant) {
             bring(inner, &tenant);
         }
     }
+}
+
+fn tidy(inner: &Inner, tenant: &Arc<Tenant>) {
+    let Ok(tidying) = Arc::clone(&tenant.tidying).try_lock_owned() else { return };
+    let tenant = Arc::clone(tenant);
+    drop(inner.tasks.spawn(async move {
+        if let Err(err) = tenant.outbox.tidy().await {
+            failed(&tenant, &err);
+        }
+        drop(tidying);
+    }));
 }
 
 /// Whether anything of the tenant may go now.
@@ -119,10 +134,7 @@ async fn one(inner: &Arc<Inner>, tenant: &Arc<Tenant>, seq: u64) {
 }
 
 fn failed(tenant: &Tenant, err: &delivery::Error) {
-    if !err.is_gone() {
-        let error = types::Chain(err);
-        tracing::error!(tenant = %tenant.id, %error, "what is sent cannot be read or written");
-    }
+    tenant.failures.tell(&tenant.id, err, "outbox");
 }
 
 /// The power to send, as it is served on one worker's pair.

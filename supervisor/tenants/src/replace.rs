@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use audit::{Act, Ended, Who};
 use tokio::time::Instant;
 
 use crate::tenant::Tenant;
@@ -27,6 +28,7 @@ pub(crate) async fn settle(inner: &Arc<Inner>, tenant: &Arc<Tenant>) {
         return;
     }
     tenant.unsettled.store(false, Ordering::Release);
+    decided(inner, tenant, "its new root stays");
     let (launcher, id, index) =
         (inner.launcher.clone(), tenant.id.clone(), tenant.row.load().index);
     match launch::blocking(move || launcher.settle(&id, index)).await {
@@ -43,6 +45,12 @@ pub(crate) async fn settle(inner: &Arc<Inner>, tenant: &Arc<Tenant>) {
             tracing::error!(tenant = %tenant.id, error = %types::Chain(&err), "the old root stays");
         }
     }
+}
+
+/// Which of the two it is, in the audit trail: after a kill nobody waits for it.
+fn decided(inner: &Inner, tenant: &Tenant, which: &str) {
+    let act = Act::new("backup.decide", Who::GATEWAY).of_tenant(tenant.id.as_str());
+    inner.audit.note(act.on(which), Ended::done());
 }
 
 /// No worker serves from the new root: the old one comes back, unless one has served from it before.
@@ -75,6 +83,7 @@ pub(crate) async fn revert(inner: &Arc<Inner>, tenant: &Arc<Tenant>) {
         Ok(()) => {
             tenant.unsettled.store(false, Ordering::Release);
             tracing::warn!(tenant = %tenant.id, "the tenant's old root is back");
+            decided(inner, tenant, "its old root is back");
             // What is killed before this is done at the next start.
             if let Err(err) = inner.records.undo_restore(&tenant.id).await {
                 let error = types::Chain(&err);

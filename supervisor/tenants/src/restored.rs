@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use egress::Rule;
+use records::restores::RestoreRow;
 use types::{Limits, LimitsPatch, TenantId, UnixMillis};
 
 use crate::{Error, Tenants, launch, lifecycle, timers};
@@ -16,19 +17,20 @@ impl Tenants {
         all.iter().map(|tenant| (tenant.id.clone(), tenant.row.load().created_at)).collect()
     }
 
-    /// Registers a tenant with limits and rules that another one had. Rules of another version are
-    /// left out.
+    /// Registers the tenant of a restore with limits and rules that another one had. Rules of another
+    /// version are left out. That it is made for the restore is written in the same commit.
     ///
     /// # Errors
     /// When the id is taken, a limit is out of range, or the records fail.
-    pub async fn create_like(
+    pub async fn create_for(
         &self,
-        id: &TenantId,
+        step: &RestoreRow,
         limits: &Limits,
         egress: &[String],
     ) -> Result<(), Error> {
         let limits = limits.with(&LimitsPatch::default()).map_err(Error::InvalidLimit)?;
-        self.register(id, limits).await?;
+        let id = &step.tenant;
+        self.register(id, limits, Some(step)).await?;
         let rules: Vec<Rule> = egress.iter().filter_map(|text| text.parse().ok()).collect();
         self.set_reach(id, &rules).await
     }

@@ -26,6 +26,7 @@ pub(crate) fn start(tenants: &Tenants) {
             ticks.tick().await;
             deliveries::look(&inner);
             outgoing::look(&inner);
+            inner.failures.rest();
             sleep::idle(&inner);
             sleep::warm(&inner);
             post_uses(&inner);

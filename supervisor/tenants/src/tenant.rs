@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use types::{TenantId, UnixMillis};
 
+use crate::failures::Failures;
 use crate::lifecycle::{self, Control};
 use crate::logs::Log;
 use crate::starts::Wanted;
@@ -88,6 +89,10 @@ pub(crate) struct Tenant {
     pub(crate) gathering: Mutex<()>,
     /// Held while events wait for its worker to be started.
     pub(crate) looking: Arc<Mutex<()>>,
+    /// Held while what it has sent is tidied.
+    pub(crate) tidying: Arc<Mutex<()>>,
+    /// Where it is told that its boxes cannot be read or written.
+    pub(crate) failures: Arc<Failures>,
     /// What has come for it and is not dealt with.
     pub(crate) inbox: Inbox,
     /// What its workers send.
@@ -142,6 +147,8 @@ impl Tenant {
             settings_changes: AtomicU64::new(0),
             gathering: Mutex::default(),
             looking: Arc::default(),
+            tidying: Arc::default(),
+            failures: Arc::clone(&inner.failures),
             inbox: Inbox::new(row.id.clone(), inner.deliveries.clone()),
             outbox: Outbox::new(row.id.clone(), inner.deliveries.clone()),
             sending: Gate::default(),

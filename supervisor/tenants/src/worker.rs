@@ -48,6 +48,9 @@ pub(crate) struct Worker {
     pub(crate) memory: AtomicU64,
 }
 
+/// How long the end of a process is waited for that the kernel has begun to take apart.
+const ENDING: Duration = Duration::from_millis(200);
+
 /// The hold on a process: pulled, it is killed; it says when the process is gone.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Leash {
@@ -108,6 +111,12 @@ impl Worker {
 
     pub(crate) fn is_gone(&self) -> bool {
         self.connection.is_closed() || self.leash.gone.is_cancelled()
+    }
+
+    /// Whether the process is gone within a moment. One that is being ended has left its control groups and
+    /// closed its descriptors, so that the kernel says something else of it than was ordered.
+    pub(crate) async fn is_ending(&self) -> bool {
+        tokio::time::timeout(ENDING, self.leash.gone.cancelled()).await.is_ok()
     }
 
     /// Requests under way.

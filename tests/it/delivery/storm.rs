@@ -122,7 +122,7 @@ async fn round(farm: &Farm, kills: u64) -> Tally {
     let mut tally = Tally::default();
     for (n, sender) in senders.iter().enumerate() {
         let sent = &sent[SENDERS * n..][..SENDERS];
-        tally += check::tenant(&gateway, sender, &receiver, sent).await;
+        tally += check::tenant(&gateway, sender, (&receiver, false), sent).await;
     }
     let (posts, posted) = receiver.counts();
     tally.posted_again = posts - posted;

@@ -107,6 +107,24 @@ pub(crate) fn follow(core: &Core, event: &str, key: &SessionKey, run: &RunHandle
     }));
 }
 
+/// How a run has ended as its transcript has it: an answer that was kept is one, though what was to be
+/// written beside it was not.
+pub(crate) async fn kept(
+    core: &Core,
+    key: &SessionKey,
+    run_id: &str,
+    outcome: Arc<RunOutcome>,
+) -> Arc<RunOutcome> {
+    if outcome.status == RunStatus::Ok {
+        return outcome;
+    }
+    let earlier = of_session(core, key, run_id).await.ok().flatten();
+    match told(earlier.as_ref().map(|(_, earlier)| earlier), run_id) {
+        Some(Stand::Known(run)) => run.ended().unwrap_or(outcome),
+        _ => outcome,
+    }
+}
+
 /// Says what has become of an event whose run is over: dealt with, or to be handed over again.
 pub(crate) async fn conclude(
     core: &Core,
@@ -121,16 +139,19 @@ pub(crate) async fn conclude(
         Ok(Some(true)) => over(core, event, key, run_id, outcome.session_id.as_deref()).await,
         Ok(Some(false)) => {
             let why = outcome.error.as_ref().map_or("", |fault| fault.message.as_str());
-            // When it comes again it is a run of its own, not this one's failure.
-            core.desk.forget(run_id);
-            core.events.settled(event, true, why).await;
+            hand_back(core, event, run_id, why).await;
         }
         Err(err) => {
             tracing::error!(error = %types::Chain(&err), "what became of an event is not known");
-            core.desk.forget(run_id);
-            core.events.settled(event, true, "the tenant's files could not be read").await;
+            hand_back(core, event, run_id, "the tenant's files could not be read").await;
         }
     }
+}
+
+/// The event is to be handed over again: when it comes it is a run of its own, not this one's failure.
+pub(crate) async fn hand_back(core: &Core, event: &str, run_id: &str, why: &str) {
+    core.desk.forget(run_id);
+    core.events.settled(event, true, why).await;
 }
 
 /// The event is dealt with.

@@ -15,6 +15,7 @@ use super::Failure;
 use super::export::status;
 use super::part::{Incoming, WAITING};
 use super::pipe::{pipe, unsqueeze};
+use super::restored;
 use super::unpack::unpack_tar;
 
 /// Whether the process was started to unpack an archive, and whether it has begun.
@@ -70,7 +71,12 @@ async fn import(
     let root = root.map_err(|failure| status(&failure))?;
     let (tar, taken) = pipe();
     let opening = tokio::task::spawn_blocking(move || unsqueeze(Incoming::new(arriving), &tar));
-    let unpacking = tokio::task::spawn_blocking(move || unpack_tar(root, taken, space));
+    let again = root.try_clone().map_err(Failure::io("open the root"));
+    let again = again.map_err(|failure| status(&failure))?;
+    let unpacking = tokio::task::spawn_blocking(move || {
+        let summary = unpack_tar(root, taken, space)?;
+        restored::mark(&again).map(|()| summary)
+    });
     while let Some(part) = parts.next().await {
         // Dropping the sender without its last word tells the other end that it was cut off.
         let data = part?.data;

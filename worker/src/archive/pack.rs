@@ -19,7 +19,8 @@ use super::index::Index;
 use super::pin::{Pin, Pinned};
 use super::walk::{self, Level, kind_of, mode_of, open, time_of};
 use super::{
-    FORMAT, Failure, INDEX, MAX_DEPTH, MAX_MEMBERS, MAX_PATH, PIECE, SPOOL, Summary, VERSION, path,
+    FORMAT, Failure, INDEX, MAX_DEPTH, MAX_MEMBERS, MAX_PATH, PIECE, RESTORED, SPOOL, Summary,
+    VERSION, path,
 };
 use crate::memory;
 
@@ -69,6 +70,9 @@ pub(super) fn forget_spool(root: impl AsFd) -> std::io::Result<()> {
     }
 }
 
+/// A directory that is open, and the mode that it is to have again.
+type Folder = (OwnedFd, Option<Mode>);
+
 struct Packer<W: Write> {
     out: W,
     index: Index<BufWriter<File>>,
@@ -85,7 +89,7 @@ struct Packer<W: Write> {
 impl<W: Write> Packer<W> {
     fn all(&mut self, root: OwnedFd) -> Result<(), Failure> {
         let mut levels = Vec::new();
-        self.enter(&mut levels, root, 0)?;
+        self.enter(&mut levels, (root, None), 0)?;
         while let Some(level) = levels.last_mut() {
             let Some(name) = level.next() else {
                 self.path.truncate(level.above);
@@ -114,8 +118,14 @@ impl<W: Write> Packer<W> {
     }
 
     /// Opens a directory, and takes what is pinned of it.
-    fn enter(&mut self, levels: &mut Vec<Level>, fd: OwnedFd, above: usize) -> Result<(), Failure> {
-        let mut level = Level::new(fd, above).map_err(Failure::os("open a directory"))?;
+    fn enter(
+        &mut self,
+        levels: &mut Vec<Level>,
+        (fd, closed): Folder,
+        above: usize,
+    ) -> Result<(), Failure> {
+        let level = Level::closing(fd, above, closed);
+        let mut level = level.map_err(Failure::os("open a directory"))?;
         if let Some(folder) = self.pinned.take(&self.path) {
             let length = self.path.len();
             for pin in folder.files {
@@ -138,7 +148,8 @@ impl<W: Write> Packer<W> {
     /// Whether a name is taken at all; what could not be unpacked is left out and said.
     fn is_wanted(&mut self, name: &[u8], depth: usize) -> bool {
         let is_top = depth == 1;
-        if is_top && (name == SPOOL.as_bytes() || name == memory::FOLDER.as_bytes()) {
+        let own = [SPOOL.as_bytes(), RESTORED.as_bytes(), memory::FOLDER.as_bytes()];
+        if is_top && own.contains(&name) {
             return false;
         }
         let why = if is_top && (name == FORMAT || name == INDEX) {
@@ -153,7 +164,7 @@ impl<W: Write> Packer<W> {
     }
 
     /// One name of a directory; gives the directory where it is one.
-    fn one(&mut self, level: &Level, name: &[u8]) -> Result<Option<OwnedFd>, Failure> {
+    fn one(&mut self, level: &Level, name: &[u8]) -> Result<Option<Folder>, Failure> {
         let stat = walk::look(&level.fd, name).map_err(Failure::os("look at a file"))?;
         let Some(stat) = stat else { return Ok(None) };
         let why = match kind_of(&stat) {
@@ -165,8 +176,8 @@ impl<W: Write> Packer<W> {
                 return Ok(None);
             }
             kind @ (SFlag::S_IFREG | SFlag::S_IFDIR) => {
-                let opened = open(&level.fd, name, kind).map_err(Failure::os("open a file"))?;
-                let Some((file, stat)) = opened else {
+                let opened = walk::open_any(&level.fd, name, &stat);
+                let Some((file, stat, closed)) = opened.map_err(Failure::os("open a file"))? else {
                     self.summary.leave_out(&self.path, "unreadable");
                     return Ok(None);
                 };
@@ -175,7 +186,7 @@ impl<W: Write> Packer<W> {
                 }
                 self.summary.directories += 1;
                 self.member(Kind::Directory, mode_of(&stat), time_of(&stat))?;
-                return Ok(Some(file.into()));
+                return Ok(Some((file.into(), closed)));
             }
             SFlag::S_IFLNK => return self.link(level, name, &stat).map(|()| None),
             SFlag::S_IFSOCK => "socket",

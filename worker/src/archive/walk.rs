@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use nix::dir::{Dir as Names, OwningIter};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
+use nix::sys::stat::{FchmodatFlags, FileStat, Mode, SFlag, fchmod, fchmodat, fstat, fstatat};
 
 use super::entry::Time;
 
@@ -20,14 +20,31 @@ pub(super) struct Level {
     pub(super) pinned: bool,
     /// Where not every directory in it counts, those that do.
     pub(super) only: Option<Vec<Vec<u8>>>,
+    /// The mode that it has again once it was looked through.
+    closed: Option<Mode>,
+}
+
+impl Drop for Level {
+    fn drop(&mut self) {
+        if let Some(mode) = self.closed
+            && let Err(err) = fchmod(&self.fd, mode)
+        {
+            tracing::warn!(%err, "a directory stays open for its owner");
+        }
+    }
 }
 
 impl Level {
     pub(super) fn new(fd: OwnedFd, above: usize) -> nix::Result<Self> {
+        Self::closing(fd, above, None)
+    }
+
+    /// One that has this mode again when it is left.
+    pub(super) fn closing(fd: OwnedFd, above: usize, closed: Option<Mode>) -> nix::Result<Self> {
         let again =
             fd.try_clone().map_err(|err| Errno::from_raw(err.raw_os_error().unwrap_or(0)))?;
         let names = Names::from_fd(again)?.into_iter();
-        Ok(Self { fd, names, above, pinned: false, only: None })
+        Ok(Self { fd, names, above, pinned: false, only: None, closed })
     }
 
     /// The next name in it, in no order.
@@ -67,6 +84,39 @@ pub(super) fn open(
     };
     let stat = fstat(&fd)?;
     Ok((kind_of(&stat) == kind).then(|| (File::from(fd), stat)))
+}
+
+/// What is open, what is known of it, and the mode that it is to have again.
+pub(super) type Pried = (File, FileStat, Option<Mode>);
+
+/// A file or directory of which `stat` was seen, open also where its owner has closed it to itself: what
+/// belongs to the tenant goes along whatever its mode. Gives the mode that a directory is to have again;
+/// a file has it already. A kill in between leaves it open for its owner and for nobody else.
+pub(super) fn open_any(
+    at: impl AsFd + Copy,
+    name: &[u8],
+    stat: &FileStat,
+) -> nix::Result<Option<Pried>> {
+    let kind = kind_of(stat);
+    let needed = if kind == SFlag::S_IFDIR { Mode::S_IRUSR | Mode::S_IXUSR } else { Mode::S_IRUSR };
+    let mode = Mode::from_bits_truncate(mode_of(stat));
+    if mode.contains(needed) {
+        return Ok(open(at, name, kind)?.map(|(file, stat)| (file, stat, None)));
+    }
+    match fchmodat(at, name, mode | needed, FchmodatFlags::FollowSymlink) {
+        Ok(()) => {}
+        Err(Errno::ENOENT | Errno::EPERM | Errno::EACCES | Errno::ELOOP) => return Ok(None),
+        Err(err) => return Err(err),
+    }
+    let Some((file, mut found)) = open(at, name, kind)? else { return Ok(None) };
+    if found.st_ino == stat.st_ino {
+        found.st_mode = stat.st_mode;
+    }
+    if kind == SFlag::S_IFDIR {
+        return Ok(Some((file, found, Some(mode))));
+    }
+    fchmod(&file, mode)?;
+    Ok(Some((file, found, None)))
 }
 
 pub(super) fn kind_of(stat: &FileStat) -> SFlag {

@@ -36,7 +36,7 @@ pub(super) async fn result(
             if let Some(channel) = delivery.channel.as_deref().filter(|it| *it != "last") {
                 return failed(format!("the channel {channel} is not connected"));
             }
-            match post(core, key, (&job.name, run_id), text).await {
+            match announce(core, key, (&job.name, run_id), text).await {
                 Ok(()) => (DeliveryStatus::Delivered, None),
                 Err(why) => failed(why),
             }
@@ -80,6 +80,25 @@ async fn webhook(
         }
     }
     Err(last)
+}
+
+/// Puts it into the main session, where that goes within a few tries.
+async fn announce(
+    core: &Core,
+    from: &SessionKey,
+    by: (&str, &str),
+    text: &str,
+) -> Result<(), String> {
+    let mut tries = tokio::time::interval(AGAIN);
+    let mut last = Ok(());
+    for _ in 0..TRIES {
+        tries.tick().await;
+        last = post(core, from, by, text).await;
+        if last.is_ok() {
+            break;
+        }
+    }
+    last
 }
 
 /// Puts what a run has said into the main session of the agent of `from`, once, unless it was said

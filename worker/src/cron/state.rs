@@ -235,6 +235,36 @@ pub(crate) fn broken_off(job: &Job, logged: Option<&LogEntry>) -> Option<(Ended,
     Some((ended, false))
 }
 
+/// What becomes of a job in a root that was made of a backup at `at`. What was due by then may have been
+/// done since the backup, and nobody knows: it is left out, whether it would run once or again. So is the
+/// rest of a run that was under way; `logged` is the last line of its run log. Gives what is to be written
+/// as its end, and whether that is in the log already.
+pub(crate) fn restored(
+    job: &mut Job,
+    logged: Option<&LogEntry>,
+    at: UnixMillis,
+) -> Option<(Ended, bool)> {
+    let is_due = job.enabled && job.state.next_run_at_ms.is_some_and(|next| next <= at);
+    if is_due {
+        skip(job, at);
+    }
+    if let Some(began) = job.state.running_at_ms {
+        let is_logged = logged.is_some_and(|entry| entry.run_at_ms == Some(began));
+        if is_logged {
+            return broken_off(job, logged);
+        }
+        let why = "the backup was made while it ran, and nobody knows what it came to".to_owned();
+        let mut ended = Ended::new(RunStatus::Skipped, run_id(job, began), Some(why));
+        ended.delivery = DeliveryStatus::Unknown;
+        return Some((ended, false));
+    }
+    let once = matches!(job.schedule, Schedule::At { .. });
+    (is_due && once).then(|| {
+        let why = "its time was between the backup and its restore; it is not repeated".to_owned();
+        (Ended::new(RunStatus::Skipped, run_id(job, at), Some(why)), false)
+    })
+}
+
 /// What did not take place because it was too late.
 pub(crate) fn missed(job: &Job, now: UnixMillis) -> Ended {
     let why = "missed: its time was more than a day ago".to_owned();

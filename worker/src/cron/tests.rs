@@ -341,3 +341,32 @@ async fn the_end_of_a_run_is_written_as_soon_as_it_can_be() {
     let job = harness.call("cron.get", &json!({"id": id})).await.unwrap();
     assert!(job["state"]["runningAtMs"].is_null(), "{job}");
 }
+
+#[tokio::test]
+async fn a_root_that_was_restored_repeats_nothing_that_was_due_before() {
+    let harness = Harness::new().await;
+    let missed = add(&harness, &once()).await;
+    let daily = add(&harness, &turn(&json!({"kind": "every", "everyMs": 60_000}))).await;
+    let root = tempfile::tempdir().unwrap();
+    std::fs::create_dir(root.path().join("cron")).unwrap();
+    let jobs = "cron/jobs.json";
+    std::fs::copy(harness.root.join(jobs), root.path().join(jobs)).unwrap();
+    // The copy is what a backup was unpacked into, a while after it was made.
+    let mark = std::fs::File::create(root.path().join(".restored")).unwrap();
+    let at = std::time::UNIX_EPOCH + std::time::Duration::from_millis(NOW + 90_000);
+    mark.set_modified(at).unwrap();
+    let mut harness = Harness::on(root.path().to_owned()).await;
+    harness.clock.advance(100_000);
+    harness.ring(NOW + 2000).await.unwrap();
+    assert!(harness.calls.try_recv().is_err(), "nothing has begun");
+    let lines = runs(&harness, &missed).await;
+    assert_eq!((lines.len(), &lines[0]["status"]), (1, &json!("skipped")), "{lines:?}");
+    let job = harness.call("cron.get", &json!({"id": missed})).await.unwrap();
+    assert_eq!(job["enabled"], false);
+    assert!(!root.path().join(".restored").exists());
+    // What comes again does, from then on.
+    harness.wake(30_000).await;
+    let mut events = harness.events().await;
+    answers(&mut harness, "one").await;
+    assert_eq!(end_of(&mut events, &daily).await["status"], "ok");
+}

@@ -58,6 +58,30 @@ pub struct Archive {
     pub index: String,
 }
 
+/// Who asked for a backup. What a tenant asks for itself is kept apart from what its operator keeps.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum AskedBy {
+    /// An operator; also where nothing is said of it, so that it is nothing of which a tenant disposes.
+    #[default]
+    Operator,
+    /// The operator's schedule.
+    Schedule,
+    /// The tenant.
+    Tenant,
+}
+
+impl AskedBy {
+    /// The word for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::Schedule => "schedule",
+            Self::Tenant => "tenant",
+        }
+    }
+}
+
 /// What is in a backup.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -70,6 +94,9 @@ pub struct Manifest {
     pub backup: BackupId,
     /// The version of the gateway that made it.
     pub gateway: String,
+    /// Who asked for it.
+    #[serde(default)]
+    pub asked_by: AskedBy,
     /// When it was begun, in milliseconds since the epoch.
     pub created_at: UnixMillis,
     /// When it was whole.
@@ -96,12 +123,13 @@ impl Sums {
 
 impl Manifest {
     /// The manifest of what `header` begins.
-    pub(crate) fn new(header: &Header, sums: Sums) -> Self {
+    pub(crate) fn new(header: &Header, asked_by: AskedBy, sums: Sums) -> Self {
         Self {
             format: FORMAT,
             tenant: header.tenant.clone(),
             backup: header.backup.clone(),
             gateway: env!("CARGO_PKG_VERSION").to_owned(),
+            asked_by,
             created_at: header.created_at,
             completed_at: 0,
             key_id: header.key_id.clone(),

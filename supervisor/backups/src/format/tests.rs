@@ -193,7 +193,11 @@ fn hostile_headers_are_refused_before_anything_is_kept() {
 fn a_manifest_is_its_writers_and_of_one_backup() {
     let header = Header::new(&id("acme"), 7, (&key(1), &[3; 32])).unwrap();
     let (_, sums) = sealed_as(&id("acme"), &key(1), 3, b"x");
-    let manifest = Manifest { completed_at: 9, records: 4, ..Manifest::new(&header, sums) };
+    let manifest = Manifest {
+        completed_at: 9,
+        records: 4,
+        ..Manifest::new(&header, super::manifest::AskedBy::Schedule, sums)
+    };
     let bytes = manifest.bytes(&key(1)).unwrap();
     let read = |backup: &str, with: u8, bytes: &[u8]| {
         Manifest::read(&id(backup), bytes).and_then(|it| it.verify(&key(with)))

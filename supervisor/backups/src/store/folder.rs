@@ -18,10 +18,13 @@ use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
 use tokio::task::JoinHandle;
 use types::UnixMillis;
 
-use super::{Entry, Error, Key, MAX_LISTED, PIECE, Store, Upload};
+use super::{Entry, Error, Key, MAX_LISTED, PIECE, Store, Upload, is_object};
 
 /// What follows the name of an object that is not whole.
 const PART: &str = ".part";
+
+/// Names of one folder that are looked at, whosesoever they are.
+const MAX_SEEN: usize = 1 << 20;
 
 /// Folders below each other: tenant and backup.
 const DEPTH: usize = 2;
@@ -158,7 +161,7 @@ impl Store for Folder {
         let listed = self.blocking("list the folder", move |root| {
             let mut found = Vec::new();
             walk(root, &prefix, &mut |key, stat| {
-                if !key.ends_with(PART) {
+                if is_object(key) {
                     found.push(entry(key, stat));
                 }
             })?;
@@ -177,14 +180,18 @@ impl Store for Folder {
         self.blocking("remove what is left over", move |root| {
             let mut left = Vec::new();
             walk(root, &prefix, &mut |key, stat| {
-                if key.ends_with(PART) && modified(stat) < before {
+                let is_ours = key.strip_suffix(PART).is_some_and(is_object);
+                if is_ours && (1..before).contains(&modified(stat)) {
                     left.push(key.to_owned());
                 }
             })?;
             for key in left {
-                let (folder, name) = place(root, &key, false)?;
-                unlinkat(&folder, name, UnlinkatFlags::NoRemoveDir)?;
-                remove_empty(root, &key);
+                let gone = place(root, &key, false)
+                    .and_then(|(folder, name)| unlinkat(&folder, name, UnlinkatFlags::NoRemoveDir));
+                match gone {
+                    Ok(()) => remove_empty(root, &key),
+                    Err(err) => tracing::warn!(key, %err, "a file that is not whole stays"),
+                }
             }
             Ok(())
         })
@@ -208,7 +215,8 @@ fn remove_empty(root: &OwnedFd, key: &str) {
     }
 }
 
-/// Shows every file of the tenants whose names the prefix leaves open, two folders deep.
+/// Shows every file that is an object of a backup or will be one, of the tenants whose names the prefix
+/// leaves open. What cannot be looked into is none.
 fn walk(
     root: &OwnedFd,
     prefix: &str,
@@ -226,18 +234,15 @@ fn walk(
             Err(err) => return Err(err),
         };
         for backup in names(&tenant_folder)? {
-            let folder = match openat(&tenant_folder, backup.as_str(), DIRECTORY, Mode::empty()) {
-                Ok(folder) => folder,
-                Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => continue,
-                Err(err) => return Err(err),
-            };
-            for name in names(&folder)? {
-                let flags = nix::fcntl::AtFlags::AT_SYMLINK_NOFOLLOW;
-                let Ok(stat) = fstatat(&folder, name.as_str(), flags) else { continue };
-                let kind = SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits());
+            for name in OBJECTS {
+                let key = format!("{tenant}/{backup}/{name}");
+                if !is_object(key.strip_suffix(PART).unwrap_or(&key)) {
+                    continue;
+                }
+                let Some(stat) = file(&tenant_folder, &backup, name) else { continue };
                 count = count.saturating_add(1);
-                if kind == SFlag::S_IFREG && count <= MAX_LISTED.saturating_mul(2) {
-                    seen(&format!("{tenant}/{backup}/{name}"), &stat);
+                if count <= MAX_LISTED.saturating_mul(2) {
+                    seen(&key, &stat);
                 }
             }
         }
@@ -245,12 +250,24 @@ fn walk(
     Ok(())
 }
 
+/// What may lie in the folder of a backup.
+const OBJECTS: [&str; 4] = ["data", "data.part", "manifest", "manifest.part"];
+
+/// What is known of a regular file in the folder of a backup; none where there is none, or none that
+/// may be looked at.
+fn file(tenant: &OwnedFd, backup: &str, name: &str) -> Option<nix::sys::stat::FileStat> {
+    let folder = openat(tenant, backup, DIRECTORY, Mode::empty()).ok()?;
+    let stat = fstatat(&folder, name, nix::fcntl::AtFlags::AT_SYMLINK_NOFOLLOW).ok()?;
+    let kind = SFlag::from_bits_truncate(stat.st_mode & SFlag::S_IFMT.bits());
+    (kind == SFlag::S_IFREG).then_some(stat)
+}
+
 /// The names in a folder; those that are no text are none of ours.
 fn names(folder: &OwnedFd) -> nix::Result<Vec<String>> {
     let own = openat(folder.as_fd(), ".", DIRECTORY, Mode::empty())?;
     let mut dir = nix::dir::Dir::from_fd(own)?;
     let mut names = Vec::new();
-    for entry in dir.iter().take(MAX_LISTED.saturating_mul(2)) {
+    for entry in dir.iter().take(MAX_SEEN) {
         let entry = entry?;
         if let Ok(name) = entry.file_name().to_str()
             && !matches!(name, "." | "..")

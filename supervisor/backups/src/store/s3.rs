@@ -1,34 +1,39 @@
 //! An S3-compatible service as a store: a few parts in memory, whatever the size of an object.
 //!
 //! Bucket, prefix and credentials are the operator's, and so is the address: neither a redirect nor a
-//! proxy that the environment names leads anywhere else. What has no effect when it is done twice is
-//! tried again where the service was not reachable; nothing else is.
+//! proxy that the environment names leads anywhere else. Nothing that the service answers is longer in
+//! memory than what was asked for.
 
+mod ask;
 mod multipart;
 
 use std::time::Duration;
 
+use ::s3::command::Command;
 use ::s3::error::S3Error;
+use ::s3::serde_types::{ListBucketResult, ListMultipartUploadsResult};
 use ::s3::{Bucket, Region, creds};
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::StatusCode;
 use types::{Secret, UnixMillis};
 
+use self::ask::{Failure, Line};
 use self::multipart::Multipart;
-use super::{Cause, Entry, Error, Key, MAX_LISTED, PIECE, Store, Upload};
+use super::{Cause, Entry, Error, Key, MAX_LISTED, PIECE, Store, Upload, is_object};
 
 /// How long one request may take: one part over a slow line.
 const PATIENCE: Duration = Duration::from_mins(5);
 
-/// Tries of one request, and the pause before the second, doubled for each further one.
-const TRIES: u32 = 5;
-const PAUSE: Duration = Duration::from_millis(250);
-
 /// Objects of one page of a listing.
 const PAGE: usize = 1000;
 
-/// Nobody can listen on this port.
-const NOWHERE: &str = "http://127.0.0.1:0";
+/// Pages of one listing: as many objects as are listed, and four times as many of others.
+const MAX_PAGES: usize = 5 * MAX_LISTED / PAGE;
+
+/// Bytes of one page, and of every other answer that is no object: a thousand of the longest names, and
+/// what is said of each, are less.
+const MAX_ANSWER: usize = 4 << 20;
 
 const KIND: &str = "application/octet-stream";
 
@@ -59,7 +64,7 @@ pub struct Settings {
 /// A bucket.
 #[derive(Debug, Clone)]
 pub struct S3 {
-    bucket: Box<Bucket>,
+    line: Line,
     settings: Settings,
     /// Bytes of one part, and of one read.
     piece: usize,
@@ -82,18 +87,11 @@ impl S3 {
             what: "use the credentials",
             source: source.into(),
         })?;
-        let failed = |err| judged("use the bucket", err);
+        let failed = |err: S3Error| Failure::Sign(err).judged("use the bucket");
         let bucket = Bucket::new(&settings.bucket, region, credentials).map_err(failed)?;
         let bucket = if settings.path_style { bucket.with_path_style() } else { bucket };
-        let bucket = bucket.set_proxy(nowhere_but(&bucket.url())?).map_err(failed)?;
-        Self { bucket: Box::new(bucket), settings, piece: PIECE }.patient(PATIENCE)
-    }
-
-    /// The same, with so long for one request.
-    fn patient(self, patience: Duration) -> Result<Self, Error> {
-        let bucket = self.bucket.with_request_timeout(patience);
-        let bucket = bucket.map_err(|err| judged("use the bucket", err))?;
-        Ok(Self { bucket, ..self })
+        let line = Line::new(bucket, PATIENCE).map_err(|err| err.judged("use the bucket"))?;
+        Ok(Self { line, settings, piece: PIECE })
     }
 
     /// An object's whole name.
@@ -102,84 +100,6 @@ impl S3 {
     }
 }
 
-/// What is asked of any other address than the bucket's goes where nobody listens. Whoever sets a
-/// proxy is also not given the one of the environment.
-fn nowhere_but(bucket: &str) -> Result<reqwest::Proxy, Error> {
-    let unusable = |source: Cause| Error::Failed { what: "use the endpoint", source };
-    let own = reqwest::Url::parse(bucket).map_err(|err| unusable(err.into()))?.origin();
-    let nowhere = reqwest::Url::parse(NOWHERE).map_err(|err| unusable(err.into()))?;
-    Ok(reqwest::Proxy::custom(move |asked| (asked.origin() != own).then(|| nowhere.clone())))
-}
-
-/// What a failure means.
-fn judged(what: &'static str, err: S3Error) -> Error {
-    let (status, text) = if let S3Error::HttpFailWithBody(status, text) = &err {
-        (*status, text.as_str())
-    } else {
-        (0, "")
-    };
-    match status {
-        401 | 403 => Error::Refused(err.into()),
-        404 if text.contains("NoSuchBucket") => Error::NoBucket(err.into()),
-        404 => Error::NotFound,
-        507 => Error::Full(err.into()),
-        _ => Error::Failed { what, source: err.into() },
-    }
-}
-
-/// Whether the same request may do better a moment later.
-fn may_help(err: &S3Error) -> bool {
-    if let S3Error::HttpFailWithBody(status, _) = err {
-        return matches!(status, 408 | 429 | 500 | 502..=504);
-    }
-    if let S3Error::Reqwest(err) = err {
-        // A line on which one part takes that long is no faster the next time.
-        return !err.is_timeout() || err.is_connect();
-    }
-    matches!(err, S3Error::Io(_))
-}
-
-/// The tries of one request.
-struct Tries {
-    what: &'static str,
-    left: u32,
-    pause: Duration,
-}
-
-impl Tries {
-    const fn new(what: &'static str) -> Self {
-        Self { what, left: TRIES, pause: PAUSE }
-    }
-
-    /// What a try came to; none, after a pause, where another may do better.
-    async fn judge<T>(&mut self, done: Result<T, S3Error>) -> Option<Result<T, Error>> {
-        self.left = self.left.saturating_sub(1);
-        match done {
-            Err(err) if self.left > 0 && may_help(&err) => {
-                tracing::debug!(what = self.what, error = %types::Chain(&err), "asked again");
-                #[expect(clippy::disallowed_methods, reason = "a pause is time that must pass")]
-                tokio::time::sleep(self.pause).await;
-                self.pause = self.pause.saturating_mul(2);
-                None
-            }
-            done => Some(done.map_err(|err| judged(self.what, err))),
-        }
-    }
-}
-
-/// Asks until it succeeds or it is clear that it will not.
-macro_rules! again {
-    ($what:literal, $ask:expr) => {{
-        let mut tries = Tries::new($what);
-        loop {
-            if let Some(done) = tries.judge($ask.await).await {
-                break done;
-            }
-        }
-    }};
-}
-use again;
-
 #[async_trait]
 impl Store for S3 {
     async fn begin(&self, key: &Key) -> Result<Box<dyn Upload>, Error> {
@@ -187,14 +107,18 @@ impl Store for S3 {
     }
 
     async fn read(&self, key: &Key, from: u64) -> Result<Bytes, Error> {
+        const WHAT: &str = "read an object";
         let path = self.path(key.as_str());
         let max = u64::try_from(self.piece).unwrap_or(u64::MAX);
-        let to = from.saturating_add(max).saturating_sub(1);
-        let read = again!("read an object", self.bucket.get_object_range(&path, from, Some(to)));
-        match read {
-            Ok(piece) if piece.as_slice().len() <= self.piece => Ok(piece.into_bytes()),
+        let end = Some(from.saturating_add(max).saturating_sub(1));
+        let range = Command::GetObjectRange { start: from, end };
+        match self.line.ask((WHAT, &path), range, self.piece).await {
             // A service that does not know ranges sends everything each time.
-            Ok(_) => Err(Error::TooLarge { max }),
+            Ok(answer) if from > 0 && answer.status != StatusCode::PARTIAL_CONTENT => {
+                let why = Failure::Unreadable("it is no part of an object".to_owned());
+                Err(why.judged(WHAT))
+            }
+            Ok(answer) => Ok(answer.body),
             // The range begins where the object ends.
             Err(Error::Failed { source, .. }) if is_past_the_end(&source) => Ok(Bytes::new()),
             Err(err) => Err(err),
@@ -202,24 +126,29 @@ impl Store for S3 {
     }
 
     async fn remove(&self, key: &Key) -> Result<(), Error> {
-        let path = self.path(key.as_str());
-        match again!("remove an object", self.bucket.delete_object(&path)) {
+        let what = ("remove an object", &*self.path(key.as_str()));
+        match self.line.ask(what, Command::DeleteObject, MAX_ANSWER).await {
             Ok(_) | Err(Error::NotFound) => Ok(()),
             Err(err) => Err(err),
         }
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<Entry>, Error> {
+        const WHAT: &str = "list objects";
         let (mut all, mut next) = (Vec::new(), None);
-        loop {
-            let (bucket, path) = (&self.bucket, self.path(prefix));
-            let page = again!(
-                "list objects",
-                bucket.list_page(path.clone(), None, next.clone(), None, Some(PAGE))
-            );
-            let (page, _) = page?;
+        for _ in 0..MAX_PAGES {
+            let page = Command::ListObjectsV2 {
+                prefix: self.path(prefix),
+                delimiter: None,
+                continuation_token: next,
+                start_after: None,
+                max_keys: Some(PAGE),
+            };
+            let page = self.line.ask((WHAT, "/"), page, MAX_ANSWER).await?;
+            let page: ListBucketResult = page.document(WHAT)?;
             for object in page.contents {
-                if let Some(key) = object.key.strip_prefix(&self.settings.prefix) {
+                let key = object.key.strip_prefix(&self.settings.prefix);
+                if let Some(key) = key.filter(|key| is_object(key)) {
                     let modified_at = time(&object.last_modified);
                     all.push(Entry { key: key.to_owned(), size: object.size, modified_at });
                 }
@@ -233,20 +162,34 @@ impl Store for S3 {
                 return Ok(all);
             }
         }
+        Err(Error::TooMany)
     }
 
     async fn sweep(&self, prefix: &str, before: UnixMillis) -> Result<(), Error> {
+        const WHAT: &str = "list uploads";
         let path = self.path(prefix);
-        let bucket = &self.bucket;
-        let page = again!(
-            "list uploads",
-            bucket.list_multiparts_uploads_page(Some(&path), None, None, None, Some(PAGE))
-        );
-        let (page, _) = page?;
-        for upload in page.uploads {
-            let begun = upload.initiated.as_str();
-            if upload.key.starts_with(&path) && time(begun) < before {
-                again!("abort an upload", bucket.abort_upload(&upload.key, &upload.id))?;
+        let (mut key_marker, mut upload_id_marker) = (None, None);
+        for _ in 0..MAX_PAGES {
+            let page = Command::ListMultipartUploads {
+                prefix: Some(&path),
+                delimiter: None,
+                key_marker,
+                upload_id_marker,
+                max_uploads: Some(PAGE),
+            };
+            let page = self.line.ask((WHAT, "/"), page, MAX_ANSWER).await?;
+            let page: ListMultipartUploadsResult = page.document(WHAT)?;
+            for upload in page.uploads {
+                let key = upload.key.strip_prefix(&self.settings.prefix).unwrap_or_default();
+                // Of what is not ours, and of a time that is not known, nothing is removed.
+                let is_old = (1..before).contains(&time(&upload.initiated));
+                if key.starts_with(prefix) && is_object(key) && is_old {
+                    self.abort(&upload.key, &upload.id).await;
+                }
+            }
+            (key_marker, upload_id_marker) = (page.next_marker, page.next_upload_id_marker);
+            if !page.is_truncated || key_marker.is_none() {
+                break;
             }
         }
         Ok(())
@@ -258,9 +201,21 @@ impl Store for S3 {
     }
 }
 
+impl S3 {
+    /// Removes what an upload has left. One that stays keeps no other.
+    async fn abort(&self, path: &str, upload_id: &str) {
+        let abort = Command::AbortMultipartUpload { upload_id };
+        let gone = self.line.ask(("abort an upload", path), abort, MAX_ANSWER).await;
+        if let Err(err) = gone
+            && !matches!(err, Error::NotFound)
+        {
+            tracing::warn!(error = %types::Chain(&err), "an upload is left over");
+        }
+    }
+}
+
 fn is_past_the_end(cause: &Cause) -> bool {
-    let err = cause.downcast_ref::<S3Error>();
-    err.is_some_and(|err| matches!(err, S3Error::HttpFailWithBody(416, _)))
+    matches!(cause.downcast_ref(), Some(Failure::Status(416, _)))
 }
 
 fn time(text: &str) -> UnixMillis {

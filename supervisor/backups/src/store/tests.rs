@@ -65,6 +65,22 @@ async fn an_upload_that_is_given_up_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn what_others_have_put_there_is_neither_listed_nor_removed_and_stops_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = folder(dir.path());
+    let key = Key::manifest(&id("acme"));
+    put(&store, &key, b"x").await;
+    std::fs::create_dir(dir.path().join("acme/of-somebody-0")).unwrap();
+    std::fs::write(dir.path().join("acme/of-somebody"), "x").unwrap();
+    std::fs::write(dir.path().join("acme/of-somebody-0/data"), "x").unwrap();
+    std::fs::write(dir.path().join("acme/of-somebody-0/data.part"), "x").unwrap();
+    let listed = store.list("acme/").await.unwrap();
+    assert_eq!(listed.iter().map(|it| it.key.as_str()).collect::<Vec<_>>(), [key.as_str()]);
+    store.sweep("acme/", UnixMillis::MAX).await.unwrap();
+    assert!(dir.path().join("acme/of-somebody-0/data.part").exists());
+}
+
+#[tokio::test]
 async fn no_link_is_followed() {
     let (dir, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let store = folder(dir.path());

@@ -79,7 +79,8 @@ async fn restore(client: &Client, args: RestoreArgs) -> Result<RestoredBackup, E
     let key = args.key_file.as_deref().map(read_key).transpose()?;
     let owner = args.backup.split('.').next().and_then(|it| it.parse().ok());
     let watched: Option<TenantId> = args.to.clone().or(owner);
-    let request = RestoreBackup { to: args.to, force: args.force, key };
+    let without_tokens = args.without_tokens;
+    let request = RestoreBackup { to: args.to, force: args.force, key, without_tokens };
     let path = one(&args.backup, "/restore");
     let work = client.post_patiently(&path, &request, PATIENCE);
     let message = format!("Restoring {}", args.backup);
@@ -201,9 +202,10 @@ impl View for BackupList {
             let files = it.contents.as_ref().map_or_else(String::new, |it| it.files.to_string());
             let word = if it.verified { "yes" } else { "no" };
             let size = progress::bytes(it.size);
-            vec![it.id.clone(), it.created_at.to_string(), size, files, word.to_owned()]
+            let by = it.asked_by.clone().unwrap_or_default();
+            vec![it.id.clone(), it.created_at.to_string(), size, files, by, word.to_owned()]
         };
-        let head = ["BACKUP", "BEGUN", "SIZE", "FILES", "SIGNED"];
+        let head = ["BACKUP", "BEGUN", "SIZE", "FILES", "BY", "SIGNED"];
         output.table(&head, self.backups.iter().map(row).collect());
     }
 }
@@ -215,6 +217,7 @@ impl View for Backup {
             ("tenant", self.tenant.to_string()),
             ("begun", self.created_at.to_string()),
             ("size", progress::bytes(self.size)),
+            ("by", self.asked_by.clone().unwrap_or_default()),
             ("signed", if self.verified { "yes" } else { "NO" }.to_owned()),
         ];
         if let Some(contents) = &self.contents {
@@ -251,6 +254,14 @@ impl View for RestoredBackup {
             pairs.push(("token", token.clone()));
         }
         output.pairs(&pairs);
+        if let Some(valid) = self.valid_tokens {
+            output.line(&format!(
+                "\n{valid} tokens of the backup are good from now on, also those that were revoked after it was made."
+            ));
+            output.line(
+                "Leave them out with --without-tokens, or revoke them: openclawmu tokens list.",
+            );
+        }
         if self.token.is_some() {
             output.line("\nKeep the token: it is not shown again.");
         }

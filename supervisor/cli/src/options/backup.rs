@@ -63,6 +63,9 @@ pub struct RestoreArgs {
     /// The key that was exported where the backup was made.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub key_file: Option<PathBuf>,
+    /// Leave out the backup's tokens, devices and nodes; the tenant gets a new token.
+    #[arg(long, requires = "key_file")]
+    pub without_tokens: bool,
 }
 
 /// `backup schedule ...`

@@ -1,7 +1,9 @@
 //! `/v1/tenants/{id}/backups`, `/v1/tenants/{id}/backup-schedule`, `/v1/tenants/{id}/backup-key` and
 //! `/v1/backup-schedules`.
 
-use ::backups::{BackupId, Backups, Every, Keep, KeyFile, Listed, Manifest, Restore, Standing};
+use ::backups::{
+    AskedBy, BackupId, Backups, Every, Keep, KeyFile, Listed, Manifest, Restore, Standing,
+};
 use auth::{Grant, TokenSpec};
 use control_api::{
     Backup, BackupContents, BackupKey, BackupList, BackupPath, BackupProgress, BackupSchedule,
@@ -24,7 +26,7 @@ pub(crate) async fn list(call: Call<TenantPath>) -> Result<Found<BackupList>, Er
 }
 
 pub(crate) async fn create(call: Call<TenantPath>) -> Result<Made<Backup>, Error> {
-    let manifest = backups(&call).create(&call.path.id).await?;
+    let manifest = backups(&call).create(&call.path.id, AskedBy::Operator).await?;
     call.made(&manifest.backup.to_string());
     Ok(Made(shown(manifest)))
 }
@@ -62,12 +64,19 @@ pub(crate) async fn restore(
     call: Call<BackupPath, Nothing, RestoreBackup>,
 ) -> Result<Found<RestoredBackup>, Error> {
     let backup = named(&call.path)?;
-    let RestoreBackup { to, force, key } = &call.body;
+    let RestoreBackup { to, force, key, without_tokens } = &call.body;
     let to = to.clone().unwrap_or_else(|| backup.tenant().clone());
     let key = key.as_ref().map(|key| data_key(key, backup.tenant())).transpose()?;
-    let restore = Restore { backup: backup.clone(), to: to.clone(), force: *force, key };
+    let restore = Restore {
+        backup: backup.clone(),
+        to: to.clone(),
+        force: *force,
+        key,
+        tokens: !without_tokens,
+        who: call.permit.operator().who(),
+    };
     let restored = backups(&call).restore(restore).await?;
-    let (tokens, token) = if restored.tokens {
+    let (tokens, token) = if restored.tokens.is_some() {
         ("restored", None)
     } else if restored.made {
         ("new", Some(first_token(&call, &to).await?))
@@ -79,6 +88,7 @@ pub(crate) async fn restore(
         backup: backup.to_string(),
         made: restored.made,
         tokens: tokens.to_owned(),
+        valid_tokens: restored.tokens,
         token,
         contents: contents(&restored.manifest),
     }))
@@ -183,6 +193,7 @@ fn shown(manifest: Manifest) -> Backup {
         contents: Some(contents(&manifest)),
         key_id: Some(manifest.key_id),
         gateway: Some(manifest.gateway),
+        asked_by: Some(manifest.asked_by.name().to_owned()),
     }
 }
 
@@ -198,6 +209,7 @@ fn row(listed: Listed) -> Backup {
             verified: false,
             key_id: None,
             gateway: None,
+            asked_by: None,
             contents: None,
         },
     }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use types::UnixMillis;
 
 use super::entry::{Entry, Label, Phase, Progress};
-use super::{LABEL, MAX_DEAD, MAX_DEAD_BYTES, MAX_HANDING, progress};
+use super::{LABEL, MAX_DEAD, MAX_DEAD_BYTES, MAX_HANDING, MAX_HANDING_OF_ONE, progress};
 use crate::Shared;
 use crate::totals::{Kind, Room, Size, Totals};
 
@@ -144,9 +144,15 @@ impl State {
 
     /// The numbers of those whose turn it is, which are being handed over from now on.
     pub(super) fn begin(&mut self, now: Instant) -> Vec<u64> {
-        let mut handing = HashMap::<String, usize>::new();
+        let mut handing = HashMap::<(String, Option<String>), usize>::new();
+        let of = |entry: &Entry| {
+            let source = || entry.row.source.clone();
+            [(source(), None), (source(), Some(entry.label.account.clone()))]
+        };
         for entry in self.entries.values().filter(|entry| entry.phase == Phase::Handing) {
-            *handing.entry(entry.row.source.clone()).or_default() += 1;
+            for place in of(entry) {
+                *handing.entry(place).or_default() += 1;
+            }
         }
         let (mut lanes, mut turn) = (HashSet::new(), Vec::new());
         for (seq, entry) in &mut self.entries {
@@ -156,10 +162,13 @@ impl State {
             if entry.phase != Phase::Waiting || entry.not_before > now {
                 continue;
             }
-            let handing = handing.entry(entry.row.source.clone()).or_default();
-            if *handing < MAX_HANDING {
+            let places = of(entry);
+            let taken = places.each_ref().map(|place| handing.get(place).copied().unwrap_or(0));
+            if taken[0] < MAX_HANDING && taken[1] < MAX_HANDING_OF_ONE {
                 entry.phase = Phase::Handing;
-                *handing += 1;
+                for place in places {
+                    *handing.entry(place).or_default() += 1;
+                }
                 turn.push(*seq);
             }
         }

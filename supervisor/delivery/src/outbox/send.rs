@@ -298,13 +298,23 @@ impl Outbox {
         self.write(&mut row, state).await?;
         let is_failed = state == OutboxState::Failed;
         count(if is_failed { &totals.failed } else { &totals.unknown });
+        self.tidy().await?;
+        Ok(Some((label.id.clone(), format!("{}: {why}", state.name()))))
+    }
+
+    /// Reads what was there when the gateway started, and lets go of what has ended and is too much or too
+    /// old.
+    ///
+    /// # Errors
+    /// When that cannot be read or written.
+    pub async fn tidy(&self) -> Result<(), Error> {
+        let loaded = self.loaded().await?;
         // Each turn takes one away.
         loop {
-            let surplus = self.lock().surplus(totals);
-            let Some(oldest) = surplus else { break };
+            let surplus = self.lock().surplus(self.shared.totals(), self.too_old(loaded));
+            let Some(oldest) = surplus else { return Ok(()) };
             self.finish(oldest, Mark::Dead).await?;
         }
-        Ok(Some((label.id.clone(), format!("{}: {why}", state.name()))))
     }
 
     async fn finish(&self, seq: u64, mark: Mark) -> Result<(), Error> {

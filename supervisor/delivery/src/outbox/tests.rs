@@ -240,6 +240,40 @@ async fn what_cannot_be_read_any_more_ends() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_has_ended_is_shown_for_a_month_and_no_clock_that_jumps_shortens_it() {
+    let house = House::new(false).await;
+    let failed = || vec![Fate::Failed("no".to_owned())];
+    let (outbox, place) = (start(&house).await, Place::new(Means::DurableKey, failed()));
+    outbox.submit(&intent("a")).await.unwrap();
+    drive(&outbox, &place.sinks()).await.unwrap();
+    let pass = async |millis: u64| {
+        house.clock.advance(millis);
+        tokio::time::advance(std::time::Duration::from_millis(millis)).await;
+    };
+    pass(KEEP_ENDED_MS / 2).await;
+    place.answers.lock().unwrap().extend(failed());
+    outbox.submit(&intent("b")).await.unwrap();
+    drive(&outbox, &place.sinks()).await.unwrap();
+    assert!(!outbox.is_untidy());
+    house.clock.advance(KEEP_ENDED_MS * 9);
+    assert!(!outbox.is_untidy(), "the clock alone has jumped");
+    house.clock.set(crate::testing::NOW + KEEP_ENDED_MS / 2);
+    pass(KEEP_ENDED_MS * 3 / 4).await;
+    assert!(outbox.is_untidy());
+    outbox.tidy().await.unwrap();
+    let left = outbox.list().await.unwrap();
+    assert_eq!(left.iter().map(|it| it.id.as_str()).collect::<Vec<_>>(), ["b"]);
+    assert!(!outbox.is_untidy());
+    // The gateway starts anew: what waits nowhere is found all the same, and nothing is sent again.
+    let outbox = start(&house).await;
+    assert!(outbox.is_untidy());
+    outbox.tidy().await.unwrap();
+    assert_eq!(outbox.list().await.unwrap().len(), 1);
+    outbox.submit(&intent("a")).await.unwrap();
+    assert_eq!(outbox.list().await.unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_place_that_does_not_answer_keeps_back_its_own() {
     let house = House::new(false).await;
     let (outbox, place) = (start(&house).await, Place::new(Means::DurableKey, Vec::new()));

@@ -2,7 +2,8 @@
 
 use api::tenants::{BackedUp, Backup, BackupParams, Backups, RestoreParams, Restored};
 use api::{ApiError, Code};
-use backups::{BackupId, Error, Place, Restore};
+use audit::{Who, WhoKind};
+use backups::{AskedBy, BackupId, Error, Place, Restore};
 use types::{Chain, UnixMillis};
 
 use crate::Call;
@@ -12,7 +13,7 @@ pub(super) async fn create(call: &Call<'_>, params: &BackupParams) -> Result<Bac
     agreed(call, [bucket, endpoint, region, prefix])?;
     let (backups, tenant) = (&call.parts.backups, call.caller.permit.tenant());
     backups.pace(tenant).map_err(|err| told(&err))?;
-    let manifest = backups.create(tenant).await.map_err(|err| told(&err))?;
+    let manifest = backups.create(tenant, AskedBy::Tenant).await.map_err(|err| told(&err))?;
     Ok(BackedUp {
         key: manifest.backup.to_string(),
         tenant_id: tenant.clone(),
@@ -50,7 +51,10 @@ pub(super) async fn restore(call: &Call<'_>, params: RestoreParams) -> Result<Re
     let backup: Option<BackupId> = key.parse().ok().filter(|it: &BackupId| it.tenant() == tenant);
     let backup = backup.ok_or_else(|| told(&Error::NotFound))?;
     backups.pace(tenant).map_err(|err| told(&err))?;
-    let restore = Restore { backup: backup.clone(), to: tenant.clone(), force: true, key: None };
+    let mut who = Who::named(WhoKind::TenantToken, call.caller.permit.principal().token_id());
+    who.address = call.caller.connection.map(|connection| connection.peer());
+    let (backup_id, to) = (backup.clone(), tenant.clone());
+    let restore = Restore { backup: backup_id, to, force: true, key: None, tokens: true, who };
     backups.restore(restore).await.map_err(|err| told(&err))?;
     Ok(Restored {
         tenant_id: tenant.clone(),

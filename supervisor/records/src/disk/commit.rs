@@ -41,6 +41,10 @@ const IDLE: Duration = Duration::from_hours(1);
 const DUMP_PAUSE: Duration = Duration::from_secs(30);
 const DUMP_SHARE: u32 = 100;
 
+/// Between two rewritings pass ten times as long as one takes: whoever deletes many tenants waits, and
+/// those who wait meanwhile share the next one, so that nobody else's commits wait for most of the time.
+const REWRITE_SHARE: u32 = 10;
+
 pub(super) struct Committer {
     pub(super) engine: Engine<Rows>,
     /// None while it is being replaced.
@@ -52,6 +56,9 @@ pub(super) struct Committer {
     /// The last revision that is known to be on the disk.
     synced: Rev,
     next_dump: Instant,
+    /// Who waits for everything to be written anew, and before when that is not done.
+    rewrites: Vec<oneshot::Sender<Result<(), Error>>>,
+    next_rewrite: Instant,
     /// Held for as long as the database is open. Dropped last, so the next owner finds it closed.
     _lock: File,
 }
@@ -67,8 +74,18 @@ impl Committer {
         let engine = Engine::new(Rows(Some(sled::Tree::clone(&db))), clock)?;
         let next_dump = Instant::now() + DUMP_PAUSE;
         let (db, dir) = (Some(db), dir.to_owned());
-        let mut committer =
-            Self { engine, db, file, dumps, dir, synced: 0, next_dump, _lock: lock };
+        let mut committer = Self {
+            engine,
+            db,
+            file,
+            dumps,
+            dir,
+            synced: 0,
+            next_dump,
+            rewrites: Vec::new(),
+            next_rewrite: Instant::now(),
+            _lock: lock,
+        };
         committer.sync().map_err(Failed::into_error)?;
         if committer.dumps.newest_rev().is_none() {
             committer.dump();
@@ -103,11 +120,11 @@ impl Committer {
             }
         };
         let mut done = self.engine.expire().map_err(Failed::Write);
-        let (mut answers, mut rewrites) = (Vec::new(), Vec::new());
+        let mut answers = Vec::new();
         for work in first.into_iter().chain(jobs.try_iter().take(GROUP - 1)) {
             match work {
                 Work::Job(job) => answers.push(job(&mut self.engine)),
-                Work::Rewrite(reply) => rewrites.push(reply),
+                Work::Rewrite(reply) => self.rewrites.push(reply),
             }
         }
         if done.is_ok() && self.engine.is_broken() {
@@ -127,8 +144,12 @@ impl Committer {
             tracing::error!(%error, "the database failed; the records are closed");
             return if matches!(failed, Failed::Write(_)) { Turn::Failed } else { Turn::Lost };
         }
-        if !rewrites.is_empty() && !self.rewritten(rewrites) {
-            return Turn::Lost;
+        if self.rewrite_is_due() {
+            let (begun, waiting) = (Instant::now(), std::mem::take(&mut self.rewrites));
+            if !self.rewritten(waiting) {
+                return Turn::Lost;
+            }
+            self.next_rewrite = next_rewrite(begun, Instant::now());
         }
         self.dump_if(Instant::now() >= self.next_dump);
         Turn::Done
@@ -147,7 +168,13 @@ impl Committer {
     fn until_due(&self) -> Duration {
         let dump = self.next_dump.saturating_duration_since(Instant::now());
         let dump = if self.is_dumped() { IDLE } else { dump };
-        self.engine.next_expiry().unwrap_or(IDLE).min(dump)
+        let rewrite = self.next_rewrite.saturating_duration_since(Instant::now());
+        let rewrite = if self.rewrites.is_empty() { IDLE } else { rewrite };
+        self.engine.next_expiry().unwrap_or(IDLE).min(dump).min(rewrite)
+    }
+
+    fn rewrite_is_due(&self) -> bool {
+        !self.rewrites.is_empty() && Instant::now() >= self.next_rewrite
     }
 
     fn is_dumped(&self) -> bool {
@@ -167,6 +194,11 @@ impl Committer {
         }
         self.next_dump = Instant::now() + (start.elapsed() * DUMP_SHARE).max(DUMP_PAUSE);
     }
+}
+
+/// When everything may be written anew again.
+fn next_rewrite(begun: Instant, ended: Instant) -> Instant {
+    ended + ended.saturating_duration_since(begun) * REWRITE_SHARE
 }
 
 /// How a group of jobs ended.
@@ -240,5 +272,49 @@ fn again(err: &Error) -> Error {
         Error::Outcome(Arc::clone(source))
     } else {
         Error::Closed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use types::SystemClock;
+
+    use super::*;
+
+    #[test]
+    fn rewriting_takes_a_part_of_the_time() {
+        let begun = Instant::now();
+        let ended = begun + Duration::from_millis(300);
+        assert_eq!(next_rewrite(begun, ended) - ended, Duration::from_secs(3));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn who_waits_for_a_rewriting_keeps_back_no_commit_and_shares_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let mut committer = Committer::open(dir.path(), Arc::clone(&clock)).unwrap();
+        // As if one had taken an hour.
+        committer.next_rewrite = Instant::now() + Duration::from_hours(10);
+        let (work, jobs) = std::sync::mpsc::channel();
+        let mut waiting = Vec::new();
+        for _ in 0..3 {
+            let (reply, answer) = oneshot::channel();
+            work.send(Work::Rewrite(reply)).unwrap();
+            waiting.push(answer);
+        }
+        assert_eq!(committer.turn(&jobs), Turn::Done);
+        assert!(waiting.iter_mut().all(|it| it.try_recv().is_err()), "not yet");
+        assert_eq!(committer.rewrites.len(), 3);
+        let (done, heard) = oneshot::channel();
+        let job: Job = Box::new(|_| Box::new(move |synced| drop(done.send(synced))));
+        work.send(Work::Job(job)).unwrap();
+        assert_eq!(committer.turn(&jobs), Turn::Done);
+        heard.await.unwrap().unwrap();
+        committer.next_rewrite = Instant::now();
+        assert_eq!(committer.turn(&jobs), Turn::Done);
+        for answer in waiting {
+            answer.await.unwrap().unwrap();
+        }
+        assert!(committer.rewrites.is_empty() && committer.next_rewrite > Instant::now());
     }
 }

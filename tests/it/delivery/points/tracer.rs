@@ -1,4 +1,4 @@
-//! A tracer that kills a process as it enters a system call.
+//! A tracer that kills a process as it enters a system call, or has its files refuse it.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -12,6 +12,24 @@ use tests::until;
 pub(super) const CALLS: [&str; 8] =
     ["write", "writev", "sendto", "sendmsg", "pwrite64", "fdatasync", "fsync", "renameat2"];
 
+/// What befalls a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    Killed,
+    /// From then on its files refuse this kind of call, with this error.
+    Refused(&'static str),
+}
+
+/// When one of its threads enters the `nth` of `call`.
+#[derive(Debug, Clone)]
+pub(super) struct Step {
+    pub(super) call: &'static str,
+    pub(super) nth: usize,
+    pub(super) fault: Fault,
+    /// The files that refuse it.
+    pub(super) files: Vec<String>,
+}
+
 /// A process under a tracer; dropped, it goes on without.
 pub(super) struct Tracer {
     child: Child,
@@ -20,16 +38,21 @@ pub(super) struct Tracer {
 }
 
 impl Tracer {
-    /// Traces the process, and kills it as one of its threads enters its `nth` of `call`.
-    pub(super) fn attach(pid: i32, inject: Option<(&str, usize)>) -> Self {
+    /// Traces the process until that step and after it.
+    pub(super) fn attach(pid: i32, step: Option<&Step>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut strace = Command::new("strace");
         strace.args(["-f", "-y", "-qq", "-s", "0", "-o"]).arg(dir.path().join("calls"));
         strace.args(["-e", "signal=none", "-e"]);
-        strace
-            .arg(format!("trace={}", inject.map_or_else(|| CALLS.join(","), |it| it.0.to_owned())));
-        if let Some((call, nth)) = inject {
-            strace.args(["-e", &format!("inject={call}:signal=SIGKILL:when={nth}")]);
+        strace.arg(format!("trace={}", step.map_or_else(|| CALLS.join(","), |it| it.call.into())));
+        if let Some(Step { call, nth, fault, files }) = step {
+            let what = match fault {
+                Fault::Killed => format!("signal=SIGKILL:when={nth}"),
+                // With a number that no call has, the filters would end the process.
+                Fault::Refused(error) => format!("error={error}:syscall=gettid:when={nth}+"),
+            };
+            strace.args(["-e", &format!("inject={call}:{what}")]);
+            strace.args(files.iter().flat_map(|file| ["-P", file]));
         }
         strace.args(["-p", &pid.to_string()]).stdin(Stdio::null()).stderr(Stdio::null());
         let child = strace.spawn().expect("this test needs strace (apt-get install strace)");
@@ -67,8 +90,17 @@ impl Drop for Tracer {
     }
 }
 
+/// The file that a call is about, where it is about one.
+pub(super) fn file_of(line: &str) -> Option<&str> {
+    let (_, rest) = line.split_once('(')?;
+    let (_, rest) = rest.split_once('<')?;
+    let (name, _) = rest.split_once('>')?;
+    let is_file = name.starts_with('/') && !name.starts_with("/dev") && !name.starts_with("/proc");
+    is_file.then_some(name)
+}
+
 /// How often one thread made each call at most.
-pub(super) fn most(lines: &[String]) -> HashMap<&'static str, usize> {
+pub(super) fn most(lines: &[&String]) -> HashMap<&'static str, usize> {
     let mut counts = HashMap::<(&str, &'static str), usize>::new();
     for line in lines {
         let Some((thread, rest)) = line.split_once(' ') else { continue };

@@ -144,6 +144,53 @@ fn no_byte_of_the_tar_can_be_changed_and_no_part_of_it_is_enough() {
     }
 }
 
+/// What its owner has closed to itself, and a mark that is the root's own.
+#[test]
+fn what_is_closed_to_its_owner_goes_along_and_is_closed_as_before() {
+    let root = tempfile::tempdir().unwrap();
+    let path = |name: &str| root.path().join(name);
+    let modes = [("deep/in", 0o000), ("deep/write", 0o200), ("none", 0o000), ("deep", 0o400)];
+    std::fs::create_dir(path("deep")).unwrap();
+    std::fs::write(path(RESTORED), "").unwrap();
+    for (name, mode) in modes {
+        if name != "deep" {
+            std::fs::write(path(name), name).unwrap();
+        }
+        std::fs::set_permissions(path(name), PermissionsExt::from_mode(mode)).unwrap();
+    }
+    let before = seen(root.path());
+    let (summary, bytes) = packed(root.path());
+    assert_eq!((summary.files, summary.directories, summary.left_out), (3, 1, 0));
+    assert_eq!(seen(root.path()), before);
+    let (result, to) = unpacked(&bytes, 1 << 30);
+    result.unwrap();
+    let after = seen(&to.path().join("root"));
+    let is_marked = |it: &Seen| it.0.as_os_str() == RESTORED;
+    assert_eq!(after, before.into_iter().filter(|it| !is_marked(it)).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_mode_that_closes_is_opened_for_its_owner_alone() {
+    let root = tempfile::tempdir().unwrap();
+    let at = directory(root.path());
+    let path = root.path().join("closed");
+    std::fs::write(&path, "x").unwrap();
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o030)).unwrap();
+    let mode = || std::fs::metadata(&path).unwrap().mode() & 0o7777;
+    let stat = walk::look(&at, b"closed").unwrap().unwrap();
+    let (_, found, _) = walk::open_any(&at, b"closed", &stat).unwrap().unwrap();
+    assert_eq!((mode(), walk::mode_of(&found)), (0o030, 0o030));
+    std::fs::remove_file(&path).unwrap();
+    assert!(walk::open_any(&at, b"closed", &stat).unwrap().is_none(), "it has gone");
+    std::fs::create_dir(&path).unwrap();
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o030)).unwrap();
+    let stat = walk::look(&at, b"closed").unwrap().unwrap();
+    let (folder, _, closed) = walk::open_any(&at, b"closed", &stat).unwrap().unwrap();
+    assert_eq!(mode(), 0o530, "for as long as it is looked through");
+    drop(walk::Level::closing(folder.into(), 0, closed).unwrap());
+    assert_eq!(mode(), 0o030);
+}
+
 #[test]
 fn what_cannot_be_taken_is_left_out_and_named() {
     let root = tempfile::tempdir().unwrap();

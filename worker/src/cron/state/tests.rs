@@ -160,3 +160,43 @@ fn a_run_that_was_asked_for_keeps_its_name_over_the_end_of_the_process() {
     begin(&mut job, false, T + 2);
     assert_eq!(run_id(&job, T + 2), format!("cron:{}:{}:0", job.id, T + 2));
 }
+
+#[test]
+fn what_was_due_before_a_restore_is_not_repeated() {
+    let minute = 60_000;
+    // Due between the backup and its restore.
+    let mut job = once();
+    let (ended, logged) = restored(&mut job, None, T + minute).unwrap();
+    assert_eq!((ended.status, logged), (RunStatus::Skipped, false));
+    assert_eq!(end(&mut job, &ended, T + minute), After::Keep);
+    assert_eq!((job.enabled, due(&job, T + 10 * minute)), (false, Due::Not));
+    assert!(restored(&mut job, None, T + minute).is_none(), "once");
+    // Due later: at its time.
+    let mut job = once();
+    assert!(restored(&mut job, None, T + 5000).is_none());
+    assert_eq!(due(&job, T + 10_000), Due::Now);
+    // One that comes again goes on with its next time.
+    let mut job = every(minute);
+    assert!(restored(&mut job, None, T + 3 * minute + 1).is_none());
+    assert_eq!(due(&job, T + 3 * minute + 1), Due::Not);
+    assert_eq!(due(&job, T + 4 * minute), Due::Now);
+    // One that had run before the backup has no time any more.
+    let mut job = once();
+    begin(&mut job, false, T + 10_000);
+    job.delete_after_run = Some(false);
+    end(&mut job, &ended_ok(), T + 10_500);
+    assert!(restored(&mut job, None, T + minute).is_none());
+    assert_eq!(due(&job, T + 2 * minute), Due::Not);
+    // One that was under way does not go on, nor begin anew.
+    let mut job = once();
+    begin(&mut job, false, T + 10_000);
+    let (ended, logged) = restored(&mut job, None, T + minute).unwrap();
+    assert_eq!((ended.status, ended.delivery), (RunStatus::Skipped, DeliveryStatus::Unknown));
+    assert!(!logged);
+    end(&mut job, &ended, T + minute);
+    assert_eq!((job.state.running_at_ms, due(&job, T + 2 * minute)), (None, Due::Not));
+}
+
+fn ended_ok() -> Ended {
+    ended(RunStatus::Ok)
+}

@@ -3,16 +3,18 @@
 
 use std::task::Poll;
 
-use ::s3::Bucket;
-use ::s3::serde_types::Part;
+use ::s3::command::{Command, Multipart as Place};
+use ::s3::serde_types::{CompleteMultipartUploadData, InitiateMultipartUploadResponse, Part};
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
 use futures_util::poll;
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use http::header::ETAG;
 
 use super::super::{Error, Upload};
-use super::{KIND, S3, Tries, again};
+use super::ask::{Failure, Line};
+use super::{KIND, MAX_ANSWER, S3};
 
 /// Parts of one object; services take 10,000.
 const MAX_PARTS: u32 = 10_000;
@@ -21,12 +23,20 @@ const MAX_PARTS: u32 = 10_000;
 /// what is signed, and as what is sent.
 const AT_ONCE: usize = 2;
 
+/// What is attempted last.
+const FINISH: &str = "finish an object";
+
+/// What writes these bytes: a whole object, or the part of one.
+const fn put<'a>(content: &'a [u8], multipart: Option<Place<'a>>) -> Command<'a> {
+    Command::PutObject { content, content_type: KIND, custom_headers: None, multipart }
+}
+
 /// A part on its way.
 type Put = BoxFuture<'static, Result<Part, Error>>;
 
 #[derive(Debug)]
 pub(super) struct Multipart {
-    bucket: Box<Bucket>,
+    line: Line,
     path: String,
     /// Bytes of one part.
     piece: usize,
@@ -42,7 +52,7 @@ impl Multipart {
     /// Asks nobody yet.
     pub(super) fn new(store: &S3, path: String) -> Self {
         Self {
-            bucket: store.bucket.clone(),
+            line: store.line.clone(),
             path,
             piece: store.piece,
             upload: None,
@@ -58,9 +68,11 @@ impl Multipart {
         let upload = if let Some(upload) = &self.upload {
             upload.clone()
         } else {
-            let begun =
-                again!("begin an object", self.bucket.initiate_multipart_upload(&self.path, KIND));
-            self.upload.insert(begun?.upload_id).clone()
+            const WHAT: &str = "begin an object";
+            let first = Command::InitiateMultipartUpload { content_type: KIND };
+            let begun = self.line.ask((WHAT, &self.path), first, MAX_ANSWER).await?;
+            let begun: InitiateMultipartUploadResponse = begun.document(WHAT)?;
+            self.upload.insert(begun.upload_id).clone()
         };
         if self.begun >= MAX_PARTS {
             let part = u64::try_from(self.piece).unwrap_or(u64::MAX);
@@ -71,12 +83,12 @@ impl Multipart {
             self.parts.extend(landed.transpose()?);
         }
         self.begun = self.begun.saturating_add(1);
-        let (bucket, path, number) = (self.bucket.clone(), self.path.clone(), self.begun);
+        let (line, path, part_number) = (self.line.clone(), self.path.clone(), self.begun);
         self.under_way.push(Box::pin(async move {
-            again!(
-                "write a part",
-                bucket.put_multipart_chunk(bytes.to_vec(), &path, number, &upload, KIND)
-            )
+            let place = Some(Place::new(part_number, &upload));
+            let put = line.ask(("write a part", &path), put(&bytes, place), MAX_ANSWER).await?;
+            let etag = put.headers.get(ETAG).and_then(|etag| etag.to_str().ok());
+            Ok(Part { part_number, etag: etag.unwrap_or_default().to_owned() })
         }));
         self.see().await
     }
@@ -89,12 +101,15 @@ impl Multipart {
         }
         self.parts.sort_by_key(|part| part.part_number);
         let same = |it: &Part| Part { part_number: it.part_number, etag: it.etag.clone() };
-        let parts = || self.parts.iter().map(same).collect();
-        let done = again!(
-            "finish an object",
-            self.bucket.complete_multipart_upload(&self.path, upload, parts())
-        );
-        done.map(drop)
+        let data = CompleteMultipartUploadData { parts: self.parts.iter().map(same).collect() };
+        let complete = Command::CompleteMultipartUpload { upload_id: upload, data };
+        let done = self.line.ask((FINISH, &self.path), complete, MAX_ANSWER).await?;
+        // A service that was slow says 200 first, and only then what came of it.
+        let said = String::from_utf8_lossy(&done.body);
+        if said.contains("<CompleteMultipartUploadResult") {
+            return Ok(());
+        }
+        Err(Failure::Status(done.status.as_u16(), said.into_owned()).judged(FINISH))
     }
 
     /// Lets those that are under way go on, and takes what has arrived.
@@ -121,8 +136,8 @@ impl Upload for Multipart {
     async fn finish(mut self: Box<Self>) -> Result<(), Error> {
         let rest = std::mem::take(&mut self.waiting).freeze();
         let Some(upload) = self.upload.clone() else {
-            let put = again!("write an object", self.bucket.put_object(&self.path, &rest));
-            return put.map(drop);
+            let what = ("write an object", &*self.path);
+            return self.line.ask(what, put(&rest, None), MAX_ANSWER).await.map(drop);
         };
         let finished = self.complete(&upload, rest).await;
         if finished.is_err()
@@ -137,10 +152,10 @@ impl Upload for Multipart {
     async fn abort(mut self: Box<Self>) -> Result<(), Error> {
         // What is under way would become part of what is being removed.
         self.under_way.clear();
-        let Some(upload) = &self.upload else { return Ok(()) };
-        let (bucket, path) = (self.bucket.clone(), self.path.clone());
-        match again!("abort an upload", bucket.abort_upload(&path, upload)) {
-            Ok(()) | Err(Error::NotFound) => Ok(()),
+        let Some(upload_id) = &self.upload else { return Ok(()) };
+        let abort = Command::AbortMultipartUpload { upload_id };
+        match self.line.ask(("abort an upload", &self.path), abort, MAX_ANSWER).await {
+            Ok(_) | Err(Error::NotFound) => Ok(()),
             Err(err) => Err(err),
         }
     }

@@ -42,6 +42,12 @@ fn store(address: SocketAddr) -> S3 {
     S3 { piece: SMALLEST, ..S3::new(settings, &credentials).unwrap() }
 }
 
+/// The same, with so long for one request.
+fn patient(address: SocketAddr, patience: Duration) -> S3 {
+    let store = store(address);
+    S3 { line: store.line.patient(patience), ..store }
+}
+
 /// A service that answers nothing more from one request on, by closing the connection.
 struct Mortal {
     address: SocketAddr,
@@ -206,13 +212,93 @@ async fn an_answer_that_trickles_is_given_up_and_not_asked_for_again() {
     let tasks = Tasks::default();
     let head = "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n";
     let (address, count) = answering(&tasks, head.to_owned()).await;
-    let store = store(address).patient(Duration::from_millis(300)).unwrap();
+    let store = patient(address, Duration::from_millis(300));
     let begun = Instant::now();
     for failed in [store.read(&key(), 0).await.map(drop), store.list("acme/").await.map(drop)] {
         assert!(matches!(failed, Err(Error::Failed { .. })), "{failed:?}");
     }
     assert!(begun.elapsed() < Duration::from_secs(20));
     assert!(count.load(Ordering::SeqCst) <= 4, "{count:?}");
+    tasks.stop();
+}
+
+/// Answers every request with this, again and again where it is to be without an end; counts requests and
+/// bytes.
+async fn repeating(
+    tasks: &Tasks,
+    (head, body, endless): (&str, String, bool),
+) -> (SocketAddr, Arc<AtomicUsize>, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (count, sent) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (asked, bytes, scope) = (Arc::clone(&count), Arc::clone(&sent), tasks.clone());
+    let length = if endless { usize::MAX >> 8 } else { body.len() };
+    let head = format!("HTTP/1.1 {head}\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n");
+    tasks.spawn_until_stopped(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            asked.fetch_add(1, Ordering::SeqCst);
+            let (head, body, bytes) = (head.clone(), body.clone(), Arc::clone(&bytes));
+            scope.spawn_until_stopped(async move {
+                drop(socket.read(&mut [0; 4096]).await);
+                drop(socket.write_all(head.as_bytes()).await);
+                let mut goes_on = true;
+                while goes_on && socket.write_all(body.as_bytes()).await.is_ok() {
+                    bytes.fetch_add(body.len(), Ordering::SeqCst);
+                    goes_on = endless;
+                }
+            });
+        }
+    });
+    (address, count, sent)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_listing_without_an_end_is_given_up() {
+    let tasks = Tasks::default();
+    let page = "<ListBucketResult><Name>b</Name><Prefix></Prefix><KeyCount>0</KeyCount><MaxKeys>1000</MaxKeys><IsTruncated>true</IsTruncated><NextContinuationToken>more</NextContinuationToken></ListBucketResult>";
+    let (address, asked, _) = repeating(&tasks, ("200 OK", page.to_owned(), false)).await;
+    let listed = store(address).list("acme/").await;
+    assert!(matches!(listed, Err(Error::TooMany)), "{listed:?}");
+    assert_eq!(asked.load(Ordering::SeqCst), MAX_PAGES);
+    let uploads = "<ListMultipartUploadsResult><Bucket>b</Bucket><NextKeyMarker>more</NextKeyMarker><IsTruncated>true</IsTruncated></ListMultipartUploadsResult>";
+    let (address, asked, _) = repeating(&tasks, ("200 OK", uploads.to_owned(), false)).await;
+    store(address).sweep("acme/", UnixMillis::MAX).await.unwrap();
+    assert_eq!(asked.load(Ordering::SeqCst), MAX_PAGES);
+    tasks.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_answer_is_longer_in_memory_than_what_was_asked_for() {
+    let tasks = Tasks::default();
+    let body = "x".repeat(1 << 20);
+    for head in ["206 Partial Content", "200 OK", "403 Forbidden"] {
+        let (address, asked, sent) = repeating(&tasks, (head, body.clone(), true)).await;
+        let read = store(address).read(&key(), 0).await;
+        assert!(matches!(read, Err(Error::TooLarge { .. } | Error::Refused(_))), "{read:?}");
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
+        // What fits into the buffers of a socket comes on top of what is read.
+        assert!(sent.load(Ordering::SeqCst) < SMALLEST + (16 << 20), "{sent:?}");
+    }
+    let (address, _, sent) = repeating(&tasks, ("200 OK", body, true)).await;
+    let listed = store(address).list("acme/").await;
+    assert!(matches!(listed, Err(Error::TooLarge { .. })), "{listed:?}");
+    assert!(sent.load(Ordering::SeqCst) < MAX_ANSWER + (16 << 20), "{sent:?}");
+    // A service that knows no ranges has nothing to say of the second part.
+    let (address, _, _) = repeating(&tasks, ("200 OK", "short".to_owned(), false)).await;
+    store(address).read(&key(), 5).await.unwrap_err();
+    tasks.stop();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redirect_is_not_followed_to_the_same_address_either() {
+    let tasks = Tasks::default();
+    for status in ["301 Moved", "307 Moved", "308 Moved"] {
+        let head = format!("{status}\r\nLocation: /backups/elsewhere");
+        let (address, asked, _) = repeating(&tasks, (&head, String::new(), false)).await;
+        let refused = store(address).list("acme/").await;
+        assert!(matches!(refused, Err(Error::Failed { .. })), "{refused:?}");
+        assert_eq!(asked.load(Ordering::SeqCst), 1, "{status}");
+    }
     tasks.stop();
 }
 
@@ -232,7 +318,7 @@ async fn a_redirect_leads_nowhere_else() {
         let (listed, written) = tokio::join!(store.list("acme/"), upload.finish());
         listed.unwrap_err();
         written.unwrap_err();
-        assert!(asked.load(Ordering::SeqCst) >= 2);
+        assert_eq!(asked.load(Ordering::SeqCst), 2);
     }
     assert_eq!(visited.load(Ordering::SeqCst), 0);
     tasks.stop();

@@ -74,11 +74,22 @@ async fn what_is_given_up_takes_no_room_of_what_waits() {
 async fn one_source_takes_no_turn_of_another() {
     let house = House::new(false).await;
     let inbox = start(&house).await;
-    for n in 0..=MAX_HANDING {
-        let name = format!("hook{n}");
-        inbox.accept(New { source: "hook", ..new(&name, &name) }).await.unwrap();
+    let hook = async |account, n: usize| {
+        let name = format!("{account}{n}");
+        inbox.accept(New { source: "hook", account, ..new(&name, &name) }).await.unwrap();
+    };
+    // One hook takes no turn of another of its tenant.
+    for n in 0..=MAX_HANDING_OF_ONE {
+        hook("hook:slow", n).await;
     }
-    assert_eq!(inbox.begin().await.unwrap().len(), MAX_HANDING);
+    assert_eq!(inbox.begin().await.unwrap().len(), MAX_HANDING_OF_ONE);
+    hook("hook:other", 0).await;
+    assert_eq!(inbox.begin().await.unwrap().len(), 1);
+    for n in 0..MAX_HANDING_OF_ONE {
+        hook("hook:third", n).await;
+    }
+    let left = MAX_HANDING - MAX_HANDING_OF_ONE - 1;
+    assert_eq!(inbox.begin().await.unwrap().len(), left);
     assert!(inbox.begin().await.unwrap().is_empty(), "no more hooks than at once");
     inbox.accept(new("x", "chat")).await.unwrap();
     let jobs = inbox.begin().await.unwrap();
