@@ -258,13 +258,17 @@ impl House {
         }
     }
 
-    /// Everything in the tenant's root but its indexes of memory.
+    /// Everything in the tenant's root but its indexes of memory and the mark that it was restored, which
+    /// goes once its worker has looked at its jobs.
     pub(super) fn seen(&self, tenant: &str) -> Seen {
         let root = self.root(tenant);
         let (mut seen, mut open) = (Seen::new(), vec![PathBuf::new()]);
         while let Some(folder) = open.pop() {
             for entry in root.join(&folder).read_dir().unwrap() {
                 let path = folder.join(entry.unwrap().file_name());
+                if path.as_os_str() == ".restored" {
+                    continue;
+                }
                 let at = root.join(&path);
                 let stat = at.symlink_metadata().unwrap();
                 let what = if stat.is_dir() {
