@@ -22,9 +22,14 @@ const MAX_LOGS: usize = 400;
 const MAX_SCAN: usize = 16 << 20;
 const MAX_SCAN_EACH: u64 = 128 << 10;
 
-/// Appends one line durably.
+/// Appends one line durably. That of a run which has its line is not written again: what was to be
+/// written after it may have failed.
 pub(crate) fn append(root: &Dir, entry: &LogEntry) -> Result<(), Error> {
     let name = file_name(&entry.job_id)?;
+    let last = last_of_job(root, &entry.job_id)?.and_then(|last| last.run_id);
+    if last.is_some() && last == entry.run_id {
+        return Ok(());
+    }
     let invalid = |source| Error::Invalid { what: "a line of the run log", source };
     let mut line = serde_json::to_vec(entry).map_err(invalid)?;
     line.push(b'\n');
@@ -191,6 +196,20 @@ mod tests {
         assert_eq!(last_of_job(&root, ID).unwrap().unwrap().ts, 29);
         remove(&root, ID).unwrap();
         assert!(of_all(&root).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_run_has_one_line() {
+        let temporary = tempfile::tempdir().unwrap();
+        let root = Dir::open(temporary.path()).unwrap();
+        let of_run = |run: &str, ts: u64| LogEntry { run_id: Some(run.to_owned()), ..line(ts, "") };
+        for (run, ts) in [("a", 1), ("a", 2), ("b", 3), ("b", 3)] {
+            append(&root, &of_run(run, ts)).unwrap();
+        }
+        append(&root, &line(4, "")).unwrap();
+        append(&root, &line(5, "")).unwrap();
+        let times: Vec<_> = of_job(&root, ID).unwrap().iter().map(|line| line.ts).collect();
+        assert_eq!(times, [1, 3, 4, 5]);
     }
 
     #[test]
