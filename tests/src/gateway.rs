@@ -270,6 +270,7 @@ impl Gateway {
     /// Kills the launcher and starts the gateway again over the same state.
     pub fn kill_launcher_and_restart(&mut self) {
         self.announce_what_a_kill_leaves();
+        self.announce("worker not reaped");
         let supervisor = self.supervisor_pid();
         kill(Pid::from_raw(self.pid()), Signal::SIGKILL).unwrap();
         self.wait();

@@ -133,7 +133,7 @@ async fn round(farm: &Farm, kills: u64) -> Tally {
 /// What the log says when workers are killed while something is under way.
 pub(super) fn announce(gateway: &Gateway) {
     announce_kills(gateway);
-    for text in ["a timer", "is left too early", "worker not started", "worker not reaped"] {
+    for text in ["a timer", "is left too early", "worker not started"] {
         gateway.announce(text);
     }
 }
