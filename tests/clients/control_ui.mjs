@@ -13,7 +13,7 @@ const ANSWER = SAID.toUpperCase(); // a word each 150 ms
 
 const browser = await chromium.launch({
   executablePath: "/usr/bin/chromium",
-  args: ["--no-sandbox"], // root may not use it
+  args: ["--no-sandbox", "--disable-dev-shm-usage"], // root may not use it
 });
 const page = await browser.newPage({ viewport: { width: 1280, height: 800 } });
 page.setDefaultTimeout(PATIENCE);

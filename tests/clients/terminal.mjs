@@ -18,7 +18,7 @@ const FILES = {
 const browser = await chromium.launch({
   executablePath: "/usr/bin/chromium",
   // Root may not use the sandbox; a page that is filled in here has no address to compare with the gateway's.
-  args: ["--no-sandbox", "--disable-features=LocalNetworkAccessChecks"],
+  args: ["--no-sandbox", "--disable-dev-shm-usage", "--disable-features=LocalNetworkAccessChecks"],
 });
 const page = await browser.newPage({ viewport: { width: 1000, height: 640 } });
 page.setDefaultTimeout(PATIENCE);

@@ -12,6 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::client::Client;
+use crate::failure;
 use crate::log::Log;
 
 /// How long a gateway may take to listen, or to end.
@@ -87,6 +88,7 @@ impl Builder {
 
     /// Starts it.
     pub fn start(self) -> Gateway {
+        failure::note();
         let state = tempfile::Builder::new().prefix("ocmu-").tempdir().unwrap();
         if let Some(config) = &self.config {
             std::fs::write(state.path().join("openclawmu.json5"), config).unwrap();
@@ -349,17 +351,10 @@ impl Drop for Gateway {
         let left: Vec<_> = mounts.lines().filter(|line| line.contains(&state)).collect();
         let surprises = self.log.surprises();
         if std::thread::panicking() {
-            eprint_log(&self.log.lines());
+            failure::print(&self.log.lines());
         } else {
             assert!(left.is_empty(), "mounts left behind: {left:#?}");
             assert!(surprises.is_empty(), "unannounced: {surprises:#?}");
         }
-    }
-}
-
-#[expect(clippy::print_stderr, reason = "the log of a failed test is what one wants to read")]
-fn eprint_log(lines: &[String]) {
-    for line in lines.iter().rev().take(60).rev() {
-        eprintln!("{line}");
     }
 }

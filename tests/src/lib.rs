@@ -13,6 +13,7 @@
 pub mod account;
 pub mod client;
 mod crowd;
+mod failure;
 pub mod farm;
 mod gateway;
 pub mod house;

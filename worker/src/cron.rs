@@ -17,6 +17,7 @@ mod table;
 mod tend;
 mod wake;
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use api::ApiError;
@@ -56,10 +57,19 @@ const GUARD_MS: u64 = 15_000;
 #[derive(Debug)]
 pub(crate) struct Cron {
     pub(crate) alarm: Alarm,
-    /// Held by whoever changes the file. True once what was running when the last process ended
-    /// has been marked.
-    writing: tokio::sync::Mutex<bool>,
+    /// Held by whoever changes the file.
+    writing: tokio::sync::Mutex<Known>,
     closed: AtomicBool,
+}
+
+/// What is known of the file while nobody changes it.
+#[derive(Debug, Default)]
+struct Known {
+    /// Whether each run that the file calls under way is this process's. It is not at the start, nor
+    /// after a write that failed: such a one may be in the file all the same.
+    is_sure: bool,
+    /// The runs that this process has under way, by job and time.
+    running: BTreeSet<(String, UnixMillis)>,
 }
 
 /// Why a change did not take place.
@@ -110,7 +120,7 @@ impl<T> Edit<T> {
 impl Cron {
     /// No jobs are read yet.
     pub(crate) fn new(timers: Timers) -> Self {
-        let (writing, closed) = (tokio::sync::Mutex::new(false), AtomicBool::new(false));
+        let (writing, closed) = (tokio::sync::Mutex::default(), AtomicBool::new(false));
         Self { alarm: Alarm::new(timers), writing, closed }
     }
 
@@ -135,17 +145,25 @@ pub(crate) async fn change<T>(
     keep: Keep,
     edit: impl FnOnce(&mut Table, UnixMillis) -> Result<Edit<T>, ApiError> + Send,
 ) -> Result<T, Failed> {
-    let mut marked = core.cron.writing.lock().await;
-    if !*marked {
+    let mut known = core.cron.writing.lock().await;
+    if !known.is_sure {
         mark_restored(core).await?;
-        mark_broken_off(core).await?;
-        *marked = true;
+        mark_broken_off(core, &mut known.running).await?;
+        known.is_sure = true;
     }
     let mut table = core.store.job(Table::read).await?;
     let now = core.store.now();
     let Edit { value, changed, log } = edit(&mut table, now)?;
+    known.is_sure = !changed;
     write(core, &table, keep, changed, log).await?;
+    *known = Known { is_sure: true, running: under_way(&table) };
     Ok(value)
+}
+
+/// The runs that a table calls under way.
+fn under_way(table: &Table) -> BTreeSet<(String, UnixMillis)> {
+    let running = table.jobs.iter().filter_map(|job| Some((job, job.state.running_at_ms?)));
+    running.map(|(job, began)| (job.id.clone(), began)).collect()
 }
 
 async fn write(
@@ -212,12 +230,17 @@ async fn mark_restored(core: &Core) -> Result<(), Failed> {
     Ok(core.store.job(archive::forget_restored).await?)
 }
 
-/// Goes on with what was running when the last process ended, and ends on paper what cannot.
-async fn mark_broken_off(core: &Core) -> Result<(), Failed> {
-    let read = |root: &Dir| {
+/// Goes on with what the file calls under way and is not: what was when the last process ended, and what
+/// came into the file by a write that failed. Ends on paper what cannot go on.
+async fn mark_broken_off(
+    core: &Core,
+    known: &mut BTreeSet<(String, UnixMillis)>,
+) -> Result<(), Failed> {
+    let ours = known.clone();
+    let read = move |root: &Dir| {
         let table = Table::read(root)?;
-        let running = table.jobs.iter().filter(|job| job.state.running_at_ms.is_some());
-        let last = running.map(|job| Ok((job.id.clone(), log::last_of_job(root, &job.id)?)));
+        let stray = under_way(&table).into_iter().filter(|run| !ours.contains(run));
+        let last = stray.map(|(id, _)| log::last_of_job(root, &id).map(|line| (id, line)));
         let last = last.collect::<Result<Vec<_>, Error>>()?;
         Ok((table, last))
     };
@@ -242,6 +265,7 @@ async fn mark_broken_off(core: &Core) -> Result<(), Failed> {
         }
     }
     write(core, &table, Keep::Nothing, true, lines).await?;
+    *known = under_way(&table);
     for claim in going_on {
         start(core, claim);
     }

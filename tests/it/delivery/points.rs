@@ -157,11 +157,6 @@ async fn at_each_step_of(victim: Victim, fault: Fault) {
     }
     let (mut tried, mut reached) = (0, 0);
     for (way, name) in WAYS {
-        // Known: a job that was marked as running by a write that failed only at its end stays so until the
-        // worker starts again.
-        if !is_all && name == "job" && victim == Victim::Worker && fault != Fault::Killed {
-            continue;
-        }
         // What is done the first time alone, as folders are made, is not of the event.
         house.one(victim, way, None).await;
         let (_, lines) = house.one(victim, way, None).await;

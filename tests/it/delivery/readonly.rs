@@ -127,6 +127,7 @@ fn announce(gateway: &Gateway) {
         "audit records were lost",
         "were not signed when the gateway ended",
         "holds of an earlier run are settled in full",
+        "a torn last line is cut off",
     ] {
         gateway.announce(text);
     }

@@ -99,6 +99,31 @@ async fn a_job_says_how_much_is_thought_and_which_models_are_tried() {
     assert_eq!(end_of(&mut events, &id).await["summary"], "so");
 }
 
+/// A claim is in the file although the write failed: its last step, that the folder is synced, did.
+#[tokio::test]
+async fn a_claim_whose_write_failed_at_its_end_is_carried_out() {
+    let mut harness = Harness::new().await;
+    let mut events = harness.events().await;
+    let id = add(&harness, &once()).await;
+    let file = harness.root.join("cron/jobs.json");
+    let mut jobs: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    // A folder in its place: nothing can be written.
+    let temporary = harness.root.join("cron/jobs.json.tmp");
+    std::fs::create_dir(&temporary).unwrap();
+    harness.clock.advance(2000);
+    harness.call("cron.run", &json!({"id": id, "mode": "force"})).await.unwrap_err();
+    jobs["jobs"][0]["state"] = json!({"runningAtMs": NOW + 2000});
+    std::fs::write(&file, serde_json::to_vec(&jobs).unwrap()).unwrap();
+    std::fs::remove_dir(&temporary).unwrap();
+    for _ in 0..2 {
+        harness.call("cron.list", &json!({})).await.unwrap();
+    }
+    answers(&mut harness, "late").await;
+    assert_eq!(end_of(&mut events, &id).await["summary"], "late");
+    harness.wake(60_000).await;
+    assert!(harness.calls.try_recv().is_err(), "it runs once");
+}
+
 #[tokio::test]
 async fn what_a_crash_broke_off_goes_on() {
     let mut first = Harness::new().await;
