@@ -34,7 +34,7 @@ endef
 
 KILLS ?= 10000
 
-.PHONY: run build test check sdk clients stores bench soak fuzz install uninstall fix
+.PHONY: run build test check sdk clients stores networks bench soak fuzz install uninstall fix
 
 run: build
 	@$(BIN)/openclawmu quickstart $(ARGS)
@@ -51,7 +51,7 @@ build:
 	cargo build --release --locked --package openclawmu --package openclawmu-worker
 
 # In the order in which a mistake costs least; the tests come last, so that their summary ends the output.
-test: check sdk clients stores
+test: check sdk clients stores networks
 	@$(call need,$(DISKS),e2fsprogs)
 	$(call need,$(BWRAP),bubblewrap)
 	$(call need,command -v setpriv,util-linux)
@@ -101,6 +101,18 @@ stores:
 	  python3 -m venv $(STORES)/venv
 	  $(STORES)/venv/bin/pip install --quiet --no-deps --requirement $(STORES)/requirements.txt
 	  cp $(STORES)/requirements.txt $(STORES)/venv/installed
+	fi
+
+# Servers of the networks on which people talk, and the libraries with which their bots are written.
+NETWORKS := tests/networks
+networks:
+	@$(call need,python3 -c 'import ensurepip',python3 python3-venv)
+	$(call need,command -v ngircd,ngircd)
+	if ! cmp -s $(NETWORKS)/requirements.txt $(NETWORKS)/venv/installed; then
+	  rm -rf $(NETWORKS)/venv
+	  python3 -m venv $(NETWORKS)/venv
+	  $(NETWORKS)/venv/bin/pip install --quiet --no-deps --requirement $(NETWORKS)/requirements.txt
+	  cp $(NETWORKS)/requirements.txt $(NETWORKS)/venv/installed
 	fi
 
 # OpenClaw's own programs and libraries, with the Node that they need, and what their screens are shown on.

@@ -5,9 +5,9 @@ use std::pin::Pin;
 use bytes::Bytes;
 use proto::worker::worker_server::{Worker, WorkerServer};
 use proto::worker::{
-    ArchivePart, CallReply, CallRequest, Configuration, ConfigureReply, DrainReply, DrainRequest,
-    EventsRequest, ExportRequest, ImportReply, ServePart, ServeRequest, StartReply, StartRequest,
-    WakeReply, WakeRequest, WorkerEvent, call_reply,
+    ArchivePart, CallReply, CallRequest, ChannelEvent, Configuration, ConfigureReply, DrainReply,
+    DrainRequest, EventsRequest, ExportRequest, HearReply, ImportReply, ServePart, ServeRequest,
+    StartReply, StartRequest, WakeReply, WakeRequest, WorkerEvent, call_reply,
 };
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
@@ -89,6 +89,10 @@ where
         &self,
         _: Request<Streaming<ArchivePart>>,
     ) -> Result<Response<ImportReply>, Status> {
+        not_here()
+    }
+
+    async fn hear(&self, _: Request<ChannelEvent>) -> Result<Response<HearReply>, Status> {
         not_here()
     }
 

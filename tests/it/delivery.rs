@@ -2,10 +2,10 @@
 //! between a message's arrival and its reply.
 
 mod disk;
-mod points;
+pub(crate) mod points;
 mod readonly;
 pub(crate) mod seen;
-mod storm;
+pub(crate) mod storm;
 mod webhook;
 
 use http::StatusCode;

@@ -47,6 +47,13 @@ pub(crate) fn command(interpreter: &str, script: &str, gateway: &Gateway) -> Com
     command
 }
 
+/// The Python in which `make sdk` has installed what `sdk/requirements.txt` names.
+pub(crate) fn interpreter() -> PathBuf {
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("sdk/venv/bin/python");
+    assert!(python.exists(), "run `make sdk`");
+    python
+}
+
 /// Runs it, and gives the number of its checks, of which every one must hold.
 pub(crate) async fn checks(mut command: Command) -> usize {
     let output = tokio::task::spawn_blocking(move || command.output()).await.unwrap();

@@ -28,7 +28,7 @@ mod told;
 mod turn;
 mod workspace;
 
-pub(crate) use adoption::{Stand, conclude, follow, hand_back, kept, over, stand};
+pub(crate) use adoption::{Stand, conclude, follow, hand_back, is_over, kept, over, stand};
 pub(crate) use announce::changed;
 pub(crate) use choice::{Asked, MAX_MODELS, models_of, thinking};
 pub(crate) use compact::compact;

@@ -19,7 +19,7 @@ use types::UnixMillis;
 pub(crate) use beat::ring;
 pub(crate) use events::{Waiting, take};
 pub(crate) use hidden::is_hidden;
-pub(crate) use say::{WAKE, says_nothing};
+pub(crate) use say::{WAKE, may_say_nothing, says_nothing};
 pub(crate) use settings::HeartbeatSettings;
 pub(crate) use state::{Queued, Stored};
 

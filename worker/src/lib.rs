@@ -8,6 +8,7 @@ mod agent;
 mod agents;
 pub mod app;
 pub mod archive;
+mod channels;
 mod cron;
 mod error;
 mod events;

@@ -17,9 +17,9 @@ use nix::sys::stat::{Mode, mkdirat};
 use proto::worker::call_reply::Outcome;
 use proto::worker::worker_server::{Worker as Service, WorkerServer};
 use proto::worker::{
-    ArchivePart, CallReply, CallRequest, Configuration, ConfigureReply, DrainReply, DrainRequest,
-    Error as CallError, EventsRequest, ExportRequest, ImportReply, Probe, ServeRequest, StartReply,
-    StartRequest, WakeReply, WakeRequest,
+    ArchivePart, CallReply, CallRequest, ChannelEvent, Configuration, ConfigureReply, DrainReply,
+    DrainRequest, Error as CallError, EventsRequest, ExportRequest, HearReply, ImportReply, Probe,
+    ServeRequest, StartReply, StartRequest, WakeReply, WakeRequest,
 };
 use runtime::pair::Client;
 use runtime::{Gate, Pass, Tasks, limits};
@@ -33,6 +33,8 @@ use crate::Error;
 use crate::adopted::Adopted;
 use crate::agent::Desk;
 use crate::archive::{self, Exporting, Importing, Part};
+use crate::channels;
+use crate::channels::Order;
 use crate::cron::{self, Cron};
 use crate::events::{EventStream, Events};
 use crate::heartbeat::Pulse;
@@ -44,7 +46,7 @@ use crate::settings::Live;
 use crate::skills::Cache;
 use crate::store::{self, Store};
 use crate::tools::{self, Programs, Spawns};
-use crate::upcalls::{Egress, Llm, Outbox, Sandbox, Timers};
+use crate::upcalls::{Attachments, Egress, Llm, Outbox, Sandbox, Timers};
 
 pub use held::Held;
 
@@ -67,6 +69,9 @@ pub(crate) struct Core {
     pub(crate) sandbox: Sandbox,
     pub(crate) egress: Egress,
     pub(crate) outbox: Outbox,
+    pub(crate) attachments: Attachments,
+    /// In which order conversations at networks are answered.
+    pub(crate) answers: Order,
     pub(crate) programs: Programs,
     pub(crate) memory: Memory,
     pub(crate) runs: Runs,
@@ -138,7 +143,7 @@ impl Worker {
         let store = Store::new(root, clock, live.clone());
         let cron = Arc::new(Cron::new(Timers::new(host.clone())));
         let (sandbox, egress) = (Sandbox::new(host.clone()), Egress::new(host.clone()));
-        let outbox = Outbox::new(host.clone());
+        let (outbox, attachments) = (Outbox::new(host.clone()), Attachments::new(host.clone()));
         let connection = host.clone();
         let (llm, runs, tasks) = (Llm::new(host), Runs::default(), tasks.clone());
         tasks.spawn_until_stopped(give_back_memory(runs.clone()));
@@ -151,6 +156,8 @@ impl Worker {
             sandbox,
             egress,
             outbox,
+            attachments,
+            answers: Order::default(),
             programs: Programs::default(),
             memory: Memory::default(),
             runs,
@@ -300,6 +307,12 @@ impl Service for Worker {
         request: Request<Streaming<ArchivePart>>,
     ) -> Result<Response<ImportReply>, Status> {
         self.0.importing.import(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn hear(&self, request: Request<ChannelEvent>) -> Result<Response<HearReply>, Status> {
+        let _pass = self.enter()?;
+        channels::hear(&self.0.core, request.into_inner()).await?;
+        Ok(Response::new(HearReply {}))
     }
 
     async fn drain(&self, request: Request<DrainRequest>) -> Result<Response<DrainReply>, Status> {

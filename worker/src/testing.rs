@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use proto::host::llm_event::Event;
 use proto::host::llm_server::{Llm, LlmServer};
-use proto::host::timers_server::TimersServer;
 use proto::host::{
     EmbedReply, EmbedRequest, Finished, LlmBatch, LlmEvent, LlmRequest, Started, ToolCallDelta,
     Usage, Vector,
@@ -29,13 +28,14 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::service::Routes;
 use tonic::{Request, Response, Status, Streaming};
 use types::ManualClock;
 
 use crate::Worker;
 use crate::service::Core;
 pub(crate) use left::left;
-pub(crate) use powers::{Alarms, Fetches, Program, Programs};
+pub(crate) use powers::{Alarms, Fetches, Letters, Program, Programs};
 
 /// 2026-11-22T12:00:00Z.
 pub(crate) const NOW: u64 = 1_795_348_800_000;
@@ -102,6 +102,7 @@ pub(crate) struct Harness {
     pub(crate) calls: mpsc::UnboundedReceiver<ModelCall>,
     pub(crate) programs: Programs,
     pub(crate) fetches: Fetches,
+    pub(crate) letters: Letters,
     pub(crate) core: Core,
     pub(crate) root: PathBuf,
     /// Stops everything when dropped, before the directory goes.
@@ -169,9 +170,7 @@ impl Harness {
         let (server, scope) = (LlmServer::new(Scripted(asked)), tasks.clone());
         let server = server.max_decoding_message_size(limits::MAX_MESSAGE);
         let alarms = Alarms::default();
-        let powers = tonic::service::Routes::new(server);
-        let powers = powers.add_service(TimersServer::new(alarms.clone()));
-        let (powers, programs, fetches) = powers::add(powers);
+        let (powers, (programs, fetches, letters)) = powers::add(Routes::new(server), &alarms);
         drop(tasks.spawn(async move { serve(powers, far_b, &scope).await }));
         let host = connect(near_b, &tasks).await.unwrap();
         let confinement =
@@ -191,6 +190,7 @@ impl Harness {
             calls,
             programs,
             fetches,
+            letters,
             core,
             root,
             _tasks: StopOnDrop(tasks),

@@ -1,5 +1,6 @@
 //! What the worker asks of the supervisor, each power its own type.
 
+use proto::host::attachments_client::AttachmentsClient;
 use proto::host::egress_client::EgressClient;
 use proto::host::intent_request::Sink;
 use proto::host::llm_client::LlmClient;
@@ -7,8 +8,9 @@ use proto::host::outbox_client::OutboxClient;
 use proto::host::sandbox_client::SandboxClient;
 use proto::host::timers_client::TimersClient;
 use proto::host::{
-    EmbedReply, EmbedRequest, FetchPart, FetchRequest, IntentRequest, LlmBatch, LlmRequest,
-    RunEvent, RunRequest, TimerRequest, WebhookSink,
+    AttachmentPart, AttachmentRequest, ChannelSink, EmbedReply, EmbedRequest, FetchPart,
+    FetchRequest, IntentRequest, LlmBatch, LlmRequest, RunEvent, RunRequest, ShowRequest,
+    TimerRequest, WebhookSink,
 };
 use runtime::limits;
 use runtime::pair::Client;
@@ -76,7 +78,67 @@ impl Outbox {
     pub(crate) async fn post(&self, id: &str, url: &str, json: String) -> Result<(), Status> {
         let sink = Some(Sink::Webhook(WebhookSink { url: url.to_owned() }));
         let (intent_id, parts) = (id.to_owned(), vec![json.into()]);
-        self.0.clone().submit(IntentRequest { intent_id, sink, parts }).await.map(drop)
+        let over = String::new();
+        self.0.clone().submit(IntentRequest { intent_id, sink, parts, over }).await.map(drop)
+    }
+
+    /// Hands over messages of a chat network, in their order; they are kept when this returns, and once
+    /// for each id. The first takes the place of the first of `over`, where that is there.
+    pub(crate) async fn say(
+        &self,
+        id: &str,
+        handle: &str,
+        parts: Vec<Vec<u8>>,
+        over: Option<&str>,
+    ) -> Result<(), Status> {
+        let sink = Some(Sink::Channel(ChannelSink { handle: handle.to_owned() }));
+        let parts = parts.into_iter().map(Into::into).collect();
+        let (intent_id, over) = (id.to_owned(), over.unwrap_or_default().to_owned());
+        self.0.clone().submit(IntentRequest { intent_id, sink, parts, over }).await.map(drop)
+    }
+
+    /// Puts `part` in the place of the first part of `id`, or shows that something is being written. It may
+    /// be lost.
+    pub(crate) async fn show(
+        &self,
+        handle: &str,
+        part: Option<(&str, Vec<u8>)>,
+    ) -> Result<bool, Status> {
+        let (id, part) = part.unwrap_or_default();
+        let channel = Some(ChannelSink { handle: handle.to_owned() });
+        let request = ShowRequest { channel, intent_id: id.to_owned(), part: part.into() };
+        Ok(self.0.clone().show(request).await?.into_inner().is_shown)
+    }
+}
+
+/// What came with messages of chat networks. Clones share the connection.
+#[derive(Debug, Clone)]
+pub(crate) struct Attachments(AttachmentsClient<Client>);
+
+impl Attachments {
+    /// What came with messages, over `client`.
+    pub(crate) fn new(client: Client) -> Self {
+        Self(AttachmentsClient::new(client).max_decoding_message_size(limits::MAX_MESSAGE))
+    }
+
+    /// Fetches one of at most so many bytes.
+    pub(crate) async fn fetch(
+        &self,
+        handle: &str,
+        reference: &str,
+        most: u64,
+    ) -> Result<Vec<u8>, Status> {
+        let (handle, reference) = (handle.to_owned(), reference.to_owned());
+        let request = AttachmentRequest { handle, reference };
+        let mut parts = self.0.clone().fetch(request).await?.into_inner();
+        let mut bytes = Vec::new();
+        while let Some(AttachmentPart { data }) = parts.message().await? {
+            bytes.extend_from_slice(&data);
+            if u64::try_from(bytes.len()).is_ok_and(|len| len > most) {
+                return Err(Status::resource_exhausted(format!("it has more than {most} bytes")));
+            }
+        }
+        Ok(bytes)
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use accounts::Accounts;
 use alerts::Alerts;
 use audit::Audit;
 use auth::Auth;
@@ -120,7 +121,9 @@ impl App {
         say_what_is_weaker(core.tenants.host_report());
         let evidence_key = evidence::Key::load(Path::new(KEYS)).map_err(Error::Evidence)?;
         let (serving, readiness) = (Tasks::default(), Readiness::default());
-        let front = core.front(config, backups.clone(), opened.ui, readiness.clone());
+        let accounts = core.accounts(config).await?;
+        let behind = (backups.clone(), accounts.clone());
+        let front = core.front(config, behind, opened.ui, readiness.clone());
         let front = Front::new(front, &mut registry);
         let requests = Requests::register(&mut registry);
         let sockets = Sockets::open(opened.listeners).await?;
@@ -133,6 +136,7 @@ impl App {
             tenants: tenants.clone(),
             audit: audit.clone(),
             backups,
+            accounts,
             records,
             started_at,
             clock,
@@ -287,11 +291,24 @@ impl Core {
         Ok(backups)
     }
 
+    /// Accounts at chat networks, connected after what was to be erased is gone.
+    async fn accounts(&self, config: &Config) -> Result<Accounts, Error> {
+        let parts = accounts::Parts {
+            config: config.channels.read(),
+            records: self.records.clone(),
+            settings: self.settings.clone(),
+            tenants: self.tenants.clone(),
+            clock: Arc::clone(&self.clock),
+            tasks: self.tasks.child(),
+        };
+        Accounts::start(parts).await.map_err(Error::Accounts)
+    }
+
     /// What tenants' clients reach.
     fn front(
         &self,
         config: &Config,
-        backups: Backups,
+        (backups, accounts): (Backups, Accounts),
         ui: Option<Ui>,
         readiness: Readiness,
     ) -> front::Parts {
@@ -300,6 +317,7 @@ impl Core {
             auth: auth.clone(),
             tenants: tenants.clone(),
             backups,
+            accounts: accounts.clone(),
             hub: self.hub.clone(),
             settings: self.settings.clone(),
             records: self.records.clone(),
@@ -318,7 +336,7 @@ impl Core {
             tasks: self.tasks.child(),
         });
         let limits = front::Limits::default();
-        front::Parts { methods, gateway, auth, tenants, limits, readiness, ui }
+        front::Parts { methods, accounts, gateway, auth, tenants, limits, readiness, ui }
     }
 }
 

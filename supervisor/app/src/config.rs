@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::secrets::Source;
-use crate::{backup, money, notify, platform, programs, reach, workers};
+use crate::{backup, money, networks, notify, platform, programs, reach, workers};
 
 /// Brackets that may be open at once. The parser recurses, and a stack overflow ends the process.
 const MAX_DEPTH: usize = 64;
@@ -56,6 +56,8 @@ pub struct Config {
     pub workers: workers::Workers,
     /// Where backups lie and when they are made.
     pub backup: backup::Backup,
+    /// Chat networks.
+    pub channels: networks::Channels,
 }
 
 /// The browser UI.
@@ -233,6 +235,7 @@ impl Config {
         self.metrics.mistakes(&mut mistakes);
         self.workers.mistakes(&mut mistakes);
         self.backup.mistakes(&mut mistakes);
+        self.channels.mistakes(&mut mistakes);
         for model in self.default_model.iter().chain(&self.fallbacks) {
             if !self.has_model(model) {
                 mistakes.push(format!("{model}: no provider lists this model (PROVIDER/MODEL)"));

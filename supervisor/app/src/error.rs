@@ -27,6 +27,9 @@ pub enum Error {
     /// A restore that was under way cannot be undone.
     #[error("a restore that was under way cannot be undone")]
     Backups(#[source] backups::Error),
+    /// The accounts at chat networks cannot be read.
+    #[error("the accounts at chat networks cannot be read")]
+    Accounts(#[source] accounts::Error),
     /// A socket cannot be listened on.
     #[error("{what} cannot be listened on")]
     Listen {

@@ -10,6 +10,7 @@ mod doctor;
 mod error;
 mod log;
 mod money;
+mod networks;
 mod notary;
 mod notify;
 mod platform;

@@ -1,6 +1,7 @@
 //! From what was typed to requests and to what is printed.
 
 mod backup;
+mod channels;
 mod erasure;
 mod evidence;
 mod keys;
@@ -16,7 +17,7 @@ use control_api::Status;
 
 use crate::client::Client;
 use crate::error::Error;
-use crate::options::{Cli, Options, Remote};
+use crate::options::{Cli, Options, Remote, Talk};
 use crate::output::Output;
 use crate::{audit, chat, rpc};
 
@@ -32,17 +33,24 @@ pub(crate) async fn run(
         Remote::Tokens(command) => tokens::run(&client, command, output).await,
         Remote::Keys(command) => keys::run(&client, command, output).await,
         Remote::Backup(command) => backup::run(&client, command, output).await,
+        Remote::Channels(command) => channels::run(&client, command, output).await,
         Remote::Evidence(command) => evidence::run(&client, command, output).await,
         Remote::Erasure(command) => erasure::run(command, output),
         Remote::Drift => evidence::drift(&client, output).await,
         Remote::Status => output.reply(&client.get::<Status>("/v1/status").await?),
-        Remote::Chat(request) => chat::run(&client, &request, output).await,
-        Remote::Rpc(request) => rpc::run(&client, &request, output).await,
+        Remote::Talk(command) => talk(&client, command, output).await,
         Remote::Usage(asked) => usage::run(&client, &asked, output).await,
         Remote::Audit(command) => audit::run(options, &client, command, output).await,
         Remote::Quota { tenant } => quota(&client, tenant.as_ref(), output).await,
         Remote::Prices(command) => prices::run(&client, command, output).await,
         Remote::Completions { shell } => completions(shell, output),
+    }
+}
+
+async fn talk(client: &Client, command: Talk, output: &mut Output) -> Result<(), Error> {
+    match command {
+        Talk::Chat(request) => chat::run(client, &request, output).await,
+        Talk::Rpc(request) => rpc::run(client, &request, output).await,
     }
 }
 

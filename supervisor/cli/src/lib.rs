@@ -24,10 +24,11 @@ mod view;
 pub use client::Client;
 pub use error::{Error, Outcome};
 pub use options::{
-    AuditCommand, BackupCommand, BackupKeyCommand, Chat, Cli, Command, Create, Doctor,
-    ErasureCommand, EvidenceCommand, Export, Gateway, KeyCommand, LimitFlags, Options,
-    PriceCommand, Quickstart, Remote, Report, Restart, RestoreArgs, Rpc, ScheduleArgs, Serve, Tail,
-    TenantCommand, TokenCommand, Usage, UsageCommand, Verify, parse,
+    AccountArgs, AddArgs, AuditCommand, BackupCommand, BackupKeyCommand, ChannelCommand, Chat, Cli,
+    Command, Create, Doctor, ErasureCommand, EvidenceCommand, Export, Gateway, KeyCommand,
+    LimitFlags, Options, PriceCommand, Quickstart, Remote, Report, Restart, RestoreArgs, Rpc,
+    ScheduleArgs, Serve, Tail, Talk, TenantCommand, TokenCommand, Usage, UsageCommand, Verify,
+    parse,
 };
 pub use output::{Output, View};
 pub use target::{InvalidTarget, Target};

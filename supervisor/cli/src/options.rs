@@ -3,6 +3,7 @@
 mod audit;
 mod backup;
 mod books;
+mod channels;
 mod lifecycle;
 mod remote;
 
@@ -19,10 +20,11 @@ pub use audit::{AuditCommand, Export, Tail, Verify};
 pub use backup::{BackupCommand, BackupKeyCommand, RestoreArgs, ScheduleArgs};
 
 pub use books::{Report, UsageCommand};
+pub use channels::{AccountArgs, AddArgs, ChannelCommand};
 pub use lifecycle::{ErasureCommand, Restart};
 pub use remote::{
     Chat, Create, EvidenceCommand, Gateway, KeyCommand, LimitFlags, PriceCommand, Remote, Rpc,
-    TenantCommand, TokenCommand, Usage,
+    Talk, TenantCommand, TokenCommand, Usage,
 };
 
 /// One gateway, many tenants, one confined process per tenant.

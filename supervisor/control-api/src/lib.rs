@@ -2,12 +2,13 @@
 //!
 //! The server and the command line share these types, and the `OpenAPI` document is made of them.
 //! Requests refuse unknown fields; replies may gain fields, so readers ignore those they do not
-//! know. Nothing here does I/O, and no type here can hold a secret except the `Created*`, `Rotated` and
-//! `Restored*` replies, which are sent once, and `BackupKey`.
+//! know. Nothing here does I/O, and no type here can hold a secret except the `Created*`, `Rotated`,
+//! `AddedChannel` and `Restored*` replies, which are sent once, `AddChannel`, and `BackupKey`.
 
 mod audit;
 mod backups;
 mod boundary;
+mod channels;
 mod doctor;
 mod error;
 mod evidence;
@@ -32,6 +33,11 @@ pub use backups::{
 pub use boundary::{
     Boundary, Capabilities, Cgroup, Descriptor, Finding, Landlock, Mount, Namespaces, Resource,
     Seccomp,
+};
+pub use channels::{
+    AddChannel, AddedChannel, ApproveChannel, ApprovedChannel, Channel, ChannelCode, ChannelList,
+    ChannelPath, ChannelRequest, ChannelRequests, ChannelTest, DEFAULT_ACCOUNT, PairChannel,
+    SharedChannelPath,
 };
 pub use doctor::{Check, Checks, Verdict};
 pub use error::{Code, Failure, Problem};

@@ -58,6 +58,9 @@ pub enum Error {
     /// A backup could not be made or restored.
     #[error(transparent)]
     Backups(#[from] backups::Error),
+    /// An account at a network could not be made or changed.
+    #[error(transparent)]
+    Accounts(#[from] accounts::Error),
     /// A terminal could not be served.
     #[error(transparent)]
     Programs(#[from] sandboxes::Error),
@@ -116,6 +119,7 @@ impl Error {
             Self::Auth(error) => auth_code(error),
             Self::Tenants(error) => Code::from_status(error.http_status()),
             Self::Backups(error) => Code::from_status(error.http_status()),
+            Self::Accounts(error) => account_code(error),
             Self::Programs(error) => program_code(error),
             Self::Records(_)
             | Self::Unrecorded(_)
@@ -134,6 +138,7 @@ impl Error {
         match self {
             Self::Tenants(error) => error.public(),
             Self::Backups(error) => error.public(),
+            Self::Accounts(error) => error.public(),
             Self::Auth(auth::Error::Records(_) | auth::Error::Random(_))
             | Self::Records(_)
             | Self::Audit(_)
@@ -203,6 +208,17 @@ impl Error {
         };
         Some(*retry_after_s)
     }
+}
+
+fn account_code(error: &accounts::Error) -> Code {
+    use accounts::Error::{Changed, LoggedOut, Taken};
+    if error.is_not_found() {
+        return Code::NotFound;
+    }
+    if matches!(error, Taken(_) | Changed | LoggedOut) {
+        return Code::Conflict;
+    }
+    if error.is_callers() { Code::InvalidValue } else { Code::Unavailable }
 }
 
 fn program_code(error: &sandboxes::Error) -> Code {

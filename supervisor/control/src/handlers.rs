@@ -3,6 +3,7 @@
 pub(crate) mod audit;
 pub(crate) mod backups;
 mod boundary;
+pub(crate) mod channels;
 pub(crate) mod egress;
 pub(crate) mod evidence;
 pub(crate) mod gateway;

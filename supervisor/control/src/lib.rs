@@ -21,6 +21,7 @@ mod told;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use accounts::Accounts;
 use audit::Audit;
 use auth::Auth;
 use backups::Backups;
@@ -56,6 +57,8 @@ pub struct Parts {
     pub tenants: Tenants,
     /// Their backups.
     pub backups: Backups,
+    /// Accounts at chat networks.
+    pub accounts: Accounts,
     /// Where outcomes of creates are kept for those who repeat them.
     pub records: Records,
     /// Where it is recorded what operators do.

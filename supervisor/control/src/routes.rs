@@ -6,7 +6,8 @@ use types::Role;
 use types::Role::{Auditor, Operator, Owner};
 
 use crate::handlers::{
-    audit, backups, egress, evidence, gateway, keys, prices, tenants, terminals, tokens, usage,
+    audit, backups, channels, egress, evidence, gateway, keys, prices, tenants, terminals, tokens,
+    usage,
 };
 use crate::row::{Probe, Row, guarded, open};
 
@@ -38,6 +39,7 @@ pub fn routes() -> Vec<Route> {
 pub(crate) fn rows() -> Vec<Row> {
     let mut rows = tenant_rows();
     rows.extend(backup_rows());
+    rows.extend(channel_rows());
     rows.extend(terminal_rows());
     rows.extend(token_rows());
     rows.extend(gateway_rows());
@@ -86,6 +88,31 @@ fn backup_rows() -> Vec<Row> {
         guarded(Method::PUT, SCHEDULE, Operator, "setBackupSchedule", "Sets when a tenant's backups are made and which are kept.", b::set_schedule),
         guarded(Method::GET, "/v1/backup-schedules", Auditor, "listBackupSchedules", "Shows the schedules of all tenants.", b::schedules),
         guarded(Method::POST, "/v1/tenants/{id}/backup-key", Owner, "exportBackupKey", "Gives the key that reads a tenant's backups, for another installation.", b::key),
+    ]
+}
+
+#[rustfmt::skip] // one row, one line
+fn channel_rows() -> Vec<Row> {
+    use channels as c;
+    const ALL: &str = "/v1/tenants/{id}/channels";
+    const ONE: &str = "/v1/tenants/{id}/channels/{channel}/{account}";
+    const SHARED: &str = "/v1/channels/{channel}/{account}";
+    vec![
+        guarded(Method::GET, ALL, Auditor, "listChannels", "Lists a tenant's accounts at chat networks, and how they are.", c::list),
+        guarded(Method::POST, ALL, Operator, "addChannel", "Makes an account of a tenant's at a chat network and connects it.", c::add),
+        guarded(Method::DELETE, ONE, Operator, "removeChannel", "Removes an account with everybody who was let in.", c::remove),
+        guarded(Method::POST, "/v1/tenants/{id}/channels/{channel}/{account}/start", Operator, "startChannel", "Connects an account.", c::start),
+        guarded(Method::POST, "/v1/tenants/{id}/channels/{channel}/{account}/stop", Operator, "stopChannel", "Disconnects an account.", c::stop),
+        guarded(Method::POST, "/v1/tenants/{id}/channels/{channel}/{account}/test", Operator, "testChannel", "Asks the network whether it knows an account.", c::test),
+        guarded(Method::POST, "/v1/tenants/{id}/channels/{channel}/{account}/pair", Operator, "pairChannel", "Makes a code that lets in whoever sends it, at a tenant's account or one that all share.", c::pair),
+        guarded(Method::GET, "/v1/tenants/{id}/channel-requests", Auditor, "listChannelRequests", "Shows who waits to be let in.", c::requests).watched(),
+        guarded(Method::POST, "/v1/tenants/{id}/channel-approvals", Operator, "approveChannel", "Lets in whoever was told a code.", c::approve),
+        guarded(Method::GET, "/v1/channels", Auditor, "listSharedChannels", "Lists the accounts that all tenants share.", c::list_shared),
+        guarded(Method::POST, "/v1/channels", Operator, "addSharedChannel", "Makes an account that all tenants share and connects it.", c::add_shared),
+        guarded(Method::DELETE, SHARED, Operator, "removeSharedChannel", "Removes an account that all tenants share.", c::remove_shared),
+        guarded(Method::POST, "/v1/channels/{channel}/{account}/start", Operator, "startSharedChannel", "Connects an account that all tenants share.", c::start_shared),
+        guarded(Method::POST, "/v1/channels/{channel}/{account}/stop", Operator, "stopSharedChannel", "Disconnects an account that all tenants share.", c::stop_shared),
+        guarded(Method::POST, "/v1/channels/{channel}/{account}/test", Operator, "testSharedChannel", "Asks the network whether it knows an account that all tenants share.", c::test_shared),
     ]
 }
 

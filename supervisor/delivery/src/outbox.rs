@@ -4,10 +4,13 @@
 //! Knows no network: a [`Sink`] brings one part, and says by what means one finds out what became of a
 //! part of which no answer came.
 
+mod over;
 mod send;
 mod shown;
+mod take;
 
-use std::collections::{BTreeMap, HashMap};
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -20,8 +23,8 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 use types::{TenantId, UnixMillis};
 
-pub use send::Taken;
 pub use shown::Listed;
+pub use take::Taken;
 
 use crate::age::Age;
 use crate::totals::{Kind, Room, Size, Totals};
@@ -82,19 +85,36 @@ pub struct Part<'a> {
     pub key: &'a str,
     /// What it says.
     pub content: &'a [u8],
+    /// When its intent was taken: no attempt is older.
+    pub since: UnixMillis,
+    /// When it was last attempted or looked for: no attempt is younger.
+    pub tried: UnixMillis,
+    /// What it takes the place of, as that is called where it is.
+    pub over: Option<&'a str>,
 }
 
 /// What came of one attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
-    /// It is there.
-    Sent,
+    /// It is there, and called so where that can be said.
+    Sent(Option<String>),
     /// It is certainly not there, and may be later.
     Retry(String),
+    /// The same, not before so many milliseconds, which the far end has asked for.
+    Wait(u64, String),
     /// Nobody knows whether it is there.
     Unknown(String),
     /// It will never be there.
     Failed(String),
+}
+
+/// What is found where a part may be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    /// It is not there.
+    Absent,
+    /// It is, and called so where that can be said.
+    There(Option<String>),
 }
 
 /// What brings parts to one kind of place.
@@ -107,7 +127,7 @@ pub trait Sink: Send + Sync + std::fmt::Debug {
     async fn send(&self, part: Part<'_>) -> Fate;
 
     /// Whether the part is there; `None` where that cannot be said.
-    async fn look(&self, _part: Part<'_>) -> Option<bool> {
+    async fn look(&self, _part: Part<'_>) -> Option<Seen> {
         None
     }
 }
@@ -118,17 +138,26 @@ pub struct Intent {
     /// Unique within the tenant.
     pub id: String,
     /// The kind of sink.
-    pub sink: &'static str,
+    pub sink: Cow<'static, str>,
     /// Where it goes.
     pub place: String,
+    /// Intents of one lane are brought one after the other; one of no lane waits for none.
+    pub lane: String,
     /// What is sent, in this order.
     pub parts: Vec<Bytes>,
+    /// The id of an earlier intent, whose first part the first of these takes the place of, where that
+    /// is there.
+    pub over: Option<String>,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 struct Label {
     id: String,
     place: String,
+    #[serde(default)]
+    lane: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    over: Option<String>,
 }
 
 #[derive(Debug)]
@@ -156,6 +185,7 @@ pub struct Outbox {
     shared: Shared,
     state: Mutex<State>,
     loaded: OnceCell<Loaded>,
+    revising: over::Turns,
 }
 
 #[derive(Debug)]
@@ -168,7 +198,8 @@ struct Loaded {
 impl Outbox {
     /// The box of a tenant; reads nothing.
     pub fn new(tenant: TenantId, shared: Shared) -> Self {
-        Self { tenant, shared, state: Mutex::default(), loaded: OnceCell::new() }
+        let (state, revising) = (Mutex::default(), over::Turns::default());
+        Self { tenant, shared, state, loaded: OnceCell::new(), revising }
     }
 
     /// Takes a row that was there when the gateway started.
@@ -210,7 +241,7 @@ impl Outbox {
             for row in std::mem::take(&mut state.unread) {
                 let label = sealer.open(LABEL, &row.key, &row.label).ok();
                 let label = label.and_then(|label| serde_json::from_slice(&label).ok());
-                let unread = || Label { id: row.key.clone(), place: String::new() };
+                let unread = || Label { id: row.key.clone(), ..Label::default() };
                 let label = label.unwrap_or_else(unread);
                 state.put(&self.shared, row, label);
             }
@@ -222,6 +253,20 @@ impl Outbox {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Intent {
+    fn label(&self) -> Label {
+        let (id, place) = (self.id.clone(), self.place.clone());
+        Label { id, place, lane: self.lane.clone(), over: self.over.clone() }
+    }
+}
+
+impl Entry {
+    /// Whether nothing of its lane comes before it, of those that were looked at.
+    fn is_first(&self, lanes: &mut HashSet<String>) -> bool {
+        self.label.lane.is_empty() || lanes.insert(self.label.lane.clone())
     }
 }
 
@@ -270,7 +315,7 @@ impl State {
 }
 
 /// The sinks that there are, by their kinds.
-pub type Sinks = HashMap<&'static str, Arc<dyn Sink>>;
+pub type Sinks = HashMap<Cow<'static, str>, Arc<dyn Sink>>;
 
 #[cfg(test)]
 mod tests;

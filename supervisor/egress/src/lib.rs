@@ -4,6 +4,7 @@
 //! connection is to an address that was checked, and is counted; nothing else here connects.
 
 mod address;
+mod ask;
 mod dial;
 mod exchange;
 mod fetch;
@@ -36,8 +37,10 @@ use metrics::Metrics;
 use resolve::Resolver;
 
 pub use address::{BadNetwork, Class, Network, Networks, public};
+pub use ask::{Asked, Leave, Stream, Wanted};
 pub use fetch::Service;
 pub use host::{BadHost, Host};
+pub use line::Io;
 pub use outlet::Outlet;
 pub use post::Posted;
 pub use proxy::Guard;
@@ -129,7 +132,14 @@ impl Broker {
     /// The way out of one tenant: shut until rules are set. Refusals are noted in `journal`, bytes are
     /// counted on `account`.
     pub fn outlet(&self, journal: Arc<dyn Journal>, account: Arc<Account>) -> Arc<Outlet> {
-        Arc::new(Outlet::new(&self.0, journal, account))
+        Arc::new(Outlet::new(&self.0, journal, Some(account)))
+    }
+
+    /// The gateway's own way out, by the rules that all tenants have: what leaves by it is no tenant's.
+    pub fn own(&self, journal: Arc<dyn Journal>) -> Arc<Outlet> {
+        let outlet = Arc::new(Outlet::new(&self.0, journal, None));
+        outlet.set(self.rules(&[], b"{}"));
+        outlet
     }
 
     /// What holds for a tenant with these rules in its record and these settings, as JSON. Where

@@ -13,7 +13,7 @@ use tokio::time::{Instant, Sleep};
 use crate::outlet::{Direction, Outlet};
 
 /// What can be spoken over.
-pub(crate) trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 

@@ -29,6 +29,8 @@ pub struct Rules {
 pub(crate) struct Grant {
     /// Whether a rule of the operator's names the host, rather than any.
     pub(crate) named: bool,
+    /// Whether the operator has named the host for this very purpose: then its address is whatever it is.
+    pub(crate) own: bool,
 }
 
 impl Rules {
@@ -79,7 +81,7 @@ impl Rules {
         if allowing.peek().is_none() {
             return Err(Refused::NoRule);
         }
-        Ok(Grant { named: allowing.any(Rule::names_hosts) })
+        Ok(Grant { named: allowing.any(Rule::names_hosts), own: false })
     }
 }
 

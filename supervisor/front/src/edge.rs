@@ -20,6 +20,7 @@ use tower::Service as _;
 
 use crate::Inner;
 use crate::call::refuse;
+use crate::chat;
 use crate::identity::Identity;
 use crate::listener::Open;
 use crate::metrics::Running;
@@ -55,6 +56,15 @@ impl hyper::service::Service<Request<Incoming>> for Edge {
             let mut response = refuse(&self.front, Body::new(request.into_body()), &refusal);
             mark(response.headers_mut(), id);
             return Box::pin(at_once(Ok(response.map(|body| Counted { body, running }))));
+        }
+        if upgrade::is_asked(&request) && chat::socket(request.uri().path()).is_some() {
+            let edge = self.clone();
+            return Box::pin(async move {
+                let mut response = chat::accept(edge, request).await;
+                running.answered(response.status().as_u16());
+                mark(response.headers_mut(), id);
+                Ok(response.map(|body| Counted { body, running }))
+            });
         }
         if upgrade::is_asked(&request) {
             let mut response = upgrade::accept(self, request);

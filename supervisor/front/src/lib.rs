@@ -6,9 +6,11 @@
 
 mod body;
 mod call;
+mod chat;
 mod edge;
 mod hooks;
 mod identity;
+mod ingress;
 mod listener;
 mod metrics;
 mod openai;
@@ -28,12 +30,13 @@ mod upgrade;
 use std::sync::Arc;
 use std::time::Duration;
 
+use accounts::Accounts;
 use auth::Auth;
 use gateway::Gateway;
 use methods::Methods;
 use prometheus_client::registry::Registry;
 use runtime::Tasks;
-use tenants::Tenants;
+use tenants::{Load, Tenants};
 use tokio::net::TcpListener;
 
 use body::Budget;
@@ -53,6 +56,8 @@ pub struct Parts {
     pub tenants: Tenants,
     /// Who answers methods.
     pub methods: Methods,
+    /// Where what chat networks send goes.
+    pub accounts: Accounts,
     /// Who serves `WebSocket`s.
     pub gateway: Gateway,
     /// Bounds on what clients may send.
@@ -119,6 +124,9 @@ struct Inner {
     auth: Auth,
     tenants: Tenants,
     methods: Methods,
+    accounts: Accounts,
+    /// What is held in memory of those of whom nothing is known yet.
+    strangers: Arc<Load>,
     gateway: Gateway,
     limits: Limits,
     readiness: Readiness,
@@ -139,6 +147,8 @@ impl Front {
             auth: parts.auth,
             tenants: parts.tenants,
             methods: parts.methods,
+            accounts: parts.accounts,
+            strangers: Arc::default(),
             gateway: parts.gateway,
             readiness: parts.readiness,
             ui: parts.ui,

@@ -56,6 +56,12 @@ impl Refusal {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
     }
 
+    /// A page that is none of those that may.
+    pub(crate) fn foreign_origin() -> Self {
+        let message = "pages of this origin may not do that";
+        Self::new(StatusCode::FORBIDDEN, "foreign_origin", message)
+    }
+
     pub(crate) fn bad_header(name: &str, max: usize) -> Self {
         let message = format!("{name} must be visible text of at most {max} bytes");
         Self::new(StatusCode::BAD_REQUEST, "invalid_header", message)

@@ -18,11 +18,11 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use axum::routing::{MethodFilter, MethodRouter, any, on};
+use axum::routing::{MethodFilter, MethodRouter, any, on, post};
 
 use crate::call::{Call, refuse};
 use crate::reply::Refusal;
-use crate::{Inner, hooks, openai, probes, rpc, ui};
+use crate::{Inner, chat, hooks, ingress, openai, probes, rpc, ui};
 
 /// Every route.
 pub(crate) fn router(front: &Arc<Inner>) -> Router {
@@ -34,6 +34,11 @@ pub(crate) fn router(front: &Arc<Inner>) -> Router {
         .route(routes::MODEL.path, row(&routes::MODEL, openai::model))
         .route(routes::HOOK.path, row(&routes::HOOK, hooks::hook))
         .route(routes::RPC.path, row(&routes::RPC, rpc::calls))
+        .route(ingress::ROUTE, post(ingress::receive))
+        .route(chat::ROOT, any(chat::moved))
+        .route(&format!("{}/", chat::ROOT), any(chat::index))
+        .route(chat::SAY, post(chat::say))
+        .route(chat::FILES, any(chat::file))
         .route("/health", any(probes::live))
         .route("/healthz", any(probes::live))
         .route("/ready", any(probes::ready))

@@ -48,14 +48,10 @@ pub(crate) fn is_asked<B>(request: &Request<B>) -> bool {
 /// Accepts the upgrade and serves it in a task of its own, or says what is wrong with it.
 pub(crate) fn accept(edge: &Edge, mut request: Request<Incoming>) -> Response {
     let headers = request.headers();
-    if headers.get(SEC_WEBSOCKET_VERSION) != Some(&VERSION) {
-        let mut response = status(StatusCode::UPGRADE_REQUIRED);
-        response.headers_mut().insert(SEC_WEBSOCKET_VERSION, VERSION);
-        return response;
-    }
-    let key = headers.get(SEC_WEBSOCKET_KEY).filter(|key| key.len() == KEY);
-    let answer = key.and_then(|key| gateway::accept_key(key.as_bytes()).try_into().ok());
-    let Some(answer) = answer else { return status(StatusCode::BAD_REQUEST) };
+    let response = match answer(headers) {
+        Ok(response) => response,
+        Err(response) => return *response,
+    };
     let text = |name: HeaderName| {
         // What is no text is no origin of ours either.
         let value = headers.get(name);
@@ -86,12 +82,25 @@ pub(crate) fn accept(edge: &Edge, mut request: Request<Incoming>) -> Response {
         // The connection counts as long as it is one.
         drop(open);
     }));
+    response
+}
+
+/// The answer to whoever asks for a WebSocket; the other where it is not asked for as it should be.
+pub(crate) fn answer(headers: &HeaderMap) -> Result<Response, Box<Response>> {
+    if headers.get(SEC_WEBSOCKET_VERSION) != Some(&VERSION) {
+        let mut response = status(StatusCode::UPGRADE_REQUIRED);
+        response.headers_mut().insert(SEC_WEBSOCKET_VERSION, VERSION);
+        return Err(Box::new(response));
+    }
+    let key = headers.get(SEC_WEBSOCKET_KEY).filter(|key| key.len() == KEY);
+    let answer = key.and_then(|key| gateway::accept_key(key.as_bytes()).try_into().ok());
+    let answer = answer.ok_or_else(|| Box::new(status(StatusCode::BAD_REQUEST)))?;
     let mut response = status(StatusCode::SWITCHING_PROTOCOLS);
     let headers = response.headers_mut();
     headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     headers.insert(SEC_WEBSOCKET_ACCEPT, answer);
-    response
+    Ok(response)
 }
 
 fn status(status: StatusCode) -> Response {

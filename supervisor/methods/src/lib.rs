@@ -24,6 +24,7 @@ mod voicewake;
 
 use std::sync::Arc;
 
+use accounts::Accounts;
 use api::{ApiError, Code, Method, Recorded, ServedBy};
 use audit::Audit;
 use auth::{Auth, Permit};
@@ -65,6 +66,8 @@ pub struct Parts {
     pub tenants: Tenants,
     /// Their backups.
     pub backups: Backups,
+    /// Their accounts at chat networks.
+    pub accounts: Accounts,
     /// Live connections.
     pub hub: Hub,
     /// What tenants have set.

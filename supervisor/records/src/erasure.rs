@@ -8,8 +8,8 @@ use types::{TenantId, UnixMillis};
 
 use crate::store::{Guard, MAX_RANGE, Op};
 use crate::{
-    Error, Records, TRIES, TenantRow, approvals, contended, devices, hex, json, nodes, overlays,
-    pairing, plans, restores, sealed, shelf, tenants, timers, tokens, unchanged,
+    Error, Records, TRIES, TenantRow, approvals, channels, contended, devices, hex, json, nodes,
+    overlays, pairing, plans, restores, sealed, shelf, tenants, timers, tokens, unchanged,
 };
 
 /// The mark of a tenant that is being erased.
@@ -54,6 +54,7 @@ fn kinds(id: &TenantId) -> Vec<(&'static str, Op)> {
     let nodes_of = ["nodes", "nodeRequests", "nodeQueues", "nodeTriggers"];
     let nodes = nodes_of.into_iter().zip(nodes::prefixes(id));
     kinds.extend(nodes.map(|(kind, key)| (kind, prefix(key))));
+    kinds.extend(channels::prefixes(id).map(|(kind, key)| (kind, prefix(key))));
     kinds.extend(shelf::deletions(id).map(|op| ("deliveries", op)));
     kinds
 }
@@ -88,6 +89,7 @@ impl Records {
             };
             mark.removed = Some(removed.clone());
             let mut ops: Vec<_> = kinds(id).into_iter().map(|(_, op)| op).collect();
+            ops.extend(self.channel_deletions(id).await?);
             ops.push(Op::put(tenants::key(id), json::encode(&row, Some(&item.value))?));
             if self.try_commit(vec![unchanged(&tenants::key(id), Some(&item))], ops).await? {
                 return Ok(removed);
@@ -108,6 +110,7 @@ impl Records {
         for _ in 0..TRIES {
             let item = self.item(&tenants::key(id)).await?.ok_or(Error::NotFound)?;
             let mut ops: Vec<_> = kinds(id).into_iter().map(|(_, op)| op).collect();
+            ops.extend(self.channel_deletions(id).await?);
             ops.push(Op::Delete(tenants::key(id).into()));
             if self.try_commit(vec![Guard::Created(item.key, item.created)], ops).await? {
                 return Ok(());

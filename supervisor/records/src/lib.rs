@@ -3,6 +3,7 @@
 //! No caller sees a key, a revision or a row's stored form. Nothing here decides who may do what.
 
 mod approvals;
+mod channels;
 mod devices;
 mod disk;
 mod documents;
@@ -34,6 +35,12 @@ mod tenants;
 mod timers;
 mod tokens;
 
+pub use channels::{
+    AccountPolicy, AccountPut, AccountRow, Claimed, CodeRow, CursorRow, MAX_ACCOUNTS, MAX_CODES,
+    MAX_CURSOR, MAX_LISTED, MAX_PEERS, MAX_REQUESTS, MAX_SHOWN, MAX_SHOWN_BYTES, PageHead,
+    PagePolicy, Pages, PathDigest, PeerKind, PeerRow, Proven, Redeemed, RequestRow, Sent, Showing,
+    Shown, ShownRow, Shut,
+};
 pub use devices::{
     DeviceBinding, DeviceRequestRow, DeviceRole, DeviceRow, DeviceSelf, MAX_DEVICES, RoleGrant,
 };

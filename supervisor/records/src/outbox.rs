@@ -38,6 +38,12 @@ pub struct OutboxRow {
     /// Whether the present part may be where it goes, by an attempt of which nobody knows.
     #[serde(default)]
     pub is_ambiguous: bool,
+    /// Whether what its first part was to take the place of is gone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_alone: bool,
+    /// What its first part is called where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub there: Option<String>,
 }
 
 /// How far an intent has come.

@@ -11,15 +11,15 @@ use crate::documents::Stored;
 use crate::nodes::{NodeQueueRow, NodeRequestRow, NodeRow, TriggersRow};
 use crate::store::{MAX_KEY, MAX_VALUE};
 use crate::{
-    DeviceRequestRow, DeviceRow, Document, Error, Records, TimerRow, TokenRow, approvals, devices,
-    json, nodes, overlays, timers, tokens,
+    AccountRow, DeviceRequestRow, DeviceRow, Document, Error, PeerRow, Records, TimerRow, TokenRow,
+    approvals, channels, devices, json, nodes, overlays, timers, tokens,
 };
 
 /// The longest row of a backup as text, in bytes: a text of a tenant whose every character is escaped.
 pub const MAX_PORTABLE: usize = 2 << 20;
 
 /// Rows of one tenant: several times what its tables may hold together.
-pub const MAX_PORTABLES: usize = 1 << 12;
+pub const MAX_PORTABLES: usize = 1 << 13;
 
 /// One record of a tenant. Whose it is stands in the backup, and where it is written is decided by
 /// whoever writes it.
@@ -48,6 +48,10 @@ pub enum Portable {
     Approvals(Text),
     /// When its worker is to be woken.
     Timer(TimerRow),
+    /// An account of a chat network.
+    Channel(AccountRow),
+    /// Who is bound to it there.
+    Peer(PeerRow),
 }
 
 /// What the operator has granted a tenant.
@@ -120,6 +124,8 @@ impl Portable {
             | Self::Node(_)
             | Self::NodeRequest(_)
             | Self::NodeQueue(_)
+            | Self::Channel(_)
+            | Self::Peer(_)
             | Self::Approvals(_) => true,
             Self::Triggers(_) | Self::Overlay(_) | Self::Timer(_) => false,
         }
@@ -133,6 +139,8 @@ impl Portable {
             | Self::DeviceRequest(_)
             | Self::Node(_)
             | Self::NodeRequest(_)
+            | Self::Channel(_)
+            | Self::Peer(_)
             | Self::NodeQueue(_) => true,
             Self::Granted(_)
             | Self::Triggers(_)
@@ -158,6 +166,11 @@ impl Portable {
             Self::Triggers(row) => one(nodes::triggers_key(tenant), &row)?,
             Self::Overlay(text) => overlays::TABLE.rows(tenant, &text.into())?,
             Self::Approvals(text) => approvals::TABLE.rows(tenant, &text.into())?,
+            Self::Channel(row) => {
+                let row = AccountRow { owner: Some(tenant.clone()), ..row };
+                one(channels::account_key(tenant, &row.id), &row)?
+            }
+            Self::Peer(row) => one(channels::peer_key(tenant, &row), &row)?,
             Self::Timer(row) => {
                 one(timers::key(tenant), &TimerRow { tenant: tenant.clone(), ..row })?
             }
@@ -208,9 +221,7 @@ impl Records {
         let row = self.tenant(tenant).await?.ok_or(Error::NotFound)?;
         let granted = Granted { limits: row.limits, egress: row.egress };
         let mut all = vec![Portable::Granted(granted)];
-        let tokens = self.every(&tokens::prefix(tenant)).await?;
-        let of_devices = self.every(&tokens::device_prefix(tenant)).await?;
-        all.extend(tokens.into_iter().chain(of_devices).map(Portable::Token));
+        all.extend(self.portable_tokens(tenant).await?);
         all.extend(self.devices(tenant).await?.into_iter().map(Portable::Device));
         all.extend(self.device_requests(tenant).await?.into_iter().map(Portable::DeviceRequest));
         for row in self.nodes(tenant).await? {
@@ -224,11 +235,24 @@ impl Records {
         all.extend(self.triggers(tenant).await?.map(Portable::Triggers));
         all.extend(self.overlay(tenant).await?.map(Text::from).map(Portable::Overlay));
         all.extend(self.approvals(tenant).await?.map(Text::from).map(Portable::Approvals));
+        all.extend(self.portable_channels(tenant).await?);
         all.extend(self.timer(tenant).await?.map(Portable::Timer));
         if all.len() > MAX_PORTABLES {
             return Err(Error::TooLarge { what: "the records of a tenant", max: MAX_PORTABLES });
         }
         Ok(all)
+    }
+
+    async fn portable_tokens(&self, tenant: &TenantId) -> Result<Vec<Portable>, Error> {
+        let tokens = self.every(&tokens::prefix(tenant)).await?;
+        let of_devices = self.every(&tokens::device_prefix(tenant)).await?;
+        Ok(tokens.into_iter().chain(of_devices).map(Portable::Token).collect())
+    }
+
+    async fn portable_channels(&self, tenant: &TenantId) -> Result<Vec<Portable>, Error> {
+        let accounts = self.accounts(Some(tenant)).await?.into_iter().map(Portable::Channel);
+        let peers = self.peers(tenant, None).await?.into_iter().map(Portable::Peer);
+        Ok(accounts.chain(peers).collect())
     }
 }
 

@@ -11,8 +11,8 @@ use types::{TenantId, UnixMillis};
 use crate::portable::Portable;
 use crate::store::{Guard, MAX_OPS, MAX_RANGE, Op};
 use crate::{
-    Error, Records, SealedRow, TRIES, approvals, contended, devices, json, nodes, overlays, sealed,
-    tenants, timers, tokens, unchanged,
+    Error, Records, SealedRow, TRIES, approvals, channels, contended, devices, json, nodes,
+    overlays, sealed, tenants, timers, tokens, unchanged,
 };
 
 const PREFIX: &str = "restore/";
@@ -94,6 +94,7 @@ fn replaced(tenant: &TenantId, authority: bool) -> Vec<String> {
         ]);
         all.extend(devices::prefixes(tenant));
         all.extend(nodes::prefixes(tenant));
+        all.extend(channels::prefixes(tenant).map(|(_, key)| key));
     }
     all
 }

@@ -37,6 +37,11 @@ pub(crate) fn key(tenant: &TenantId, name: &str) -> String {
     format!("{}{name}", prefix(tenant))
 }
 
+/// Where the gateway's own are: no tenant has such a name.
+fn own_key(name: &str) -> String {
+    format!("{PREFIX}~/{name}")
+}
+
 /// What goes with the tenant.
 pub(crate) fn deletions(tenant: &TenantId) -> Op {
     Op::DeletePrefix(prefix(tenant).into())
@@ -52,6 +57,23 @@ impl Records {
     pub async fn sealed(&self, tenant: &TenantId, name: &str) -> Result<Option<SealedRow>, Error> {
         let item = self.item(&key(tenant, name)).await?;
         item.map(|item| json::decode(&item.key, &item.value)).transpose()
+    }
+
+    /// One sealed value that is no tenant's.
+    pub async fn own_sealed(&self, name: &str) -> Result<Option<SealedRow>, Error> {
+        let item = self.item(&own_key(name)).await?;
+        item.map(|item| json::decode(&item.key, &item.value)).transpose()
+    }
+
+    /// Writes sealed values that are no tenant's and removes others, in one commit.
+    pub async fn seal_own(&self, put: &[SealedRow], removed: &[String]) -> Result<(), Error> {
+        let mut ops = Vec::new();
+        for row in put {
+            ops.push(Op::put(own_key(&row.name), encode(row)?));
+        }
+        ops.extend(removed.iter().map(|name| Op::Delete(own_key(name).into())));
+        self.store.commit(Vec::new(), ops).await?;
+        Ok(())
     }
 
     /// Writes a sealed value where there is none of its name; gives the one that is there then.
@@ -148,7 +170,12 @@ mod tests {
         assert_eq!(records.all_sealed(&a).await.unwrap(), [row("key", 1), row("x", 5)]);
         assert_eq!(records.sealed(&a, "x").await.unwrap(), Some(row("x", 5)));
         assert_eq!(records.sealed(&b, "x").await.unwrap(), None);
+        records.seal_own(&[row("x", 6)], &[]).await.unwrap();
+        assert_eq!(records.own_sealed("x").await.unwrap(), Some(row("x", 6)));
         records.delete_tenant(&a).await.unwrap();
+        assert_eq!(records.own_sealed("x").await.unwrap(), Some(row("x", 6)));
+        records.seal_own(&[], &["x".to_owned()]).await.unwrap();
+        assert_eq!(records.own_sealed("x").await.unwrap(), None);
         assert!(matches!(records.seal_once(&a, row("key", 1)).await, Err(Error::NotFound)));
         records.insert_tenant(&a, 1, Limits::default()).await.unwrap();
         assert!(records.all_sealed(&a).await.unwrap().is_empty());

@@ -51,6 +51,9 @@ pub struct KeyMark {
     pub mark: Mark,
     /// Since when.
     pub at: UnixMillis,
+    /// What it is called where it went.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub there: Option<String>,
 }
 
 /// The mark of a key in the order of the numbers, so that the oldest goes first.
@@ -212,7 +215,7 @@ impl Records {
             return Err(Error::TooLarge { what: "what is kept", max: MAX_CONTENT });
         }
         let (key_of, row_of) = (table.key(tenant, key), table.row(tenant, seq));
-        let mark = KeyMark { seq, mark: Mark::Live, at };
+        let mark = KeyMark { seq, mark: Mark::Live, at, there: None };
         let guards = vec![owned(tenant, owner), unchanged(&key_of, None), unchanged(&row_of, None)];
         let mut ops = vec![
             Op::put(key_of.clone(), json::encode(&mark, None)?),
@@ -278,13 +281,14 @@ impl Records {
         self.shelf_commit(tenant, owner, ops).await
     }
 
-    /// Takes a row off the shelf with its content, and leaves a mark. Removes marks that are too many
-    /// or too old, and says how many.
+    /// Takes a row off the shelf with its content, and leaves a mark; `also` takes the place of another
+    /// row's. Removes marks that are too many or too old, and says how many.
     pub async fn shelf_finish(
         &self,
         table: Shelf,
         (tenant, owner): (&TenantId, Rev),
         (key, mark): (&str, KeyMark),
+        also: Option<(&str, KeyMark)>,
         keep: Keep,
     ) -> Result<usize, Error> {
         let seq = mark.seq;
@@ -295,6 +299,9 @@ impl Records {
             Op::put(table.key(tenant, key), json::encode(&mark, None)?),
             Op::put(table.old(tenant, seq), json::encode(&old, None)?),
         ];
+        if let Some((key, mark)) = also {
+            ops.push(Op::put(table.key(tenant, key), json::encode(&mark, None)?));
+        }
         let prefix = table.prefix("old", tenant);
         let (oldest, _) = self.store.range(prefix.as_bytes(), None, REMOVED).await?;
         let mut removed = 0;

@@ -4,6 +4,7 @@
 //! Applies nothing itself, and lets nobody read a secret but whoever uses it for its tenant.
 
 mod change;
+mod channel;
 mod effective;
 mod merge;
 pub mod overlay;
@@ -23,6 +24,7 @@ use serde_json::{Map, Value};
 use types::{Secret, TenantId};
 
 pub use change::Changed;
+pub use channel::MAX_CHANNEL_SECRET;
 pub use effective::{Effective, Snapshot};
 pub use pace::{Pace, Turn, WRITES, WRITES_WINDOW};
 pub use portable::MAX_SECRETS;

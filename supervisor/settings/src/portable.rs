@@ -6,7 +6,7 @@ use types::{Secret, TenantId};
 use zeroize::Zeroizing;
 
 use crate::vault::{self, MAX_SECRET};
-use crate::{Error, Settings, skill};
+use crate::{Error, Settings, channel, skill};
 
 /// Secrets of one tenant in a backup: as many as the records keep.
 pub const MAX_SECRETS: usize = 256;
@@ -53,6 +53,9 @@ impl Settings {
 /// The kind under which a secret of this name is sealed.
 fn kind(name: &str) -> Option<&'static str> {
     let graphic = name.len() <= vault::MAX_NAME && name.bytes().all(|it| it.is_ascii_graphic());
-    let rest = name.strip_prefix(skill::KIND)?.strip_prefix('/')?;
-    (graphic && !rest.is_empty()).then_some(skill::KIND)
+    let all = [skill::KIND, channel::KIND];
+    all.into_iter().find(|kind| {
+        let rest = name.strip_prefix(kind).and_then(|rest| rest.strip_prefix('/'));
+        graphic && rest.is_some_and(|rest| !rest.is_empty())
+    })
 }

@@ -155,16 +155,20 @@ fn cipher(key: &[u8; KEY]) -> Result<LessSafeKey, Error> {
 /// What a sealed value is for: it opens for nothing else.
 #[derive(Clone, Copy)]
 struct Context<'a> {
-    tenant: &'a TenantId,
+    /// The tenant; [`OWN`] for what is no tenant's.
+    tenant: &'a str,
     kind: &'static str,
     name: &'a str,
 }
+
+/// Stands where a tenant does, for what is the gateway's own: no tenant has such a name.
+const OWN: &str = "~";
 
 impl Context<'_> {
     /// Each part with its length, so that no two contexts read the same.
     fn bytes(self) -> Vec<u8> {
         let mut bytes = vec![FORM];
-        for part in [self.tenant.as_str(), self.kind, self.name] {
+        for part in [self.tenant, self.kind, self.name] {
             let length = u32::try_from(part.len()).unwrap_or(u32::MAX);
             bytes.extend_from_slice(&length.to_be_bytes());
             bytes.extend_from_slice(part.as_bytes());
@@ -205,6 +209,11 @@ fn open(
     Ok(text)
 }
 
+fn plain(text: &[u8]) -> Result<Secret, Error> {
+    let text = String::from_utf8(text.to_vec());
+    text.map(Secret::from).map_err(|_text| Error::Sealed(ring::error::Unspecified))
+}
+
 /// Seals and opens what is kept of one tenant, under the tenant's own key: when that is gone, so is
 /// everything that it sealed.
 #[derive(Clone)]
@@ -225,7 +234,7 @@ impl Sealer {
     /// # Errors
     /// When the system gives no random bytes.
     pub fn seal(&self, kind: &'static str, name: &str, plain: &[u8]) -> Result<Vec<u8>, Error> {
-        seal(&self.key, Context { tenant: &self.tenant, kind, name }, plain)
+        seal(&self.key, Context { tenant: self.tenant.as_str(), kind, name }, plain)
     }
 
     /// Opens what was sealed under this kind and name.
@@ -233,7 +242,7 @@ impl Sealer {
     /// # Errors
     /// When it was not, or was changed since.
     pub fn open(&self, kind: &'static str, name: &str, sealed: &[u8]) -> Result<Vec<u8>, Error> {
-        let plain = open(&self.key, Context { tenant: &self.tenant, kind, name }, sealed)?;
+        let plain = open(&self.key, Context { tenant: self.tenant.as_str(), kind, name }, sealed)?;
         Ok(plain.to_vec())
     }
 }
@@ -274,7 +283,7 @@ impl Vault {
         if !put.is_empty() {
             let key = self.data_key(tenant).await?;
             for (name, secret) in put {
-                let context = Context { tenant, kind, name };
+                let context = Context { tenant: tenant.as_str(), kind, name };
                 let sealed = seal(&key, context, secret.expose().as_bytes())?;
                 rows.push(SealedRow { name: name.clone(), sealed });
             }
@@ -292,10 +301,36 @@ impl Vault {
         let row = self.records.sealed(tenant, name).await.map_err(Error::Records)?;
         let Some(row) = row else { return Ok(None) };
         let key = self.data_key(tenant).await?;
-        let text = open(&key, Context { tenant, kind, name }, &row.sealed)?;
-        let text = String::from_utf8(text.to_vec());
-        text.map(|it| Some(Secret::from(it)))
-            .map_err(|_text| Error::Sealed(ring::error::Unspecified))
+        let text = open(&key, Context { tenant: tenant.as_str(), kind, name }, &row.sealed)?;
+        plain(&text).map(Some)
+    }
+
+    /// Seals values that are no tenant's, under the gateway's own key, and removes others.
+    pub(crate) async fn write_own(
+        &self,
+        kind: &'static str,
+        put: &[(String, Secret)],
+        removed: &[String],
+    ) -> Result<(), Error> {
+        let mut rows = Vec::new();
+        for (name, secret) in put {
+            let context = Context { tenant: OWN, kind, name };
+            let sealed = seal(&self.key.0, context, secret.expose().as_bytes())?;
+            rows.push(SealedRow { name: name.clone(), sealed });
+        }
+        self.records.seal_own(&rows, removed).await.map_err(Error::Records)
+    }
+
+    /// What is sealed under a name and is no tenant's, if anything.
+    pub(crate) async fn read_own(
+        &self,
+        kind: &'static str,
+        name: &str,
+    ) -> Result<Option<Secret>, Error> {
+        let row = self.records.own_sealed(name).await.map_err(Error::Records)?;
+        let Some(row) = row else { return Ok(None) };
+        let text = open(&self.key.0, Context { tenant: OWN, kind, name }, &row.sealed)?;
+        plain(&text).map(Some)
     }
 
     /// Everything that is sealed for a tenant, opened.
@@ -322,7 +357,11 @@ impl Vault {
     ) -> Result<Vec<SealedRow>, Error> {
         let key = self.data_key(tenant).await?;
         let one = |(name, kind, secret): &(String, &'static str, Secret)| {
-            let sealed = seal(&key, Context { tenant, kind, name }, secret.expose().as_bytes())?;
+            let sealed = seal(
+                &key,
+                Context { tenant: tenant.as_str(), kind, name },
+                secret.expose().as_bytes(),
+            )?;
             Ok(SealedRow { name: name.clone(), sealed })
         };
         secrets.iter().map(one).collect()
@@ -338,7 +377,7 @@ impl Vault {
         &self,
         tenant: &TenantId,
     ) -> Result<Zeroizing<[u8; KEY]>, Error> {
-        let context = Context { tenant, kind: DATA_KEY, name: DATA_KEY };
+        let context = Context { tenant: tenant.as_str(), kind: DATA_KEY, name: DATA_KEY };
         let found = self.records.sealed(tenant, DATA_KEY).await.map_err(Error::Records)?;
         let row = if let Some(row) = found {
             row

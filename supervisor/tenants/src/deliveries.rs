@@ -17,7 +17,7 @@ use proto::worker::{CallReply, CallRequest, Kept, ServePart, ServeRequest};
 use records::{InboxRow, OutboxRow, Shelf};
 use tokio::sync::watch;
 
-use crate::handing::{ask, failed, pump, set};
+use crate::handing::{ask, failed, pump};
 use crate::tenant::{Cause, Tenant};
 use crate::{CALL_DEADLINE, Error, Inner, Tenants, Ticket};
 
@@ -101,7 +101,8 @@ impl Tenants {
         let (name, request_id) = match &kept.what {
             Some(What::Call(call)) => (call.event_id.clone(), call.request_id.clone()),
             Some(What::Serve(serve)) => (serve.event_id.clone(), serve.request_id.clone()),
-            None => return Err(Error::WorkerGone),
+            // Nobody waits for what comes over a network.
+            Some(What::Channel(_)) | None => return Err(Error::WorkerGone),
         };
         let admission = admission.named(&request_id).lingering();
         // Refused before it is kept where no worker can be had: then nobody waits for nothing.
@@ -189,7 +190,12 @@ fn decoded<T: prost::Message + Default>(told: Delivered<Bytes>) -> Result<Delive
 
 /// The same request, of which the worker is to begin nothing.
 fn settled(mut kept: Kept) -> Kept {
-    set(&mut kept, |call| call.settled = true, |serve| serve.settled = true);
+    match &mut kept.what {
+        Some(What::Call(request)) => request.settled = true,
+        Some(What::Serve(request)) => request.settled = true,
+        Some(What::Channel(event)) => event.settled = true,
+        None => {}
+    }
     kept
 }
 

@@ -14,7 +14,7 @@ use types::{Chain, TenantId, UnixMillis};
 
 use crate::lifecycle::Control;
 use crate::tenant::Tenant;
-use crate::{Error, Tenants, launch, lifecycle};
+use crate::{Error, Tenants, channels, launch, lifecycle};
 
 /// How long a deleted tenant's worker may finish what it has.
 const DRAIN: Duration = Duration::from_millis(200);
@@ -145,6 +145,7 @@ impl Tenants {
         let mark = row.erasing.clone().ok_or(Error::NotFound)?;
         tenant.row.store(Arc::new(row));
         tenant.wanted.call_off();
+        channels::ended(inner, &tenant.id).await;
         let (_staging, control) = silenced(tenant).await;
         let (launcher, name) = (inner.launcher.clone(), tenant.id.clone());
         launch::blocking(move || launcher.erase(&name, index)).await.map_err(Error::Launcher)?;

@@ -12,10 +12,11 @@ use futures_util::future::{BoxFuture, join_all};
 use prost::Message as _;
 use proto::worker::call_reply::Outcome;
 use proto::worker::kept::What;
-use proto::worker::{CallRequest, Kept, ServePart, ServeRequest, Settled};
+use proto::worker::{Kept, ServePart, ServeRequest, Settled};
 use runtime::limits;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use tonic::Code;
 
 use crate::deliveries::HOOK_DEADLINE;
 use crate::tenant::Tenant;
@@ -59,11 +60,7 @@ async fn hand(inner: &Arc<Inner>, tenant: &Arc<Tenant>, mut job: Job) {
                 Ok(Some(content)) => match Kept::decode(content) {
                     Ok(mut kept) => {
                         if job.is_again {
-                            set(
-                                &mut kept,
-                                |call| call.redelivered = true,
-                                |serve| serve.redelivered = true,
-                            );
+                            again(&mut kept);
                         }
                         ask(&worker, kept).await
                     }
@@ -99,14 +96,12 @@ async fn hand(inner: &Arc<Inner>, tenant: &Arc<Tenant>, mut job: Job) {
     pump(inner, tenant).await;
 }
 
-pub(crate) fn set(
-    kept: &mut Kept,
-    call: impl FnOnce(&mut CallRequest),
-    serve: impl FnOnce(&mut ServeRequest),
-) {
+/// Says of a request that it was handed over before.
+fn again(kept: &mut Kept) {
     match &mut kept.what {
-        Some(What::Call(request)) => call(request),
-        Some(What::Serve(request)) => serve(request),
+        Some(What::Call(request)) => request.redelivered = true,
+        Some(What::Serve(request)) => request.redelivered = true,
+        Some(What::Channel(event)) => event.redelivered = true,
         None => {}
     }
 }
@@ -140,6 +135,20 @@ pub(crate) async fn ask(worker: &Worker, kept: Kept) -> Result<Bytes, Failure> {
                 429 | 500..=599 => Err(Failure::Busy(answer, why())),
                 _ => Err(Failure::Refused(answer, why())),
             }
+        }
+        Some(What::Channel(event)) => {
+            let heard = tokio::time::timeout(CALL_DEADLINE, worker.hear(event)).await;
+            let heard = heard.map_err(|_elapsed| Failure::Unknown(Error::Timeout.public()))?;
+            heard.map(|()| Bytes::new()).map_err(|status| {
+                let why = status.message().to_owned();
+                if status.code() == Code::InvalidArgument {
+                    Failure::Refused(Bytes::new(), why)
+                } else if status.code() == Code::ResourceExhausted {
+                    Failure::Busy(Bytes::new(), why)
+                } else {
+                    lost(status)
+                }
+            })
         }
         None => Err(Failure::Refused(Bytes::new(), "it says nothing".to_owned())),
     }

@@ -5,6 +5,8 @@
 
 mod admin;
 mod archive;
+mod attachments;
+mod channels;
 mod cut;
 mod deliveries;
 mod directory;
@@ -26,6 +28,7 @@ mod outgoing;
 mod patience;
 mod powers;
 mod pressure;
+mod programs;
 mod reach;
 mod replace;
 mod reply;
@@ -41,16 +44,15 @@ mod warnings;
 mod watch;
 mod worker;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use alerts::Alerts;
 use audit::Audit;
-use auth::{OperatorPermit, Permit};
+use auth::Permit;
 use books::Books;
 use egress::Broker;
-use egress::Journal as _;
 use host::Host;
 use hub::Hub;
 use ledger::{Admission, Ledger};
@@ -58,10 +60,10 @@ use proto::worker::{CallReply, CallRequest, Route, ServeRequest};
 use records::Records;
 use runtime::Tasks;
 use sandbox::{HostReport, Launcher};
-use sandboxes::approvals::{Approvals, Office};
-use sandboxes::{Programs, Sandboxes};
+use sandboxes::Sandboxes;
+use sandboxes::approvals::Office;
 use settings::Settings;
-use types::{AgentId, Clock, TenantId};
+use types::{Clock, TenantId};
 
 use directory::Directory;
 use metrics::{Metrics, Shown};
@@ -70,6 +72,7 @@ use tenant::Tenant;
 use timers::Bell;
 
 pub use archive::{Export, Summary};
+pub use channels::{Address, Channels, NotFetched};
 pub use deliveries::{Delivered, Event};
 pub use drift::{Drift, Standing};
 pub use erasure::{Certificate, Certifying, Erased, Notary};
@@ -90,9 +93,6 @@ const START_DEADLINE: Duration = Duration::from_secs(20);
 
 /// How long one method of the method table may take in a worker.
 const CALL_DEADLINE: Duration = Duration::from_mins(1);
-
-/// The method of a worker that looks at a workspace.
-const LOOK: &str = "agents.workspace.list";
 
 /// Every tenant of this installation. Clones are handles to the same.
 #[derive(Debug, Clone)]
@@ -116,6 +116,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     tasks: Tasks,
     deliveries: delivery::Shared,
+    channels: OnceLock<Arc<dyn Channels>>,
     failures: Arc<failures::Failures>,
     directory: Directory,
     metrics: Metrics,
@@ -206,6 +207,7 @@ impl Tenants {
         );
         let tenants = Self(Arc::new(Inner {
             deliveries,
+            channels: OnceLock::new(),
             failures: Arc::default(),
             launcher: parts.launcher,
             host_report,
@@ -241,78 +243,6 @@ impl Tenants {
         sweep::start(&tenants);
         drift::start(&tenants);
         Ok(tenants)
-    }
-
-    /// What of a tenant's commands waits for consent, and what needs none.
-    ///
-    /// # Errors
-    /// When there is no such tenant.
-    pub fn approvals(&self, id: &TenantId) -> Result<Approvals, Error> {
-        self.find(id).map(|tenant| tenant.approvals.clone())
-    }
-
-    /// A tenant's commands and terminals.
-    ///
-    /// # Errors
-    /// When there is no such tenant.
-    pub fn programs(&self, permit: &Permit) -> Result<Arc<Programs>, Error> {
-        Ok(Arc::clone(&self.find(permit.tenant())?.programs))
-    }
-
-    /// The same, when there is a home that they can run in: the tenant's worker makes the workspace of
-    /// an agent, where there is such an agent, when it is first looked at.
-    ///
-    /// # Errors
-    /// When the tenant's worker cannot be started or does not answer.
-    pub async fn housed_programs(
-        &self,
-        permit: &Permit,
-        agent: &AgentId,
-    ) -> Result<Arc<Programs>, Error> {
-        self.housed(permit.tenant(), agent).await
-    }
-
-    /// A tenant's terminals, for its operator.
-    ///
-    /// # Errors
-    /// When there is no such tenant.
-    pub fn terminals(&self, _: &OperatorPermit, id: &TenantId) -> Result<Arc<Programs>, Error> {
-        Ok(Arc::clone(&self.find(id)?.programs))
-    }
-
-    /// The same, when there is a home; the tenant's log says who looks in.
-    ///
-    /// # Errors
-    /// When the tenant's worker cannot be started or does not answer.
-    pub async fn housed_terminals(
-        &self,
-        permit: &OperatorPermit,
-        id: &TenantId,
-        agent: &AgentId,
-    ) -> Result<Arc<Programs>, Error> {
-        let programs = self.housed(id, agent).await?;
-        let operator = permit.operator().id();
-        self.find(id)?.log.note(&format!("operator {operator} opens a terminal"));
-        Ok(programs)
-    }
-
-    async fn housed(&self, id: &TenantId, agent: &AgentId) -> Result<Arc<Programs>, Error> {
-        let tenant = self.find(id)?;
-        let (worker, pass) = tenant.ready(&self.0).await?;
-        let request = CallRequest {
-            method: LOOK.to_owned(),
-            // An identifier has no letter that JSON would have to escape.
-            params: format!(r#"{{"agentId":"{agent}"}}"#).into(),
-            ..CallRequest::default()
-        };
-        let reply = tokio::time::timeout(CALL_DEADLINE, worker.call(request)).await;
-        drop(pass);
-        match reply {
-            // Where there is no such agent, there is no workspace, and nothing is run in it.
-            Ok(reply) => reply.map_err(|status| worker.failure(status))?,
-            Err(_elapsed) => return Err(Error::Timeout),
-        };
-        Ok(Arc::clone(&tenant.programs))
     }
 
     /// A place for one request. It is to be taken before anything large is kept for the request.

@@ -10,13 +10,14 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use proto::host::attachments_server::AttachmentsServer;
 use proto::host::outbox_server::OutboxServer;
 use proto::host::timers_server::TimersServer;
 use tonic::codegen::{Body as HttpBody, Service, StdError, http};
 
 use crate::tenant::Tenant;
 use crate::timers::Power;
-use crate::{Inner, outgoing};
+use crate::{Inner, attachments, outgoing};
 
 /// Where calls of the timer go.
 const TIMERS: &str = "/openclawmu.host.v1.Timers/";
@@ -29,6 +30,12 @@ const SANDBOX: &str = "/openclawmu.host.v1.Sandbox/";
 
 /// Where what is sent goes.
 const OUTBOX: &str = "/openclawmu.host.v1.Outbox/";
+
+/// Where what came with messages is fetched.
+const ATTACHMENTS: &str = "/openclawmu.host.v1.Attachments/";
+
+/// Bytes of what names one.
+const ATTACHMENT_MESSAGE: usize = 10 << 10;
 
 /// Bytes of an intent: its parts, and what stands around them.
 const OUTBOX_MESSAGE: usize = delivery::outbox::MAX_CONTENT + (8 << 10);
@@ -44,6 +51,7 @@ pub(crate) struct Powers {
     egress: egress::Service,
     programs: sandboxes::Service,
     outbox: OutboxServer<outgoing::Power>,
+    attachments: AttachmentsServer<attachments::Power>,
 }
 
 impl Powers {
@@ -57,7 +65,9 @@ impl Powers {
         let outbox = OutboxServer::new(outgoing::Power::new(inner, tenant))
             .max_decoding_message_size(OUTBOX_MESSAGE)
             .max_encoding_message_size(TIMER_MESSAGE);
-        Self { llm, timers, egress, programs, outbox }
+        let attachments = AttachmentsServer::new(attachments::Power::new(inner, tenant))
+            .max_decoding_message_size(ATTACHMENT_MESSAGE);
+        Self { llm, timers, egress, programs, outbox, attachments }
     }
 }
 
@@ -84,6 +94,8 @@ where
             self.programs.call(request)
         } else if path.starts_with(OUTBOX) {
             self.outbox.call(request)
+        } else if path.starts_with(ATTACHMENTS) {
+            self.attachments.call(request)
         } else {
             self.llm.call(request)
         }

@@ -8,7 +8,7 @@ use egress::Rule;
 use records::restores::RestoreRow;
 use types::{Limits, LimitsPatch, TenantId, UnixMillis};
 
-use crate::{Error, Tenants, launch, lifecycle, timers};
+use crate::{Error, Tenants, channels, launch, lifecycle, timers};
 
 impl Tenants {
     /// Every tenant, and when it was registered.
@@ -42,6 +42,7 @@ impl Tenants {
     /// When there is no such tenant or the records fail.
     pub async fn reread(&self, id: &TenantId) -> Result<(), Error> {
         timers::reload(&self.0, &*self.find(id)?).await?;
+        channels::changed(&self.0, id).await;
         self.configure(id).await
     }
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use proto::worker::worker_client::WorkerClient;
 use proto::worker::{
-    ArchivePart, CallReply, CallRequest, Configuration, DrainRequest, EventsRequest, ExportRequest,
-    ImportReply, ServePart, ServeRequest, WakeRequest, WorkerEvent,
+    ArchivePart, CallReply, CallRequest, ChannelEvent, Configuration, DrainRequest, EventsRequest,
+    ExportRequest, ImportReply, ServePart, ServeRequest, WakeRequest, WorkerEvent,
 };
 use runtime::{Gate, Pass, Tasks, limits, pair};
 use sandbox::Expected;
@@ -133,6 +133,10 @@ impl Worker {
         request: CallRequest,
     ) -> Result<Streaming<CallReply>, Status> {
         self.client.clone().replies(request).await.map(tonic::Response::into_inner)
+    }
+
+    pub(crate) async fn hear(&self, event: ChannelEvent) -> Result<(), Status> {
+        self.client.clone().hear(event).await.map(|_| ())
     }
 
     pub(crate) async fn configure(&self, configuration: Configuration) -> Result<(), Status> {

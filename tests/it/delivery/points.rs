@@ -5,7 +5,7 @@
 //!
 //! The short form takes some of the steps, `POINTS=all` takes all.
 
-mod tracer;
+pub(crate) mod tracer;
 
 use std::net::Ipv4Addr;
 use std::sync::Arc;
@@ -131,7 +131,7 @@ impl House {
 }
 
 /// The steps that the process took.
-fn steps(lines: &[String], fault: Fault) -> Vec<Step> {
+pub(crate) fn steps(lines: &[String], fault: Fault) -> Vec<Step> {
     let mut files: Vec<_> =
         lines.iter().filter_map(|line| file_of(line)).map(str::to_owned).collect();
     files.sort_unstable();

@@ -49,7 +49,7 @@ const PAUSE: u64 = 260;
 /// One in so many kills of a supervisor is one of its launcher instead.
 const LAUNCHERS: u64 = 8;
 
-pub(super) fn random(below: u64) -> u64 {
+pub(crate) fn random(below: u64) -> u64 {
     RandomState::new().hash_one(()) % below
 }
 

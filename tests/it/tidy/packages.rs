@@ -24,15 +24,18 @@ fn tree<'a>(metadata: &'a Metadata, name: &str) -> BTreeSet<&'a str> {
             }));
         }
     }
-    // Three come of features that the client of object stores asks of crates that a worker shares with it.
-    assert!(found.len() < 123 || name == "openclawmu", "{name} links {} crates", found.len());
+    // Three come of features that the client of object stores asks of crates that a worker shares with it;
+    // three are the reader of Markdown, which has no smaller set of features, and what it is called from:
+    // what a model writes is read in the worker, so that the supervisor need not.
+    assert!(found.len() < 125 || name == "openclawmu", "{name} links {} crates", found.len());
     found.into_iter().map(|id| metadata[id].name.as_str()).collect()
 }
 
 #[test]
 fn a_worker_links_no_tls_no_provider_no_store_and_pure_crates_do_no_io() {
     let metadata = metadata();
-    let pure = ["types", "api", "ledger", "control-api"].map(|name| (name, NOT_IN_A_PURE_CRATE));
+    let pure = ["types", "api", "ledger", "control-api", "networks"]
+        .map(|name| (name, NOT_IN_A_PURE_CRATE));
     for (name, banned) in pure.into_iter().chain([("openclawmu-worker", NOT_IN_A_WORKER)]) {
         let tree = tree(&metadata, name);
         let found: Vec<_> = banned.into_iter().filter(|it| tree.contains(it)).collect();
@@ -46,7 +49,7 @@ fn the_lock_is_small_and_nothing_in_it_is_banned() {
     let names: Vec<_> = lock.split("\n[[package]]").skip(1).map(|it| quoted(it)[0]).collect();
     // Some seventy of them are the client of object stores and what signs for it, thirty the S3
     // service that runs inside of tests.
-    assert!(names.len() < 425, "{} packages", names.len());
+    assert!(names.len() < 428, "{} packages", names.len());
     let banned = deny.split("deny = [").nth(1).unwrap().split("\n]").next().unwrap();
     for line in banned.lines().skip(1).filter(|line| !line.contains("wrappers")) {
         assert!(!names.contains(&quoted(line)[0]), "banned: {line}");

@@ -184,7 +184,7 @@ pub(crate) async fn over(
 }
 
 /// Whether the run has come to an end that stays; `None` where nobody can say before the next process.
-async fn is_over(
+pub(crate) async fn is_over(
     core: &Core,
     event: &str,
     key: &SessionKey,

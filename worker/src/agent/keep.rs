@@ -20,7 +20,7 @@ pub(super) fn origin(turn: &Turn) -> Option<Origin> {
     let kind = Kind::of_key(turn.key.as_str());
     match (turn.source?, kind) {
         // In a session of its own it is what the session is about.
-        (Source::Chat | Source::Agent, _)
+        (Source::Chat | Source::Agent | Source::Channel, _)
         | (Source::Cron, Kind::Cron { .. })
         | (Source::Hook, Kind::Hook { .. })
         | (Source::Session, Kind::Plain { kind: Plain::Subagent, .. }) => None,

@@ -110,7 +110,14 @@ fn allowed(core: &Core, turn: &Turn, row: Option<&Row>) -> Allowed {
     match turn.source {
         // What nobody has asked for makes no more of itself.
         Some(Source::Heartbeat | Source::Wake) => allowed.without(&["cron", "sessions_spawn"]),
-        Some(Source::Chat | Source::Agent | Source::Cron | Source::Hook | Source::Session)
+        Some(
+            Source::Chat
+            | Source::Agent
+            | Source::Cron
+            | Source::Hook
+            | Source::Channel
+            | Source::Session,
+        )
         | None => allowed,
     }
 }

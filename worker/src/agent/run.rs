@@ -72,6 +72,8 @@ pub(crate) struct RunRequest {
     pub(crate) is_followed: bool,
     /// Whether an earlier process was cut off in it: its message is in the transcript.
     pub(crate) resumes: bool,
+    /// Who is told what the answer has come to while it is written.
+    pub(crate) growing: Option<watch::Sender<String>>,
 }
 
 impl RunRequest {
@@ -93,13 +95,14 @@ impl RunRequest {
             timeout: None,
             client: String::new(),
             queue: None,
-            commands: matches!(source, Source::Chat | Source::Agent),
+            commands: matches!(source, Source::Chat | Source::Agent | Source::Channel),
             ceiling: None,
             depth: 0,
             sender: None,
             event: Arc::from(""),
             is_followed: false,
             resumes: false,
+            growing: None,
         }
     }
 }

@@ -52,6 +52,7 @@ pub(super) struct Told {
     outcome: watch::Sender<Option<Arc<RunOutcome>>>,
     /// Whether the next process goes on with it where this one ends.
     is_event: bool,
+    growing: Option<watch::Sender<String>>,
 }
 
 impl Told {
@@ -74,6 +75,7 @@ impl Told {
             started_at: core.store.now(),
             outcome,
             is_event: !request.event.is_empty(),
+            growing: request.growing.clone(),
         }
     }
 
@@ -280,6 +282,10 @@ impl Told {
         self.agent("assistant", &Data { text: whole, delta });
         let message = whole.map(|whole| self.message(whole));
         self.chat("delta", Chat { delta_text: Some(delta), message, ..Chat::default() });
+        if let Some(growing) = &self.growing {
+            let answer = text.get(self.answer..).unwrap_or_default().trim_start();
+            growing.send_replace(answer.to_owned());
+        }
         self.sent = text.len();
         self.text = text;
         self.next = Instant::now() + PACE;

@@ -56,6 +56,12 @@ pub(crate) fn says_nothing(text: &str) -> bool {
     text.trim().is_empty() || acknowledges(text, 0)
 }
 
+/// Whether an answer that begins like this may still come to say nothing.
+pub(crate) fn may_say_nothing(beginning: &str) -> bool {
+    let text = beginning.trim().trim_start_matches(['*', '`', '_']);
+    TOKEN.starts_with(text) || text.starts_with(TOKEN)
+}
+
 /// Whether an answer acknowledges, with at most `max` characters beside it.
 pub(super) fn acknowledges(text: &str, max: usize) -> bool {
     let text = text.trim().trim_matches(|letter| matches!(letter, '*' | '`' | '_'));

@@ -1,5 +1,6 @@
 //! The powers of the host that tools use: programs and documents do what the test says.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,10 +9,10 @@ use proto::host::outbox_server::{Outbox, OutboxServer};
 use proto::host::run_event::What;
 use proto::host::run_request::What as Asked;
 use proto::host::sandbox_server::{Sandbox, SandboxServer};
-use proto::host::timers_server::Timers;
+use proto::host::timers_server::{Timers, TimersServer};
 use proto::host::{
     Command, Ended, FetchHead, FetchPart, FetchRequest, IntentReply, IntentRequest, RunEvent,
-    RunRequest, Running, TimerReply, TimerRequest, Waiting,
+    RunRequest, Running, ShowReply, ShowRequest, TimerReply, TimerRequest, Waiting,
 };
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt as _;
@@ -120,7 +121,37 @@ impl Timers for Alarms {
 }
 
 /// The outbox: what is posted to an address with a user's name in it is refused for good.
-struct Letters;
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Letters(
+    Arc<std::sync::Mutex<Vec<Said>>>,
+    Arc<AtomicBool>,
+    Arc<std::sync::Mutex<Vec<Said>>>,
+    Arc<std::sync::Mutex<HashMap<String, String>>>,
+);
+
+/// What was said over networks: id, handle, and each part.
+pub(crate) type Said = (String, String, Vec<String>);
+
+impl Letters {
+    pub(crate) fn said(&self) -> Vec<Said> {
+        self.0.lock().unwrap().clone()
+    }
+
+    /// What an intent takes the place of.
+    pub(crate) fn over(&self, id: &str) -> Option<String> {
+        self.3.lock().unwrap().get(id).cloned()
+    }
+
+    /// What was shown and not kept.
+    pub(crate) fn shown(&self) -> Vec<Said> {
+        self.2.lock().unwrap().clone()
+    }
+
+    /// Keeps nothing from now on, or keeps it again.
+    pub(crate) fn refuse(&self, refuses: bool) {
+        self.1.store(refuses, Ordering::Release);
+    }
+}
 
 #[tonic::async_trait]
 impl Outbox for Letters {
@@ -129,13 +160,35 @@ impl Outbox for Letters {
         request: Request<IntentRequest>,
     ) -> Result<Response<IntentReply>, Status> {
         use proto::host::intent_request::Sink;
-        let Some(Sink::Webhook(webhook)) = request.into_inner().sink else {
-            return Err(Status::invalid_argument("sink is missing"));
-        };
-        if webhook.url.contains('@') {
-            return Err(Status::invalid_argument("url has a user's name in it"));
+        if self.1.load(Ordering::Acquire) {
+            return Err(Status::unavailable("it could not be kept"));
+        }
+        let IntentRequest { intent_id, sink, parts, over } = request.into_inner();
+        let text = |part: &bytes::Bytes| String::from_utf8_lossy(part).into_owned();
+        match sink {
+            Some(Sink::Webhook(webhook)) if webhook.url.contains('@') => {
+                return Err(Status::invalid_argument("url has a user's name in it"));
+            }
+            Some(Sink::Webhook(_)) => {}
+            Some(Sink::Channel(channel)) => {
+                let parts = parts.iter().map(text).collect();
+                self.3.lock().unwrap().insert(intent_id.clone(), over);
+                let mut said = self.0.lock().unwrap();
+                if said.iter().all(|(id, ..)| *id != intent_id) {
+                    said.push((intent_id, channel.handle, parts));
+                }
+            }
+            None => return Err(Status::invalid_argument("sink is missing")),
         }
         Ok(Response::new(IntentReply { state: "ready".to_owned() }))
+    }
+
+    async fn show(&self, request: Request<ShowRequest>) -> Result<Response<ShowReply>, Status> {
+        let ShowRequest { channel, intent_id, part } = request.into_inner();
+        let handle = channel.expect("a conversation").handle;
+        let part = String::from_utf8_lossy(&part).into_owned();
+        self.2.lock().unwrap().push((intent_id, handle, vec![part]));
+        Ok(Response::new(ShowReply { is_shown: true }))
     }
 }
 
@@ -175,12 +228,14 @@ impl Egress for Powers<Fetch> {
 }
 
 /// Adds the powers to what the host serves.
-pub(super) fn add(routes: Routes) -> (Routes, Programs, Fetches) {
+pub(super) fn add(routes: Routes, alarms: &Alarms) -> (Routes, (Programs, Fetches, Letters)) {
+    let letters = Letters::default();
     let (started, programs) = mpsc::unbounded_channel();
     let (asked, fetches) = mpsc::unbounded_channel();
     let routes = routes
+        .add_service(TimersServer::new(alarms.clone()))
         .add_service(SandboxServer::new(Powers(started)))
         .add_service(EgressServer::new(Powers(asked)))
-        .add_service(OutboxServer::new(Letters));
-    (routes, programs, fetches)
+        .add_service(OutboxServer::new(letters.clone()));
+    (routes, (programs, fetches, letters))
 }

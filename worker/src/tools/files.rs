@@ -105,6 +105,15 @@ pub(super) fn replace(
     folder.replace(name, bytes, mode).map_err(|err| failed(&place.shown(), &err))
 }
 
+/// Puts a whole file into an agent's workspace, which no tool was asked for.
+///
+/// # Errors
+/// When it cannot be written, with why.
+pub(crate) fn put(root: &Dir, agent: &AgentId, path: &str, bytes: &[u8]) -> Result<(), String> {
+    let put = Place::parse("path", path).and_then(|place| replace(root, agent, &place, bytes));
+    put.map_err(|failure| failure.to_string())
+}
+
 /// Removes the regular file at `place`.
 pub(super) fn remove(root: &Dir, agent: &AgentId, place: &Place) -> Result<(), Failure> {
     let Some((parents, name)) = place.split() else { return Err(not_a_file(&place.shown())) };

@@ -7,7 +7,7 @@ use clap_complete::Shell;
 use types::{AgentId, Quota, Role, Scope, Secret, Sleep, TenantId};
 
 use super::lifecycle::{ErasureCommand, Restart};
-use super::{AuditCommand, BackupCommand, UsageCommand};
+use super::{AuditCommand, BackupCommand, ChannelCommand, UsageCommand};
 use crate::target::Target;
 use crate::units::{self, Cpu, Expiry, Size, Usd};
 
@@ -26,6 +26,9 @@ pub enum Remote {
     /// Backups of tenants: make, restore, try out, keep.
     #[command(subcommand)]
     Backup(BackupCommand),
+    /// Accounts at chat networks, of a tenant or of all tenants together.
+    #[command(subcommand)]
+    Channels(ChannelCommand),
     /// Signed reports of tenants' boundaries.
     #[command(subcommand)]
     Evidence(EvidenceCommand),
@@ -36,10 +39,9 @@ pub enum Remote {
     Drift,
     /// What runs here.
     Status,
-    /// Talk to a tenant's agent; without a message, line by line.
-    Chat(Chat),
-    /// Call one method of a tenant.
-    Rpc(Rpc),
+    /// What a tenant's client could ask as well.
+    #[command(flatten)]
+    Talk(Talk),
     /// What was used: by one tenant beside its limits, or by all; `report` and `verify` read the books
     /// themselves.
     Usage(Usage),
@@ -59,6 +61,15 @@ pub enum Remote {
         /// The shell.
         shell: Shell,
     },
+}
+
+/// With a tenant itself, over the tenants' listener.
+#[derive(Debug, Subcommand)]
+pub enum Talk {
+    /// Talk to a tenant's agent; without a message, line by line.
+    Chat(Chat),
+    /// Call one method of a tenant.
+    Rpc(Rpc),
 }
 
 /// `usage ...`

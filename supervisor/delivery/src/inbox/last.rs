@@ -181,9 +181,9 @@ impl Inbox {
         let now = self.shared.0.clock.now();
         let since = loaded.age.before(now, KEEP_MS);
         let keep = Keep { since, count: marks, most: MAX_MARKS };
-        let made = KeyMark { seq, mark, at: now };
+        let made = KeyMark { seq, mark, at: now, there: None };
         let of = (&self.tenant, loaded.owner);
-        let removed = self.shared.0.records.shelf_finish(SHELF, of, (&key, made), keep).await;
+        let removed = self.shared.0.records.shelf_finish(SHELF, of, (&key, made), None, keep).await;
         let removed = removed.map_err(Error::Records)?;
         let mut state = self.lock();
         state.marks = state.marks.saturating_add(1).saturating_sub(removed);

@@ -1,128 +1,25 @@
-//! Taking intents, and bringing their parts: each attempt is written down before it is made.
+//! Bringing the parts of intents: each attempt is written down before it is made.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use bytes::Bytes;
-use records::{Inserted, Keep, KeyMark, Mark, OutboxRow, OutboxState};
+use records::{Keep, KeyMark, Mark, OutboxRow, OutboxState};
 use tokio::time::Instant;
 
 use super::{
-    CONTENT, Fate, Intent, KEEP_MS, LABEL, Label, MAX_ATTEMPTS, MAX_BRINGING, MAX_BRINGING_TO_ONE,
-    MAX_BYTES, MAX_CONTENT, MAX_ID, MAX_MARKS, MAX_PARTS, MAX_PLACE, MAX_WAITING, Means, Outbox,
-    Part, SHELF, Sink, Sinks,
+    CONTENT, Fate, KEEP_MS, Label, MAX_ATTEMPTS, MAX_BRINGING, MAX_BRINGING_TO_ONE, MAX_MARKS,
+    Means, Outbox, Part, SHELF, Seen, Sink, Sinks,
 };
+use crate::Error;
 use crate::totals::{Kind, count};
-use crate::{Error, name};
 
 /// How long a part waits after its n-th attempt.
 const BACK_OFF_MS: [u64; 6] = [500, 2_000, 10_000, 30_000, 120_000, 300_000];
 
-/// How often a number is tried that was found to be taken.
-const TRIES: usize = 64;
-
 /// Bytes of a reason that are kept.
 const MAX_WHY: usize = 512;
 
-/// What became of an intent that was handed over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Taken {
-    /// It is kept, or was.
-    Kept(&'static str),
-}
-
 impl Outbox {
-    /// Keeps an intent durably. The same id again changes nothing.
-    ///
-    /// # Errors
-    /// When it is too large, too many wait, or it cannot be written.
-    pub async fn submit(&self, intent: &Intent) -> Result<Taken, Error> {
-        bounded(intent)?;
-        let key = name::event_id("outbox", "", &intent.id);
-        let loaded = self.loaded().await?;
-        let parts: Vec<&[u8]> = intent.parts.iter().map(AsRef::as_ref).collect();
-        let content = serde_json::to_vec(&parts);
-        let content = content.unwrap_or_default();
-        let content = loaded.sealer.seal(CONTENT, &key, &content).map_err(Error::Sealed)?;
-        let content = Bytes::from(content);
-        let label = Label { id: intent.id.clone(), place: intent.place.clone() };
-        let named = serde_json::to_vec(&label).unwrap_or_default();
-        let named = loaded.sealer.seal(LABEL, &key, &named).map_err(Error::Sealed)?;
-        for _ in 0..TRIES {
-            let now = self.shared.0.clock.now();
-            let seq = match self.reserve(&key, content.len())? {
-                Reserved::Known(state) => return Ok(Taken::Kept(state)),
-                Reserved::New(seq) => seq,
-            };
-            let row = OutboxRow {
-                seq,
-                key: key.clone(),
-                sink: intent.sink.to_owned(),
-                label: named.clone(),
-                state: OutboxState::Ready,
-                part: 0,
-                parts: intent.parts.len(),
-                attempts: 0,
-                received_at: now,
-                changed_at: now,
-                bytes: content.len(),
-                why: String::new(),
-                is_ambiguous: false,
-            };
-            let (of, at) = ((&self.tenant, loaded.owner), (seq, &*key, now));
-            let inserted = self.shared.0.records.shelf_insert(SHELF, of, at, &row, &content).await;
-            match inserted.map_err(Error::Records)? {
-                Inserted::New => {
-                    count(&self.shared.totals().intents);
-                    self.lock().put(&self.shared, row, label);
-                    return Ok(Taken::Kept("ready"));
-                }
-                Inserted::Taken => {}
-                Inserted::Known(known) if known.mark == Mark::Live => {
-                    self.find_again(known.seq, label).await?;
-                    return Ok(Taken::Kept("ready"));
-                }
-                Inserted::Known(known) => {
-                    // What ended otherwise and is gone was not sent, as far as anybody knows.
-                    let is_sent = known.mark == Mark::Done;
-                    return Ok(Taken::Kept(if is_sent { "sent" } else { "unknown" }));
-                }
-            }
-        }
-        Err(Error::Full { what: "intents that were lost from sight", max: TRIES })
-    }
-
-    /// A number for an intent, unless it is known.
-    fn reserve(&self, key: &str, size: usize) -> Result<Reserved, Error> {
-        let mut state = self.lock();
-        if let Some(entry) = state.keys.get(key).and_then(|seq| state.entries.get(seq)) {
-            return Ok(Reserved::Known(entry.row.state.name()));
-        }
-        let with = state.size(false).and(size);
-        if with.rows > MAX_WAITING {
-            return Err(Error::Full { what: "intents of a tenant that wait", max: MAX_WAITING });
-        }
-        if with.bytes > MAX_BYTES {
-            let what = "bytes of a tenant's intents that wait";
-            return Err(Error::Full { what, max: MAX_BYTES });
-        }
-        self.shared.totals().admit(with, size, Kind::Intent)?;
-        let seq = state.next;
-        state.next = seq.saturating_add(1);
-        Ok(Reserved::New(seq))
-    }
-
-    /// Takes a row that was written without anybody having been told of it.
-    async fn find_again(&self, seq: u64, label: Label) -> Result<(), Error> {
-        let row = self.shared.0.records.shelf_row(SHELF, &self.tenant, seq).await;
-        let row: Option<OutboxRow> = row.map_err(Error::Records)?;
-        let mut state = self.lock();
-        if let Some(row) = row.filter(|row| !state.entries.contains_key(&row.seq)) {
-            state.put(&self.shared, row, label);
-        }
-        Ok(())
-    }
-
     /// Those whose turn it is, as many as are brought at once: each is to be brought by
     /// [`Outbox::bring`], after which it may be the turn of others.
     ///
@@ -133,6 +30,7 @@ impl Outbox {
         let now = Instant::now();
         let mut state = self.lock();
         let mut places = HashMap::<String, usize>::new();
+        let mut lanes = HashSet::new();
         let mut busy = 0;
         for entry in state.entries.values().filter(|entry| entry.is_busy) {
             busy += 1;
@@ -140,7 +38,8 @@ impl Outbox {
         }
         let mut turn = Vec::new();
         for (seq, entry) in &mut state.entries {
-            if entry.is_busy || entry.row.state.is_over() || entry.not_before > now {
+            let may_go = !entry.row.state.is_over() && entry.is_first(&mut lanes);
+            if !may_go || entry.is_busy || entry.not_before > now {
                 continue;
             }
             if busy >= MAX_BRINGING {
@@ -202,14 +101,10 @@ impl Outbox {
                 return Ok(None);
             }
             let key = format!("{}-{}", row.key, row.part);
-            let part = Part { place: &label.place, key: &key, content };
-            let sent = if let Some(sent) = reconcile(&**sink, part, &mut row).await {
-                sent
-            } else {
-                row.attempts = row.attempts.saturating_add(1);
-                self.write(&mut row, OutboxState::Sending).await?;
-                sink.send(part).await
-            };
+            let (place, since, tried) = (label.place.as_str(), row.received_at, row.changed_at);
+            let over = self.place_of(&row, &label).await?;
+            let part = Part { place, key: &key, content, since, tried, over: over.as_deref() };
+            let sent = self.attempt(&**sink, part, (&mut row, &label)).await?;
             match self.after(&**sink, &mut row, sent).await? {
                 After::Next => {}
                 After::Later => return Ok(None),
@@ -217,6 +112,31 @@ impl Outbox {
             }
         }
         self.end(row, OutboxState::Sent, "", &label).await
+    }
+
+    /// One attempt at a part, unless it is there already.
+    async fn attempt(
+        &self,
+        sink: &dyn Sink,
+        part: Part<'_>,
+        (row, label): (&mut OutboxRow, &Label),
+    ) -> Result<Fate, Error> {
+        if part.over.is_some() {
+            row.is_ambiguous = false;
+        } else if let Some(sent) = reconcile(sink, part, row).await {
+            return Ok(sent);
+        }
+        row.attempts = row.attempts.saturating_add(1);
+        self.write(row, OutboxState::Sending).await?;
+        if part.over.is_none() {
+            return Ok(sink.send(part).await);
+        }
+        if let Some(fate) = self.put_over(sink, part, label).await {
+            return Ok(fate);
+        }
+        row.is_alone = true;
+        self.write(row, OutboxState::Sending).await?;
+        Ok(sink.send(Part { over: None, ..part }).await)
     }
 
     /// The parts of an intent, each of which is there; `None` where they cannot be read and never will.
@@ -235,8 +155,10 @@ impl Outbox {
         row: &mut OutboxRow,
         sent: Fate,
     ) -> Result<After, Error> {
+        let mut asked = None;
         let (state, why) = match sent {
-            Fate::Sent => {
+            Fate::Sent(there) => {
+                row.there = row.there.take().or(there);
                 (row.part, row.attempts) = (row.part.saturating_add(1), 0);
                 row.is_ambiguous = false;
                 if row.part < row.parts {
@@ -251,6 +173,10 @@ impl Outbox {
                 (OutboxState::Sending, why)
             }
             Fate::Retry(why) => (OutboxState::Ready, why),
+            Fate::Wait(wait, why) => {
+                asked = Some(wait);
+                (OutboxState::Ready, why)
+            }
         };
         let is_last = row.attempts >= MAX_ATTEMPTS;
         if is_last || (row.is_ambiguous && sink.means() == Means::None) {
@@ -260,6 +186,7 @@ impl Outbox {
         self.write(row, state).await?;
         let index = usize::try_from(row.attempts.saturating_sub(1)).unwrap_or(usize::MAX);
         let wait = BACK_OFF_MS.get(index).or(BACK_OFF_MS.last()).copied().unwrap_or(0);
+        let wait = asked.unwrap_or(wait);
         if let Some(entry) = self.lock().entries.get_mut(&row.seq) {
             entry.not_before = Instant::now() + Duration::from_millis(wait);
         }
@@ -290,7 +217,7 @@ impl Outbox {
     ) -> Result<Option<(String, String)>, Error> {
         let totals = self.shared.totals();
         if state == OutboxState::Sent {
-            self.finish(row.seq, Mark::Done).await?;
+            self.finish(row.seq, Mark::Done, row.there).await?;
             count(&totals.sent);
             return Ok(None);
         }
@@ -313,32 +240,31 @@ impl Outbox {
         loop {
             let surplus = self.lock().surplus(self.shared.totals(), self.too_old(loaded));
             let Some(oldest) = surplus else { return Ok(()) };
-            self.finish(oldest, Mark::Dead).await?;
+            self.finish(oldest, Mark::Dead, None).await?;
         }
     }
 
-    async fn finish(&self, seq: u64, mark: Mark) -> Result<(), Error> {
+    async fn finish(&self, seq: u64, mark: Mark, there: Option<String>) -> Result<(), Error> {
         let loaded = self.loaded().await?;
-        let (key, marks) = {
+        let (key, over, marks) = {
             let state = self.lock();
             let Some(entry) = state.entries.get(&seq) else { return Ok(()) };
-            (entry.row.key.clone(), state.marks)
+            (entry.row.key.clone(), entry.label.over.clone(), state.marks)
         };
+        // Its place is this one's now: nothing older is put there any more.
+        let taken = self.taken(over.as_deref()).await?;
+        let taken = taken.as_ref().map(|(key, mark)| (key.as_str(), mark.clone()));
         let now = self.shared.0.clock.now();
         let keep = Keep { since: loaded.age.before(now, KEEP_MS), count: marks, most: MAX_MARKS };
-        let (of, made) = ((&self.tenant, loaded.owner), KeyMark { seq, mark, at: now });
-        let removed = self.shared.0.records.shelf_finish(SHELF, of, (&key, made), keep).await;
+        let (of, made) = ((&self.tenant, loaded.owner), KeyMark { seq, mark, at: now, there });
+        let removed =
+            self.shared.0.records.shelf_finish(SHELF, of, (&key, made), taken, keep).await;
         let removed = removed.map_err(Error::Records)?;
         let mut state = self.lock();
         state.marks = state.marks.saturating_add(1).saturating_sub(removed);
         state.take(seq);
         Ok(())
     }
-}
-
-enum Reserved {
-    Known(&'static str),
-    New(u64),
 }
 
 enum After {
@@ -355,8 +281,8 @@ async fn reconcile(sink: &dyn Sink, part: Part<'_>, row: &mut OutboxRow) -> Opti
     match sink.means() {
         Means::DurableKey => None,
         Means::ReadBack => match sink.look(part).await {
-            Some(true) => Some(Fate::Sent),
-            Some(false) => {
+            Some(Seen::There(there)) => Some(Fate::Sent(there)),
+            Some(Seen::Absent) => {
                 row.is_ambiguous = false;
                 None
             }
@@ -376,23 +302,6 @@ fn over(row: &OutboxRow, why: String) -> (OutboxState, String) {
         return (OutboxState::Unknown, format!("an attempt may have arrived: {why}"));
     }
     (OutboxState::Failed, why)
-}
-
-fn bounded(intent: &Intent) -> Result<(), Error> {
-    let too_large = |what, max| Err(Error::TooLarge { what, max });
-    if !(1..=MAX_ID).contains(&intent.id.len()) {
-        return too_large("an intent's id", MAX_ID);
-    }
-    if intent.place.len() > MAX_PLACE {
-        return too_large("where an intent goes", MAX_PLACE);
-    }
-    if !(1..=MAX_PARTS).contains(&intent.parts.len()) {
-        return too_large("the number of an intent's parts", MAX_PARTS);
-    }
-    if intent.parts.iter().map(Bytes::len).sum::<usize>() > MAX_CONTENT {
-        return too_large("bytes of an intent's parts", MAX_CONTENT);
-    }
-    Ok(())
 }
 
 fn cut(why: &str) -> String {

@@ -20,7 +20,7 @@ impl Place {
 
     fn sinks(self: &Arc<Self>) -> Sinks {
         let sink: Arc<dyn Sink> = Arc::<Self>::clone(self);
-        Sinks::from([("test", sink)])
+        Sinks::from([("test".into(), sink)])
     }
 
     fn keys(&self) -> Vec<(String, usize)> {
@@ -36,9 +36,9 @@ impl Sink for Place {
 
     async fn send(&self, part: Part<'_>) -> Fate {
         let mut answers = self.answers.lock().unwrap();
-        let answer = if answers.is_empty() { Fate::Sent } else { answers.remove(0) };
+        let answer = if answers.is_empty() { Fate::Sent(None) } else { answers.remove(0) };
         drop(answers);
-        if matches!(answer, Fate::Sent | Fate::Unknown(_)) {
+        if matches!(answer, Fate::Sent(_) | Fate::Unknown(_)) {
             let mut brought = self.brought.lock().unwrap();
             let key = format!("{}:{}", part.key, String::from_utf8_lossy(part.content));
             match brought.iter_mut().find(|(known, _)| *known == key) {
@@ -49,17 +49,19 @@ impl Sink for Place {
         answer
     }
 
-    async fn look(&self, part: Part<'_>) -> Option<bool> {
-        Some(self.keys().iter().any(|(key, _)| key.starts_with(part.key)))
+    async fn look(&self, part: Part<'_>) -> Option<Seen> {
+        let is_there = self.keys().iter().any(|(key, _)| key.starts_with(part.key));
+        Some(if is_there { Seen::There(None) } else { Seen::Absent })
     }
 }
 
 fn intent(id: &str) -> Intent {
     let parts = ["one", "two", "three"].map(Bytes::from).to_vec();
-    Intent { id: id.to_owned(), sink: "test", place: "there".to_owned(), parts }
+    let (id, place) = (id.to_owned(), "there".to_owned());
+    Intent { id, sink: "test".into(), place, lane: String::new(), parts, over: None }
 }
 
-async fn start(house: &House) -> Outbox {
+pub(super) async fn start(house: &House) -> Outbox {
     let outbox = Outbox::new(house.tenant.clone(), house.shared());
     for (_, row) in house.records.shelf_rows::<OutboxRow>(SHELF).await.unwrap() {
         outbox.restore(row);
@@ -68,7 +70,7 @@ async fn start(house: &House) -> Outbox {
 }
 
 /// Brings whatever has its turn, until nothing waits or the store stops.
-async fn drive(outbox: &Outbox, sinks: &Sinks) -> Result<(), Error> {
+pub(super) async fn drive(outbox: &Outbox, sinks: &Sinks) -> Result<(), Error> {
     while outbox.has_work() {
         for seq in outbox.begin().await? {
             outbox.bring(seq, sinks, &|| true).await?;
@@ -144,10 +146,11 @@ async fn a_part_that_fails_stops_those_after_it() {
     let failed = Fate::Failed("no".to_owned());
     let all = ["one", "two", "three"];
     check(Means::None, &[], &all, None).await;
-    check(Means::None, &[retry.clone(), Fate::Sent, retry.clone()], &all, None).await;
-    check(Means::None, &[Fate::Sent, failed.clone()], &["one"], Some("failed")).await;
-    check(Means::None, &[Fate::Sent, unknown.clone()], &["one", "two"], Some("unknown")).await;
-    check(Means::ReadBack, &[Fate::Sent, unknown.clone()], &all, None).await;
+    check(Means::None, &[retry.clone(), Fate::Sent(None), retry.clone()], &all, None).await;
+    check(Means::None, &[Fate::Sent(None), failed.clone()], &["one"], Some("failed")).await;
+    check(Means::None, &[Fate::Sent(None), unknown.clone()], &["one", "two"], Some("unknown"))
+        .await;
+    check(Means::ReadBack, &[Fate::Sent(None), unknown.clone()], &all, None).await;
     check(Means::DurableKey, std::slice::from_ref(&unknown), &all, None).await;
     let never = vec![retry.clone(); usize::try_from(MAX_ATTEMPTS).unwrap()];
     check(Means::DurableKey, &never, &[], Some("failed")).await;
@@ -158,7 +161,7 @@ async fn a_part_that_fails_stops_those_after_it() {
     check(Means::DurableKey, &first, &["one"], Some("unknown")).await;
     check(Means::DurableKey, &[unknown.clone(), failed.clone()], &["one"], Some("unknown")).await;
     // What is known of one part says nothing of the next.
-    let parts = [unknown, Fate::Sent, failed];
+    let parts = [unknown, Fate::Sent(None), failed];
     check(Means::DurableKey, &parts, &["one"], Some("failed")).await;
 }
 
@@ -203,7 +206,7 @@ async fn what_can_never_be_looked_for_ends() {
     let outbox = start(&house).await;
     outbox.submit(&intent("a")).await.unwrap();
     let dark: Arc<dyn Sink> = Arc::new(Dark);
-    let sinks = Sinks::from([("test", dark)]);
+    let sinks = Sinks::from([("test".into(), dark)]);
     let driving = tokio::time::timeout(std::time::Duration::from_hours(24), drive(&outbox, &sinks));
     driving.await.unwrap().unwrap();
     assert_eq!(outbox.list().await.unwrap()[0].state, "unknown");
@@ -323,4 +326,34 @@ async fn what_is_too_large_or_too_much_is_refused() {
     }
     let full = outbox.submit(&intent("more")).await;
     assert!(matches!(full, Err(Error::Full { max: MAX_WAITING, .. })), "{full:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_one_lane_none_overtakes_another() {
+    let house = House::new(false).await;
+    let outbox = start(&house).await;
+    let of = |id: &str, lane: &str| {
+        let (place, lane) = (id.to_owned(), lane.to_owned());
+        Intent { place, lane, ..intent(id) }
+    };
+    for (id, lane) in [("a", "one"), ("b", "one"), ("c", "two"), ("d", ""), ("e", "")] {
+        outbox.submit(&of(id, lane)).await.unwrap();
+    }
+    // The first is to come again much later: what is behind it waits, what is not does not.
+    let place = Place::new(Means::DurableKey, vec![Fate::Wait(1_000_000, "slowly".to_owned())]);
+    assert_eq!(outbox.begin().await.unwrap(), [1, 3, 4, 5]);
+    assert_eq!(outbox.begin().await.unwrap(), [0; 0]);
+    outbox.bring(1, &place.sinks(), &|| true).await.unwrap();
+    tokio::time::advance(std::time::Duration::from_millis(999_999)).await;
+    assert_eq!(outbox.begin().await.unwrap(), [0; 0], "not before it was asked for");
+    let outbox = start(&house).await;
+    assert_eq!(
+        outbox.begin().await.unwrap(),
+        [1, 3, 4, 5],
+        "a start of the gateway keeps the order"
+    );
+    for seq in [1, 3] {
+        outbox.bring(seq, &place.sinks(), &|| true).await.unwrap();
+    }
+    assert_eq!(outbox.begin().await.unwrap(), [2]);
 }

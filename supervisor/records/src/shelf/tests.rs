@@ -35,15 +35,15 @@ async fn a_row_has_one_key_and_leaves_a_mark() {
             records.shelf_insert(shelf, of, at, &row(key), &content).await.unwrap()
         };
         assert_eq!(insert(1, "k").await, Inserted::New);
-        let live = KeyMark { seq: 1, mark: Mark::Live, at: 5 };
+        let live = KeyMark { seq: 1, mark: Mark::Live, at: 5, there: None };
         assert_eq!(insert(2, "k").await, Inserted::Known(live));
         assert_eq!(insert(1, "l").await, Inserted::Taken);
         assert_eq!(records.shelf_rows::<Row>(shelf).await.unwrap(), [(a.clone(), row("k"))]);
         assert_eq!(records.shelf_content(shelf, &a, 1).await.unwrap(), content);
         records.shelf_update(shelf, (&a, owner), 1, &row("new")).await.unwrap();
         assert_eq!(records.shelf_row::<Row>(shelf, &a, 1).await.unwrap(), Some(row("new")));
-        let done = KeyMark { seq: 1, mark: Mark::Done, at: 9 };
-        records.shelf_finish(shelf, (&a, owner), ("k", done.clone()), ALL).await.unwrap();
+        let done = KeyMark { seq: 1, mark: Mark::Done, at: 9, there: None };
+        records.shelf_finish(shelf, (&a, owner), ("k", done.clone()), None, ALL).await.unwrap();
         assert_eq!(insert(3, "k").await, Inserted::Known(done));
         assert!(records.shelf_content(shelf, &a, 1).await.unwrap().is_empty());
         assert!(records.shelf_rows::<Row>(shelf).await.unwrap().is_empty());
@@ -66,17 +66,18 @@ async fn marks_are_bounded_in_number_and_age() {
         let key = seq.to_string();
         let at = (seq, key.as_str(), seq);
         records.shelf_insert(shelf, (&a, owner), at, &row(""), &Bytes::new()).await.unwrap();
-        let mark = KeyMark { seq, mark: Mark::Done, at: seq };
+        let mark = KeyMark { seq, mark: Mark::Done, at: seq, there: None };
         let keep = Keep { since: 0, count, most: 10 };
-        let removed = records.shelf_finish(shelf, (&a, owner), (&key, mark), keep).await.unwrap();
+        let removed =
+            records.shelf_finish(shelf, (&a, owner), (&key, mark), None, keep).await.unwrap();
         count = count + 1 - removed;
     }
     assert_eq!(records.shelf_marks(shelf, &a).await.unwrap().count, 10);
     assert_eq!(records.shelf_key(shelf, &a, "20").await.unwrap(), None);
     assert!(records.shelf_key(shelf, &a, "21").await.unwrap().is_some());
-    let mark = KeyMark { seq: 31, mark: Mark::Done, at: 31 };
+    let mark = KeyMark { seq: 31, mark: Mark::Done, at: 31, there: None };
     let keep = Keep { since: 23, count, most: 20 };
-    records.shelf_finish(shelf, (&a, owner), ("31", mark), keep).await.unwrap();
+    records.shelf_finish(shelf, (&a, owner), ("31", mark), None, keep).await.unwrap();
     assert_eq!(records.shelf_key(shelf, &a, "22").await.unwrap(), None);
     assert!(records.shelf_key(shelf, &a, "23").await.unwrap().is_some());
 }

@@ -5,7 +5,9 @@ use std::pin::Pin;
 use proto::worker::call_reply::Outcome;
 use proto::worker::worker_event::What;
 use proto::worker::worker_server::{Worker as Service, WorkerServer};
-use proto::worker::{ConfigureReply, DrainReply, Event, StartReply, StartRequest, WakeReply};
+use proto::worker::{
+    ConfigureReply, DrainReply, Event, HearReply, StartReply, StartRequest, WakeReply,
+};
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Code, Request, Response};
 
@@ -78,6 +80,10 @@ impl Service for Long {
         &self,
         _: Request<Streaming<ArchivePart>>,
     ) -> Result<Response<ImportReply>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn hear(&self, _: Request<ChannelEvent>) -> Result<Response<HearReply>, Status> {
         Err(Status::unimplemented("not here"))
     }
 

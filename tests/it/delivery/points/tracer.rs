@@ -9,12 +9,12 @@ use nix::unistd::Pid;
 use tests::until;
 
 /// The calls by which something is written, made durable, renamed, or sent to another process.
-pub(super) const CALLS: [&str; 8] =
+pub(crate) const CALLS: [&str; 8] =
     ["write", "writev", "sendto", "sendmsg", "pwrite64", "fdatasync", "fsync", "renameat2"];
 
 /// What befalls a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     Killed,
     /// From then on its files refuse this kind of call, with this error.
     Refused(&'static str),
@@ -22,16 +22,16 @@ pub(super) enum Fault {
 
 /// When one of its threads enters the `nth` of `call`.
 #[derive(Debug, Clone)]
-pub(super) struct Step {
-    pub(super) call: &'static str,
-    pub(super) nth: usize,
-    pub(super) fault: Fault,
+pub(crate) struct Step {
+    pub(crate) call: &'static str,
+    pub(crate) nth: usize,
+    pub(crate) fault: Fault,
     /// The files that refuse it.
-    pub(super) files: Vec<String>,
+    pub(crate) files: Vec<String>,
 }
 
 /// A process under a tracer; dropped, it goes on without.
-pub(super) struct Tracer {
+pub(crate) struct Tracer {
     child: Child,
     pid: i32,
     dir: tempfile::TempDir,
@@ -39,7 +39,7 @@ pub(super) struct Tracer {
 
 impl Tracer {
     /// Traces the process until that step and after it.
-    pub(super) fn attach(pid: i32, step: Option<&Step>) -> Self {
+    pub(crate) fn attach(pid: i32, step: Option<&Step>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut strace = Command::new("strace");
         strace.args(["-f", "-y", "-qq", "-s", "0", "-o"]).arg(dir.path().join("calls"));
@@ -68,7 +68,7 @@ impl Tracer {
     }
 
     /// Lets go of the process, and gives what it did: a line for each call, with its thread.
-    pub(super) fn end(mut self) -> Vec<String> {
+    pub(crate) fn end(mut self) -> Vec<String> {
         self.let_go();
         let calls: PathBuf = self.dir.path().join("calls");
         let calls = std::fs::read_to_string(calls).unwrap_or_default();
@@ -91,7 +91,7 @@ impl Drop for Tracer {
 }
 
 /// The file that a call is about, where it is about one.
-pub(super) fn file_of(line: &str) -> Option<&str> {
+pub(crate) fn file_of(line: &str) -> Option<&str> {
     let (_, rest) = line.split_once('(')?;
     let (_, rest) = rest.split_once('<')?;
     let (name, _) = rest.split_once('>')?;
@@ -100,7 +100,7 @@ pub(super) fn file_of(line: &str) -> Option<&str> {
 }
 
 /// How often one thread made each call at most.
-pub(super) fn most(lines: &[&String]) -> HashMap<&'static str, usize> {
+pub(crate) fn most(lines: &[&String]) -> HashMap<&'static str, usize> {
     let mut counts = HashMap::<(&str, &'static str), usize>::new();
     for line in lines {
         let Some((thread, rest)) = line.split_once(' ') else { continue };

@@ -15,6 +15,8 @@ pub(crate) enum Source {
     Wake,
     /// A webhook.
     Hook,
+    /// Somebody at a chat network.
+    Channel,
     /// A run of another session.
     Session,
 }

@@ -32,9 +32,11 @@ async fn a_tenant_has_its_share_whatever_others_have() {
     let outbox = Outbox::new(other, shared.clone());
     let intent = |id: usize| Intent {
         id: id.to_string(),
-        sink: "test",
+        sink: "test".into(),
         place: String::new(),
+        lane: String::new(),
         parts: vec![vec![b'x'; 100 << 10].into()],
+        over: None,
     };
     outbox.submit(&intent(0)).await.unwrap();
     let mut full = None;
