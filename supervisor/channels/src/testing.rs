@@ -163,6 +163,20 @@ pub(crate) fn answered(status: u16, body: &str) -> Called {
     Called::Answered { status, retry_after: None, body: body.as_bytes().to_vec() }
 }
 
+/// Who may write to an account of which nobody has said it.
+pub(crate) fn policy() -> AccountPolicy {
+    AccountPolicy {
+        direct: "pairing".to_owned(),
+        groups: "allowlist".to_owned(),
+        senders: Vec::new(),
+        rooms: Vec::new(),
+        mention: true,
+        agent: None,
+        per_minute: None,
+        page: records::PagePolicy::default(),
+    }
+}
+
 /// An account of a network, whose everything is made of the length of that network's name.
 pub(crate) fn account(owner: Option<&str>, channel: &str) -> AccountRow {
     let n = u8::try_from(channel.len()).unwrap();
@@ -177,16 +191,7 @@ pub(crate) fn account(owner: Option<&str>, channel: &str) -> AccountRow {
         path: None,
         way: "poll".to_owned(),
         server: None,
-        policy: AccountPolicy {
-            direct: "pairing".to_owned(),
-            groups: "allowlist".to_owned(),
-            senders: Vec::new(),
-            rooms: Vec::new(),
-            mention: true,
-            agent: None,
-            per_minute: None,
-            page: records::PagePolicy::default(),
-        },
+        policy: policy(),
         running: true,
         shut: None,
         created_at: 1,

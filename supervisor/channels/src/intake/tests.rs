@@ -1,7 +1,7 @@
 //! What comes in, with records as they are: addresses, proofs, strangers, codes.
 
 use http::HeaderValue;
-use records::{AccountPolicy, AccountPut, CodeRow, PathDigest, Proven as How};
+use records::{AccountPut, CodeRow, PathDigest, Proven as How};
 use types::{Limits, ManualClock};
 
 use super::*;
@@ -55,16 +55,7 @@ impl House {
             path: Some(PathDigest(path_digest(&format!("{PATH}{n}")))),
             way: "webhook".to_owned(),
             server: None,
-            policy: AccountPolicy {
-                direct: "pairing".to_owned(),
-                groups: "allowlist".to_owned(),
-                senders: Vec::new(),
-                rooms: Vec::new(),
-                mention: true,
-                agent: None,
-                per_minute: None,
-                page: records::PagePolicy::default(),
-            },
+            policy: crate::testing::policy(),
             running: true,
             shut: None,
             created_at: 1,

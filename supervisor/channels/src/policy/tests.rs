@@ -1,6 +1,6 @@
 //! Who reaches whom: every policy, own accounts and shared ones.
 
-use records::{AccountPolicy, Proven};
+use records::Proven;
 
 use super::*;
 use crate::facts::Place;
@@ -24,16 +24,7 @@ fn account(owner: Option<&str>) -> AccountRow {
         path: None,
         way: "poll".to_owned(),
         server: None,
-        policy: AccountPolicy {
-            direct: "pairing".to_owned(),
-            groups: "allowlist".to_owned(),
-            senders: Vec::new(),
-            rooms: Vec::new(),
-            mention: true,
-            agent: None,
-            per_minute: None,
-            page: records::PagePolicy::default(),
-        },
+        policy: crate::testing::policy(),
         running: true,
         shut: None,
         created_at: 1,
