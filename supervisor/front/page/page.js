@@ -1,37 +1,13 @@
 // The chat of one visitor: what the conversation shows, what is being sent, and how it stands. Everything that
 // people and models write becomes text or nodes that are made one by one.
 
+import { kept } from "./kept.js";
 import { Line } from "./line.js";
-import { ACCEPT, MAX_BYTES, MAX_FILES, pictured, preview, read, size } from "./files.js";
-import { markdown, plain } from "./markdown.js";
+import { ACCEPT, MAX_BYTES, MAX_FILES, pictured, read, size } from "./files.js";
+import { element, mine, pictures, shown } from "./message.js";
 
 const base = new URL("./", location.href);
-const page = base.pathname.split("/").at(-2);
 const $ = (id) => document.getElementById(id);
-const element = (name, { text, ...props } = {}, ...children) => {
-  const made = Object.assign(document.createElement(name), props);
-  made.append(...(text === undefined ? [] : [text]), ...children);
-  return made;
-};
-
-// What is kept in the browser. Where it keeps nothing, a visitor is new each time.
-const kept = {
-  get(name) {
-    try {
-      return JSON.parse(localStorage.getItem(`openclawmu.${page}.${name}`));
-    } catch {
-      return null;
-    }
-  },
-  set(name, value) {
-    try {
-      if (value === null) localStorage.removeItem(`openclawmu.${page}.${name}`);
-      else localStorage.setItem(`openclawmu.${page}.${name}`, JSON.stringify(value));
-    } catch {
-      // Then it is as long as the page is.
-    }
-  },
-};
 
 const asked = () => new URLSearchParams(location.hash.slice(1));
 const tellSite = (event) => parent !== window && parent.postMessage({ openclawmu: event }, "*");
@@ -43,56 +19,15 @@ let isReady = false;
 const items = new Map(); // What the conversation shows, by place: { rev, it, node }.
 let unsent = []; // What was sent and is not known to be kept: { id, text, at, about, data, state, why, node }.
 let chosen = []; // Files that go with the next message.
-const pictures = new Map(); // Addresses of pictures at hand, by message and number.
 
 // --- What is shown.
 
-const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 const calendar = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
 const scroll = $("scroll");
 const isAtEnd = () => scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 60;
 function toEnd() {
   scroll.scrollTop = scroll.scrollHeight;
   $("latest").hidden = true;
-}
-
-function attached(id, list) {
-  const made = element("ul", { className: "attached" });
-  list.forEach((it, n) => {
-    const key = `${id}/${n}`;
-    if (!pictures.has(key) && it.preview) pictures.set(key, preview(String(it.preview)));
-    const source = pictures.get(key);
-    const name = String(it.name ?? "file");
-    const shown = source
-      ? element("img", { src: source, alt: name, title: name })
-      : element("span", { className: "file" }, element("span", { text: name }), element("small", { text: size(Number(it.size) || 0) }));
-    made.append(element("li", {}, shown));
-  });
-  return made;
-}
-
-/** A message: whose, what is in it, and what stands below. */
-function message(whose, at, nodes, below = []) {
-  const time = element("time", { text: clock.format(at), dateTime: new Date(at).toISOString() });
-  const bubble = element("div", { className: "bubble" }, ...nodes);
-  if (nodes.length === 1 && nodes[0].querySelector?.("img") && whose === "mine") bubble.classList.add("bare");
-  const said = element("span", { className: "unseen", text: whose === "mine" ? "You, " : "Answer, " });
-  return element("li", { className: `message ${whose}` }, bubble, element("div", { className: "meta" }, said, time, ...below));
-}
-
-function mine({ id, text, attachments }, at, below) {
-  const nodes = [];
-  if (attachments?.length) nodes.push(attached(id, attachments));
-  if (text) nodes.push(element("div", {}, ...plain(String(text))));
-  return message("mine", at, nodes, below);
-}
-
-/** The node of what the conversation shows; none for what this page does not know. */
-function shown(it) {
-  const at = Number(it.at) || 0;
-  if (it.type === "said") return mine(it.message, at, [element("span", { text: "Sent" })]);
-  if (it.type === "message") return message("theirs", at, markdown(String(it.text)));
-  return null;
 }
 
 const states = { sending: "Sending…", kept: "Sent", waiting: "Waiting for the connection…", later: "Not sent yet, trying again…", failed: "Not sent" };

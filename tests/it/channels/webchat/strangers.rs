@@ -150,9 +150,17 @@ async fn a_page_is_the_accounts_and_stands_where_it_may() {
     assert!(policy.starts_with("default-src 'none'; script-src 'self'; style-src 'self'"));
     assert_eq!(page.headers["x-content-type-options"], "nosniff");
     assert!(page.text().contains("page.js") && !page.headers.contains_key("x-frame-options"));
-    for name in
-        ["page.css", "page.js", "line.js", "files.js", "markdown.js", "icon.svg", "embed.js"]
-    {
+    for name in [
+        "page.css",
+        "page.js",
+        "kept.js",
+        "line.js",
+        "files.js",
+        "message.js",
+        "markdown.js",
+        "icon.svg",
+        "embed.js",
+    ] {
         let file = client.get(&format!("{}{name}", site.path())).await;
         assert_eq!(file.status, 200, "{name}");
         let known = Client::new(address, None)

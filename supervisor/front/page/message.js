@@ -1,0 +1,54 @@
+// What one message looks like, made node by node of what people and models write.
+
+import { preview, size } from "./files.js";
+import { markdown, plain } from "./markdown.js";
+
+export const element = (name, { text, ...props } = {}, ...children) => {
+  const made = Object.assign(document.createElement(name), props);
+  made.append(...(text === undefined ? [] : [text]), ...children);
+  return made;
+};
+
+/** Addresses of pictures at hand, by message and number. */
+export const pictures = new Map();
+
+const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+
+function attached(id, list) {
+  const made = element("ul", { className: "attached" });
+  list.forEach((it, n) => {
+    const key = `${id}/${n}`;
+    if (!pictures.has(key) && it.preview) pictures.set(key, preview(String(it.preview)));
+    const source = pictures.get(key);
+    const name = String(it.name ?? "file");
+    const shown = source
+      ? element("img", { src: source, alt: name, title: name })
+      : element("span", { className: "file" }, element("span", { text: name }), element("small", { text: size(Number(it.size) || 0) }));
+    made.append(element("li", {}, shown));
+  });
+  return made;
+}
+
+/** A message: whose, what is in it, and what stands below. */
+function message(whose, at, nodes, below = []) {
+  const time = element("time", { text: clock.format(at), dateTime: new Date(at).toISOString() });
+  const bubble = element("div", { className: "bubble" }, ...nodes);
+  if (nodes.length === 1 && nodes[0].querySelector?.("img") && whose === "mine") bubble.classList.add("bare");
+  const said = element("span", { className: "unseen", text: whose === "mine" ? "You, " : "Answer, " });
+  return element("li", { className: `message ${whose}` }, bubble, element("div", { className: "meta" }, said, time, ...below));
+}
+
+export function mine({ id, text, attachments }, at, below) {
+  const nodes = [];
+  if (attachments?.length) nodes.push(attached(id, attachments));
+  if (text) nodes.push(element("div", {}, ...plain(String(text))));
+  return message("mine", at, nodes, below);
+}
+
+/** The node of what the conversation shows; none for what this page does not know. */
+export function shown(it) {
+  const at = Number(it.at) || 0;
+  if (it.type === "said") return mine(it.message, at, [element("span", { text: "Sent" })]);
+  if (it.type === "message") return message("theirs", at, markdown(String(it.text)));
+  return null;
+}
