@@ -12,7 +12,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use crate::client::Reply;
 
 /// How long the gateway may take for its next byte, and for taking ours.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How a body in chunks ends. No event holds it.
 const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";

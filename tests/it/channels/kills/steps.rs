@@ -35,44 +35,53 @@ impl<N: Net> Talk<N> {
     /// what it did.
     async fn one(&mut self, step: Option<&Step>) -> (bool, Vec<String>) {
         settled(&self.scene.ground.gateway, &self.scene.tenant).await;
+        let unknown = self.unknown().await;
         let pid = self.scene.ground.gateway.supervisor_pid();
         let tracer = tokio::task::block_in_place(|| Tracer::attach(pid, step));
         self.said += 1;
         let words = Self::words(self.said);
         self.scene.net.say(&saying(&words)).await;
-        let is_killed = self.watch(pid, &words).await;
+        self.watch(pid, &words).await;
         let lines = tokio::task::block_in_place(|| tracer.end());
+        let is_killed = !is_alive(pid);
         if is_killed {
             tokio::task::block_in_place(|| self.scene.ground.gateway.gone_and_restart());
         }
-        self.is_answered(&words).await;
+        self.is_answered(&words, unknown).await;
         (is_killed, lines)
     }
 
     /// Waits until the process is killed, or the answer is there and nothing more happens.
-    async fn watch(&mut self, pid: i32, words: &str) -> bool {
+    async fn watch(&mut self, pid: i32, words: &str) {
         let (began, mut answered) = (Instant::now(), None);
         while is_alive(pid) {
             if self.scene.net.said().await.iter().any(|it| it == words) {
                 let since = answered.get_or_insert_with(Instant::now);
                 if since.elapsed() > QUIET {
-                    return false;
+                    return;
                 }
             }
             assert!(began.elapsed() < PATIENCE, "nothing comes of what nobody cuts off");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        true
     }
 
-    /// Waits until the answer is there, or is said to be unknown where the network doubles.
-    async fn is_answered(&mut self, words: &str) {
+    /// Answers of which nobody knows whether they are there.
+    async fn unknown(&self) -> usize {
+        let left = self.scene.ground.outbox(&self.scene.tenant).await;
+        left.iter().filter(|it| *it == "unknown").count()
+    }
+
+    /// Waits until the answer is there, or one more than `before` is said to be unknown where the network
+    /// doubles; that nothing is left to be sent is not enough, as the message may still be at the network.
+    async fn is_answered(&mut self, words: &str, before: usize) {
         let began = Instant::now();
-        settled(&self.scene.ground.gateway, &self.scene.tenant).await;
         loop {
+            settled(&self.scene.ground.gateway, &self.scene.tenant).await;
             let left = self.scene.ground.outbox(&self.scene.tenant).await;
-            let is_over = left.iter().all(|it| N::DOUBLES && it == "unknown");
-            if is_over && (N::DOUBLES || self.scene.net.said().await.iter().any(|it| it == words)) {
+            let unknown = left.iter().filter(|it| *it == "unknown").count();
+            let is_there = self.scene.net.said().await.iter().any(|it| it == words);
+            if left.len() == unknown && (is_there || N::DOUBLES && unknown > before) {
                 return;
             }
             assert!(began.elapsed() < 3 * PATIENCE, "{words} is not there: {left:?}");
