@@ -28,6 +28,10 @@ const AGENT: &str =
 /// Bytes of a digest that are a nonce: in base64 24 characters, where Discord takes 25.
 const NONCE: usize = 18;
 
+/// The first answer to a command, which is wanted at once: what it is answered comes as a message. Only whoever
+/// asked sees it.
+const FIRST_ANSWER: &[u8] = br#"{"type":4,"data":{"content":"On it.","flags":64}}"#;
+
 /// A message that says something, and one that answers another: the others are of the system.
 const SPOKEN: [u8; 2] = [0, 19];
 
@@ -148,12 +152,9 @@ impl Adapter for Discord {
             // Whether we are there: one kind for interactions, one for events.
             Some(1) => Received::Question(Reply::json(br#"{"type":1}"#.to_vec())),
             Some(0) => Received::Question(Reply { status: 204, body: None }),
-            // The answer comes as a message. This much is said only to whoever asked.
             Some(2) => Received::Events {
                 events: vec![request.body.to_vec()],
-                reply: Reply::json(
-                    br#"{"type":4,"data":{"content":"On it.","flags":64}}"#.to_vec(),
-                ),
+                reply: Reply::json(FIRST_ANSWER.to_vec()),
             },
             _ => Received::Nothing,
         })
@@ -263,6 +264,16 @@ impl Adapter for Discord {
             _ => answer::outcome(answer, &told.message),
         }
     }
+}
+
+/// How a command is answered that the gateway has dispatched; none where it is no command.
+fn first_answer(interaction: &serde_json::Value) -> Option<Call> {
+    let text = |name: &str| interaction[name].as_str().map(answer::piece);
+    let (id, token) = (text("id")?, text("token")?);
+    let path = format!("/api/v10/interactions/{id}/{token}/callback");
+    let (method, body) = (Method::Post, FIRST_ANSWER.to_vec());
+    // Whoever has its token may answer it.
+    (interaction["type"] == 2).then_some(Call { method, path, body, proof: Proof::Nothing })
 }
 
 fn command(interaction: Interaction) -> Result<Facts, Unreadable> {

@@ -18,6 +18,10 @@ use crate::source::{Act, After, Dial, Session};
 /// again.
 const NOT_KEPT: u16 = 4000;
 
+/// How long the socket is not read because of a call for whose answer nobody waits: Discord wants its first
+/// answer within that time.
+const CALLING: Duration = Duration::from_secs(3);
+
 /// One account whose socket is held.
 #[derive(Debug)]
 pub struct Holder {
@@ -192,6 +196,11 @@ impl Holder {
                     for act in session.kept(number).into_iter().rev() {
                         acts.push_front(act);
                     }
+                }
+                Act::Call(call) => {
+                    let called = self.inbound.lines().call(&self.account, call);
+                    // Nothing hangs on it: what it tells of is kept.
+                    drop(tokio::time::timeout(CALLING, called).await);
                 }
                 Act::Mark(cursor) => {
                     let row = CursorRow { cursor, at: self.inbound.clock().now() };

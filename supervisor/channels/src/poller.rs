@@ -19,6 +19,12 @@ const MAX_COUNTS: usize = 4096;
 /// Rooms that are gone to at once.
 const MAX_ASKED: usize = 32;
 
+/// Answers in a row that could not be had, after which one asks for little at once.
+const LITTLE_AFTER: u32 = 2;
+
+/// Answers with what was left out of one room: some thousand messages, after which the rest of them is lost.
+const MAX_PAGES: usize = 250;
+
 /// How long it may take to go to a room: whoever has it on a server that does not answer holds up nobody.
 const GOING: Duration = Duration::from_secs(10);
 
@@ -97,7 +103,7 @@ impl Poller {
             return self.away(&types::Chain(&err).to_string());
         }
         let cursor = self.cursor.as_ref().map(|it| it.cursor.as_str());
-        let asked = poll.ask(cursor);
+        let asked = poll.ask(cursor, self.failures >= LITTLE_AFTER);
         let called = tokio::select! {
             () = tasks.stopping() => return Step::After(0),
             called = self.inbound.lines().call(&self.account, asked) => called,
@@ -140,13 +146,14 @@ impl Poller {
         if self.count(poll, &came).await? {
             came = poll.came(answer, us, &self.counts).map_err(unreadable)?;
         }
+        for (room, before) in &came.gaps {
+            if !self.catch_up(poll, room, before).await? {
+                let why = format!("{room} went on while we were away");
+                self.inbound.watcher().lost(&self.account, &why);
+            }
+        }
         for event in came.events {
             self.inbound.take(self.adapter, &self.account, event).await?;
-        }
-        for (room, _) in came.gaps.iter().take(MAX_ASKED) {
-            self.inbound
-                .watcher()
-                .lost(&self.account, &format!("{room} went on while we were away"));
         }
         let to = came.invitations.iter().filter_map(|room| Some((room, poll.join(room)?)));
         let away = came.refused.iter().filter_map(|room| Some((room, poll.refuse(room)?)));
@@ -158,6 +165,34 @@ impl Poller {
         written.map_err(|err| types::Chain(&err).to_string())?;
         self.cursor = Some(row);
         Ok(())
+    }
+
+    /// Keeps what was left out of a room before what came of it; gives whether that is all of it.
+    async fn catch_up(&self, poll: &dyn Poll, room: &str, before: &str) -> Result<bool, String> {
+        let Some(cursor) = &self.cursor else { return Ok(false) };
+        let (mut from, members) = (cursor.cursor.clone(), self.counts.get(room).copied());
+        for _ in 0..MAX_PAGES {
+            let Some(call) = poll.ask_missed(room, &from, before) else { return Ok(false) };
+            let body = match self.inbound.lines().call(&self.account, call).await {
+                Called::Answered { status: 200, body, .. } => body,
+                // It is not ours any more.
+                Called::Answered { status: 403 | 404, .. } => return Ok(false),
+                Called::Answered { .. } | Called::Unsent(_) | Called::Unknown(_) => {
+                    return Err(format!("nobody says what was left out of {room}"));
+                }
+            };
+            let answer = Answer { status: 200, retry_after: None, body: &body };
+            let missed = poll.missed(answer, room, members);
+            let missed = missed.map_err(|err| types::Chain(&err).to_string())?;
+            for event in missed.events {
+                self.inbound.take(self.adapter, &self.account, event).await?;
+            }
+            match missed.rest {
+                Some(rest) if rest != from => from = rest,
+                Some(_) | None => return Ok(true),
+            }
+        }
+        Ok(false)
     }
 
     /// Goes to rooms or turns them down. Of an invitation one hears once: what cannot be done now is done

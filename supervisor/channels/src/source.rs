@@ -16,8 +16,9 @@ pub type Counts = HashMap<String, u64>;
 
 /// How one asks a network for what is new.
 pub trait Poll: Send + Sync + Debug {
-    /// Asks for what came after the cursor; `None` where there is no cursor that is still good.
-    fn ask(&self, cursor: Option<&str>) -> Call;
+    /// Asks for what came after the cursor; `None` where there is no cursor that is still good. For `little` at
+    /// once, where answers could not be had: one may have been too large.
+    fn ask(&self, cursor: Option<&str>, little: bool) -> Call;
 
     /// What came, in order, and the cursor that is to be kept after it. `us` is who we are, and `counts` how
     /// many are in which conversation, as far as that was heard before.
@@ -46,6 +47,25 @@ pub trait Poll: Send + Sync + Debug {
         None
     }
 
+    /// Asks for what was left out of a room after `from`, a cursor or where an earlier answer has ended, and
+    /// before `to`.
+    fn ask_missed(&self, _room: &str, _from: &str, _to: &str) -> Option<Call> {
+        None
+    }
+
+    /// What was left out of a room in which are so many.
+    ///
+    /// # Errors
+    /// When the answer cannot be read.
+    fn missed(
+        &self,
+        _answer: Answer<'_>,
+        _room: &str,
+        _members: Option<u64>,
+    ) -> Result<Missed, Unreadable> {
+        Ok(Missed::default())
+    }
+
     /// How long a cursor is good, in milliseconds since it was kept; 0 for ever.
     fn cursor_age(&self) -> u64;
 }
@@ -65,8 +85,17 @@ pub struct Came {
     pub invitations: Vec<String>,
     /// Rooms that we are asked into, and in which we could do nothing.
     pub refused: Vec<String>,
-    /// Rooms of which something was left out, and from where.
+    /// Rooms of which something was left out, and before what.
     pub gaps: Vec<(String, String)>,
+}
+
+/// Some of what was left out of a room.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Missed {
+    /// In their order.
+    pub events: Vec<Vec<u8>>,
+    /// After what the rest is asked for; `None` where there is none.
+    pub rest: Option<String>,
 }
 
 /// A conversation over one socket, as far as it can be had without one: frames come in, acts go out.
@@ -140,6 +169,8 @@ pub enum Act {
     Say(Vec<u8>),
     /// Sends a frame with the secret where this JSON pointer leads; with none, at its end.
     Prove(Vec<u8>, &'static str),
+    /// Makes a call for whose answer nobody waits.
+    Call(Call),
     /// What came of what was to be sent, by its key.
     Told(String, Outcome),
     /// Keeps an event, and says so by its number.

@@ -283,7 +283,7 @@ impl Adapter for Telegram {
 }
 
 impl Poll for Telegram {
-    fn ask(&self, cursor: Option<&str>) -> Call {
+    fn ask(&self, cursor: Option<&str>, little: bool) -> Call {
         #[derive(Serialize)]
         struct Question {
             #[serde(skip_serializing_if = "Option::is_none")]
@@ -293,7 +293,8 @@ impl Poll for Telegram {
             allowed_updates: [&'static str; 4],
         }
         let offset = cursor.and_then(|it| it.parse().ok());
-        let question = Question { offset, limit: LIMIT, timeout: WAIT_S, allowed_updates: ALLOWED };
+        let limit = if little { 1 } else { LIMIT };
+        let question = Question { offset, limit, timeout: WAIT_S, allowed_updates: ALLOWED };
         post("/getUpdates", &question)
     }
 

@@ -279,7 +279,7 @@ fn what_is_asked_for_comes_with_its_cursor() {
         let Some(poll) = adapter.poll() else { return };
         assert!(samples.polls.len() >= 2, "{}", adapter.network().is.name);
         for case in &samples.polls {
-            assert_eq!(CallOf::from(&poll.ask(case.cursor.as_deref())), case.call);
+            assert_eq!(CallOf::from(&poll.ask(case.cursor.as_deref(), false)), case.call);
             let body = serde_json::to_vec(&case.body).unwrap();
             let answer = Answer { status: 200, retry_after: None, body: &body };
             let counts = case.known.iter().cloned().collect();

@@ -200,12 +200,21 @@ impl Gateway {
             Some("MESSAGE_CREATE" | "MESSAGE_UPDATE") => {
                 Ok(vec![Act::Keep(number, whole.to_vec())])
             }
-            _ => {
-                // Whatever came before it is kept. Written down with the next that is.
-                self.mark.seq = self.mark.seq.map(|_| number);
-                Ok(Vec::new())
-            }
+            // As if it had been posted.
+            Some("INTERACTION_CREATE") => Ok(match super::first_answer(&frame.d) {
+                Some(call) => {
+                    vec![Act::Keep(number, frame.d.to_string().into_bytes()), Act::Call(call)]
+                }
+                None => self.passed(number),
+            }),
+            _ => Ok(self.passed(number)),
         }
+    }
+
+    /// Nothing of it is kept: whatever came before it is. Written down with the next that is.
+    fn passed(&mut self, number: u64) -> Vec<Act> {
+        self.mark.seq = self.mark.seq.map(|_| number);
+        Vec::new()
     }
 
     fn heartbeat(&mut self, now: UnixMillis) -> Act {

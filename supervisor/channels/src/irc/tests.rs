@@ -8,7 +8,9 @@ fn lines(acts: Vec<Act>) -> Vec<String> {
         Act::Prove(line, "") => format!("{}*", String::from_utf8(line).unwrap()),
         Act::Keep(number, event) => format!("keep {number} {}", String::from_utf8(event).unwrap()),
         Act::Told(key, outcome) => format!("{key} {outcome:?}"),
-        other @ (Act::Prove(..) | Act::Mark(_) | Act::End(_)) => format!("{other:?}"),
+        other @ (Act::Prove(..) | Act::Mark(_) | Act::Call(_) | Act::End(_)) => {
+            format!("{other:?}")
+        }
     };
     acts.into_iter().map(line).collect()
 }

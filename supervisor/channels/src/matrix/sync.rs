@@ -11,7 +11,7 @@ use super::Matrix;
 use crate::adapter::{Answer, Call, Method, Proof};
 use crate::answer;
 use crate::facts::Unreadable;
-use crate::source::{Came, Counts, Poll};
+use crate::source::{Came, Counts, Missed, Poll};
 
 /// Milliseconds that a question waits for an event.
 const WAIT_MS: u32 = 25_000;
@@ -19,8 +19,16 @@ const WAIT_MS: u32 = 25_000;
 /// What the first question asks for: from where, and into which rooms we are asked.
 const FIRST: &str = r#"{"presence":{"types":[]},"account_data":{"types":[]},"room":{"ephemeral":{"types":[]},"account_data":{"types":[]},"state":{"types":[]},"timeline":{"types":[]}}}"#;
 
-/// What every other asks for: messages, and who comes and goes; nothing that others do not say to us.
-const FILTER: &str = r#"{"presence":{"types":[]},"account_data":{"types":[]},"room":{"ephemeral":{"types":[]},"account_data":{"types":[]},"state":{"types":["m.room.member"],"lazy_load_members":true},"timeline":{"types":["m.room.message","m.room.member"],"limit":100}}}"#;
+/// What every other asks for, but for how many events of a room: messages, and who comes and goes; nothing that
+/// others do not say to us.
+const FILTER: &str = r#"{"presence":{"types":[]},"account_data":{"types":[]},"room":{"ephemeral":{"types":[]},"account_data":{"types":[]},"state":{"types":["m.room.member"],"lazy_load_members":true},"timeline":{"types":["m.room.message","m.room.member"],"limit":"#;
+
+/// Events of a room that are asked for at once, where an answer may have been too large, and else. One has
+/// 64 KiB at most.
+const LIMITS: [u8; 2] = [1, 20];
+
+/// What is asked for of what was left out.
+const MISSED: &str = r#"{"types":["m.room.message"]}"#;
 
 /// Why we do not go where it is encrypted.
 const ENCRYPTED: &str = "I cannot read encrypted rooms. Ask me into one that is not encrypted.";
@@ -102,6 +110,14 @@ struct Members<'a> {
     joined: Option<BTreeMap<String, &'a RawValue>>,
 }
 
+/// Some of a room's events.
+#[derive(Deserialize)]
+struct Page<'a> {
+    #[serde(borrow)]
+    chunk: Vec<&'a RawValue>,
+    end: Option<String>,
+}
+
 #[derive(Serialize)]
 struct Keeping<'a> {
     room: &'a str,
@@ -116,11 +132,15 @@ struct Leaving {
 }
 
 impl Poll for Matrix {
-    fn ask(&self, cursor: Option<&str>) -> Call {
+    fn ask(&self, cursor: Option<&str>, little: bool) -> Call {
         let since = cursor.map(|it| format!("&since={}", answer::piece(it))).unwrap_or_default();
+        let limit = LIMITS[usize::from(!little)];
         // The first question is answered at once: it only says from where.
-        let (wait, filter) = if cursor.is_some() { (WAIT_MS, FILTER) } else { (0, FIRST) };
-        let filter = answer::piece(filter);
+        let (wait, filter) = match cursor {
+            Some(_) => (WAIT_MS, format!("{FILTER}{limit}}}}}}}")),
+            None => (0, FIRST.to_owned()),
+        };
+        let filter = answer::piece(&filter);
         let path = format!("/_matrix/client/v3/sync?timeout={wait}&filter={filter}{since}");
         Call { method: Method::Get, path, body: Vec::new(), proof: Proof::Header("Bearer ") }
     }
@@ -163,6 +183,28 @@ impl Poll for Matrix {
         let path = format!("/_matrix/client/v3/rooms/{}/leave", answer::piece(room));
         let body = serde_json::to_vec(&Leaving { reason: ENCRYPTED }).unwrap_or_default();
         Some(Call { method: Method::Post, path, body, proof: Proof::Header("Bearer ") })
+    }
+
+    fn ask_missed(&self, room: &str, from: &str, to: &str) -> Option<Call> {
+        let [room, from, to, filter] = [room, from, to, MISSED].map(answer::piece);
+        let limit = LIMITS[1];
+        let path = format!(
+            "/_matrix/client/v3/rooms/{room}/messages?dir=f&from={from}&to={to}&limit={limit}&filter={filter}"
+        );
+        Some(Call { method: Method::Get, path, body: Vec::new(), proof: Proof::Header("Bearer ") })
+    }
+
+    fn missed(
+        &self,
+        answer: Answer<'_>,
+        room: &str,
+        members: Option<u64>,
+    ) -> Result<Missed, Unreadable> {
+        let page: Page<'_> = serde_json::from_slice(answer.body)?;
+        let rest = page.end.filter(|_| !page.chunk.is_empty());
+        let kept = |event| serde_json::to_vec(&Keeping { room, members, event });
+        let events = page.chunk.into_iter().map(kept).collect::<Result<_, _>>()?;
+        Ok(Missed { events, rest })
     }
 
     fn cursor_age(&self) -> u64 {

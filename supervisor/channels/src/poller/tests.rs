@@ -115,30 +115,42 @@ async fn a_network_that_does_not_answer_is_asked_less_and_one_that_shuts_no_more
     assert_eq!(house.clock.now(), NOW);
 }
 
-#[tokio::test(start_paused = true)]
-async fn how_many_are_in_a_room_is_asked_once_where_nobody_says_it() {
+/// Somebody's message in a room.
+fn said(id: &str) -> String {
+    format!(
+        r#"{{"type":"m.room.message","event_id":"{id}","sender":"@ann:x","content":{{"body":"hi"}}}}"#
+    )
+}
+
+/// What came in `!r:x`: one message, `more` of the room, and an invitation where `room` has one.
+fn sync(next: &str, id: &str, more: &str, invited: &str) -> Called {
+    let timeline = format!(r#"{{"events":[{}]{more}}}"#, said(id));
+    let rooms = format!(r#"{{"join":{{"!r:x":{{"timeline":{timeline}}}}}{invited}}}"#);
+    answered(200, &format!(r#"{{"next_batch":"{next}","rooms":{rooms}}}"#))
+}
+
+const TWO: &str = r#"{"joined":{"@ann:x":{},"@bot:x":{}}}"#;
+
+const LEFT_OUT: &str = r#","limited":true,"prev_batch":"p""#;
+
+async fn matrix() -> (House, AccountRow) {
     let house = House::new().await;
     let mut row = account(Some("a"), "matrix");
     row.policy.direct = "open".to_owned();
-    let bot = house.put(row).await;
+    let row = house.put(row).await;
+    (house, row)
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_many_are_in_a_room_is_asked_once_where_nobody_says_it() {
+    let (house, bot) = matrix().await;
     let mut poller = house.poller(&bot);
-    let sync = |next: &str, id: &str, summary: &str| {
-        let event = format!(
-            r#"{{"type":"m.room.message","event_id":"{id}","sender":"@ann:x","content":{{"body":"hi"}}}}"#
-        );
-        answered(
-            200,
-            &format!(
-                r#"{{"next_batch":"{next}","rooms":{{"join":{{"!r:x":{{{summary}"timeline":{{"events":[{event}],"limited":true,"prev_batch":"p"}}}}}},"invite":{{"!i:x":{{}}}}}}}}"#
-            ),
-        )
-    };
-    let two = answered(200, r#"{"joined":{"@ann:x":{},"@bot:x":{}}}"#);
+    let invited = r#","invite":{"!i:x":{}}"#;
     house.answers([
-        sync("s1", "$1", ""),
-        two,
+        sync("s1", "$1", "", invited),
+        answered(200, TWO),
         answered(200, "{}"),
-        sync("s2", "$2", ""),
+        sync("s2", "$2", "", invited),
         answered(200, "{}"),
     ]);
     poller.step(&house.tasks).await;
@@ -148,11 +160,60 @@ async fn how_many_are_in_a_room_is_asked_once_where_nobody_says_it() {
     assert!(calls[1].contains("/rooms/%21r%3ax/joined_members"), "{calls:?}");
     assert!(calls[2].contains("/join/%21i%3ax"), "{calls:?}");
     assert_eq!(calls.len(), 5, "asked once: {calls:?}");
-    assert_eq!(house.told(), ["lost: !r:x went on while we were away"; 2]);
     // A third has come in: now one has to be named.
-    let three = r#""summary":{"m.joined_member_count":3},"#;
-    house.answers([sync("s3", "$3", three)]);
+    let three = r#"{"next_batch":"s3","rooms":{"join":{"!r:x":{"summary":{"m.joined_member_count":3},"timeline":{"events":["#;
+    house.answers([answered(200, &format!("{three}{}]}}}}}}}}}}", said("$3")))]);
     poller.step(&house.tasks).await;
     assert_eq!(house.kept(), [""; 0]);
     assert_eq!(house.cursor(&bot).await.as_deref(), Some("s3"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_left_out_of_a_room_is_kept_before_what_came_of_it() {
+    let (house, bot) = matrix().await;
+    let mut poller = house.poller(&bot);
+    house.answers([sync("s1", "$1", "", ""), answered(200, TWO)]);
+    poller.step(&house.tasks).await;
+    assert_eq!(house.kept(), ["a $1"]);
+    house.calls();
+    let page = |ids: &[&str], end: &str| {
+        let all: Vec<_> = ids.iter().map(|id| said(id)).collect();
+        answered(200, &format!(r#"{{"chunk":[{}]{end}}}"#, all.join(",")))
+    };
+    // The second page does not come: all is asked for again, and what is kept is known.
+    let first = || page(&["$2", "$3"], r#","end":"e1""#);
+    let last = || page(&["$4"], "");
+    let all = || sync("s2", "$5", LEFT_OUT, "");
+    house.answers([all(), first(), answered(502, ""), all(), first(), last()]);
+    assert_eq!(poller.step(&house.tasks).await, Step::After(500));
+    assert_eq!(house.cursor(&bot).await.as_deref(), Some("s1"));
+    assert_eq!(poller.step(&house.tasks).await, Step::After(0));
+    assert_eq!(house.kept(), ["a $2", "a $3", "a $4", "a $5"]);
+    assert_eq!(house.cursor(&bot).await.as_deref(), Some("s2"));
+    let calls = house.calls();
+    let asked = "/rooms/%21r%3ax/messages?dir=f&from=s1&to=p&limit=20&";
+    assert!(calls[1].contains(asked), "{calls:?}");
+    assert!(calls[5].contains("/messages?dir=f&from=e1&to=p&"), "{calls:?}");
+    assert_eq!(house.told(), ["away: nobody says what was left out of !r:x"]);
+    // A room that is not ours any more.
+    house.answers([sync("s3", "$6", LEFT_OUT, ""), answered(403, "{}")]);
+    assert_eq!(poller.step(&house.tasks).await, Step::After(0));
+    assert_eq!(house.kept(), ["a $6"]);
+    assert_eq!(house.told(), ["lost: !r:x went on while we were away"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_answers_are_too_large_one_asks_for_little() {
+    let (house, bot) = matrix().await;
+    let mut poller = house.poller(&bot);
+    house.answers([sync("s1", "$1", "", ""), answered(200, TWO)]);
+    poller.step(&house.tasks).await;
+    let large = || Called::Unknown("it is too large".to_owned());
+    house.answers([large(), large(), sync("s2", "$2", "", ""), sync("s3", "$3", "", "")]);
+    for _ in 0..4 {
+        poller.step(&house.tasks).await;
+    }
+    let calls = house.calls();
+    let limits: Vec<_> = calls[2..].iter().map(|it| it.contains("limit%22%3a1%7d")).collect();
+    assert_eq!(limits, [false, false, true, false], "{calls:?}");
 }

@@ -29,6 +29,19 @@ async fn a_command_is_answered_in_time_although_a_worker_is_to_be_started() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_command_is_answered_where_no_address_is_set_for_it() {
+    let house = House::build().await;
+    house.join(&["--dm-policy", "open"]).await;
+    let asked = house.bot.command(&house.direct, &house.ann, "status", &[]);
+    let Interaction { status, kind, is_failed, .. } = house.bot.is_answered(&asked).await;
+    assert_eq!((status, kind, is_failed), (None, Some(4), false));
+    let texts = house.bot.has_said(&house.direct, 2).await;
+    assert!(texts[1].contains("agent:main:discord:bot:direct:"), "{texts:?}");
+    settled(&house.ground.gateway, &house.tenant).await;
+    assert_eq!(house.texts(&house.direct).len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whoever_does_not_prove_it_learns_nothing_and_another_app_is_nobodys() {
     let house = House::build().await;
     let url = house.join(&["--dm-policy", "open"]).await;

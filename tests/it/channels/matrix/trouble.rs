@@ -6,7 +6,7 @@ use http::Method;
 use serde_json::json;
 use tests::provider::{Line, bill};
 
-use super::{House, events, has_said, is_over};
+use super::{House, events, has_said, is_over, naming};
 use crate::channels::house::until;
 use crate::delivery::seen::rpc;
 
@@ -64,6 +64,35 @@ async fn a_homeserver_that_goes_away_gets_its_answer_when_it_is_back() {
     is_over(&house, &[&acme]).await;
     assert_eq!(events(&ann, &room, &bot).await.len(), 2);
     assert_eq!(house.ground.account("acme")["state"], "connected");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_is_said_in_a_room_while_nobody_is_there_is_heard() {
+    let mut house = House::build().await;
+    let acme = house.ground.gateway.tenant("acme");
+    let bot = house.bot(&["acme"], &["--dm-policy", "open", "--group-policy", "open"]).await;
+    let (mut ann, mut bob) = (house.server.person("ann").await, house.server.person("bob").await);
+    let room = ann.room("garden", &[bot.id(), bob.id()]).await;
+    bob.join(&room).await;
+    ann.sees_in(&room, &[ann.id(), bob.id(), bot.id()]).await;
+    ann.send(&room, &naming(&bot, "before")).await;
+    assert_eq!(has_said(&ann, &room, &bot, 1).await, ["before"]);
+    is_over(&house, &[&acme]).await;
+    tokio::task::block_in_place(|| house.ground.gateway.stop());
+    // Many times over what one answer of the homeserver's has.
+    for n in 0..130 {
+        if n % 40 == 5 {
+            ann.send(&room, &naming(&bot, &format!("number {n}"))).await;
+        } else {
+            bob.say(&room, &format!("among ourselves, {n}")).await;
+        }
+    }
+    tokio::task::block_in_place(|| house.ground.gateway.restart());
+    let all = ["before", "number 5", "number 45", "number 85", "number 125"];
+    assert_eq!(has_said(&ann, &room, &bot, all.len()).await, all);
+    is_over(&house, &[&acme]).await;
+    assert_eq!(events(&ann, &room, &bot).await.len(), all.len());
+    assert_eq!(house.ground.account("acme")["lost"], 0, "{}", house.ground.account("acme"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,6 +14,7 @@ fn proven(acts: &[Act]) -> serde_json::Value {
         | Act::Keep(..)
         | Act::Mark(_)
         | Act::Told(..)
+        | Act::Call(_)
         | Act::End(_) => None,
     });
     found.unwrap_or_else(|| panic!("nothing is proven: {acts:?}"))
@@ -22,7 +23,12 @@ fn proven(acts: &[Act]) -> serde_json::Value {
 fn mark(acts: &[Act]) -> String {
     let found = acts.iter().find_map(|act| match act {
         Act::Mark(mark) => Some(mark.clone()),
-        Act::Prove(..) | Act::Say(_) | Act::Keep(..) | Act::Told(..) | Act::End(_) => None,
+        Act::Prove(..)
+        | Act::Say(_)
+        | Act::Keep(..)
+        | Act::Call(_)
+        | Act::Told(..)
+        | Act::End(_) => None,
     });
     found.unwrap_or_else(|| panic!("nothing is marked: {acts:?}"))
 }
@@ -198,4 +204,21 @@ fn what_is_no_frame_ends_the_socket_and_a_mark_that_is_none_begins_anew() {
         gateway.ended(None, 5);
     }
     assert!(matches!(gateway.dial(), Dial::Ask(_)));
+}
+
+#[test]
+fn a_command_is_kept_as_if_it_had_been_posted_and_answered_after_that() {
+    let (mut gateway, _) = ready();
+    let command = r#"{"application_id":"9","id":"7","token":"a/b","type":2}"#;
+    let frame = format!(r#"{{"op":0,"s":2,"t":"INTERACTION_CREATE","d":{command}}}"#);
+    let acts = gateway.frame(frame.as_bytes(), 2_000).unwrap();
+    let [Act::Keep(2, kept), Act::Call(call)] = &acts[..] else { panic!("{acts:?}") };
+    assert_eq!(String::from_utf8_lossy(kept), command);
+    assert_eq!(call.path, "/api/v10/interactions/7/a%2fb/callback");
+    assert_eq!(call.proof, Proof::Nothing);
+    // A button, and what names nothing.
+    for other in [r#"{"id":"7","token":"t","type":3}"#, r#"{"type":2}"#, "null"] {
+        let frame = format!(r#"{{"op":0,"s":3,"t":"INTERACTION_CREATE","d":{other}}}"#);
+        assert_eq!(gateway.frame(frame.as_bytes(), 2_000).unwrap(), [], "{other}");
+    }
 }
