@@ -54,8 +54,10 @@ pub const MAX_BRINGING: usize = 8;
 /// Of these, those that go to one place: one that does not answer keeps back what goes elsewhere only
 /// so far.
 pub const MAX_BRINGING_TO_ONE: usize = 2;
-/// Attempts at one part.
+/// Attempts at one part, without those after which one was told when to come again.
 pub const MAX_ATTEMPTS: u32 = 8;
+/// How old an intent may be for being told to wait to be no attempt, in milliseconds: a day.
+pub const MAX_WAITING_MS: u64 = 24 * 3_600_000;
 /// Marks by which intents are known that were dealt with.
 const MAX_MARKS: usize = 2048;
 /// How long a mark is kept, unless there are too many.

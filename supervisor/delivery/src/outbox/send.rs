@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{
     CONTENT, Fate, KEEP_MS, Label, MAX_ATTEMPTS, MAX_BRINGING, MAX_BRINGING_TO_ONE, MAX_MARKS,
-    Means, Outbox, Part, SHELF, Seen, Sink, Sinks,
+    MAX_WAITING_MS, Means, Outbox, Part, SHELF, Seen, Sink, Sinks,
 };
 use crate::Error;
 use crate::totals::{Kind, count};
@@ -175,6 +175,9 @@ impl Outbox {
             Fate::Retry(why) => (OutboxState::Ready, why),
             Fate::Wait(wait, why) => {
                 asked = Some(wait);
+                // Whoever is told when to come has not failed, unless that goes on for ever.
+                let age = self.shared.0.clock.now().saturating_sub(row.received_at);
+                row.attempts = row.attempts.saturating_sub(u32::from(age < MAX_WAITING_MS));
                 (OutboxState::Ready, why)
             }
         };

@@ -166,6 +166,21 @@ async fn a_part_that_fails_stops_those_after_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whoever_is_told_to_wait_has_not_failed_unless_that_goes_on_for_ever() {
+    for (age, end) in [(0, None), (MAX_WAITING_MS, Some("failed"))] {
+        let house = House::new(false).await;
+        let waits = vec![Fate::Wait(60_000, "busy".to_owned()); 20];
+        let (outbox, place) = (start(&house).await, Place::new(Means::None, waits));
+        outbox.submit(&intent("a")).await.unwrap();
+        house.clock.advance(age);
+        drive(&outbox, &place.sinks()).await.unwrap();
+        let left = outbox.list().await.unwrap();
+        assert_eq!(left.first().map(|it| it.state), end);
+        assert_eq!(place.keys().len(), if end.is_none() { 3 } else { 0 });
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn that_an_attempt_may_have_arrived_outlives_the_gateway() {
     let house = House::new(false).await;
     let answers = vec![Fate::Unknown("?".to_owned()), Fate::Retry("busy".to_owned())];
