@@ -30,6 +30,9 @@ mod cut;
 /// taken them.
 const MAX_BATCH: usize = 256;
 
+/// Bytes of text in a batch after which no more is read: so much may come beyond what a limit leaves.
+const MAX_BATCH_BYTES: u64 = 16 << 10;
+
 /// The batches of one answer.
 #[derive(Debug)]
 pub struct Reply {
@@ -279,7 +282,7 @@ impl Feed {
         }
         let mut reading = Reading { reason: self.reason, ..Reading::default() };
         let mut arrived = false;
-        while !reading.done && reading.events.len() < MAX_BATCH {
+        while !reading.done && reading.events.len() < MAX_BATCH && reading.bytes < MAX_BATCH_BYTES {
             let Poll::Ready(data) = self.answer.poll_data(cx) else {
                 if arrived {
                     break;
