@@ -42,7 +42,8 @@ where
 
     async fn call(&self, call: Request<CallRequest>) -> Result<Response<CallReply>, Status> {
         let result = self.0(call.into_inner().params).await;
-        Ok(Response::new(CallReply { outcome: Some(call_reply::Outcome::Result(result)) }))
+        let outcome = Some(call_reply::Outcome::Result(result));
+        Ok(Response::new(CallReply { outcome, events: 0 }))
     }
 
     async fn start(&self, _: Request<StartRequest>) -> Result<Response<StartReply>, Status> {

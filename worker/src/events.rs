@@ -3,6 +3,7 @@
 //! Knows nothing of connections; the supervisor decides who gets what.
 
 use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
@@ -37,6 +38,7 @@ struct Inner {
     /// Taken by the one stream that there is.
     taken: Mutex<Option<Ends>>,
     background: watch::Sender<u32>,
+    count: AtomicU64,
 }
 
 /// A run that goes on although no call waits for it. It ends when dropped.
@@ -48,7 +50,8 @@ impl Default for Events {
         let (queue, events) = mpsc::channel(QUEUE);
         let (settled, ends) = mpsc::channel(QUEUE);
         let taken = Mutex::new(Some((events, ends)));
-        Self(Arc::new(Inner { queue, settled, taken, background: watch::Sender::new(0) }))
+        let (background, count) = (watch::Sender::new(0), AtomicU64::new(0));
+        Self(Arc::new(Inner { queue, settled, taken, background, count }))
     }
 }
 
@@ -64,9 +67,15 @@ impl Events {
         };
         let session_key = session_key.to_owned();
         let event = Event { name: name.to_owned(), payload: payload.into(), session_key };
-        if let Err(err) = self.0.queue.try_send(event) {
-            tracing::warn!(name, error = %err, "an event was lost");
+        match self.0.queue.try_send(event) {
+            Ok(()) => drop(self.0.count.fetch_add(1, Ordering::AcqRel)),
+            Err(err) => tracing::warn!(name, error = %err, "an event was lost"),
         }
+    }
+
+    /// How many there were.
+    pub(crate) fn count(&self) -> u64 {
+        self.0.count.load(Ordering::Acquire)
     }
 
     /// Says what has become of an event that was handed over. Waits for room: it is not lost as long as
@@ -160,5 +169,6 @@ mod tests {
         }
         events.emit("chat", "", &"x".repeat(MAX_EVENT));
         assert_eq!(events.0.queue.capacity(), 0);
+        assert_eq!(events.count(), u64::try_from(QUEUE).unwrap(), "those that were lost are none");
     }
 }

@@ -51,7 +51,7 @@ impl Call<'_> {
             .map_err(|err| ApiError::unavailable(format!("an answer has no JSON form: {err}")))?;
         let outcome = Some(Outcome::Interim(result.into()));
         // Who does not listen any more is noticed by whoever made the channel.
-        replies.send(Ok(CallReply { outcome })).await.unwrap_or_default();
+        replies.send(Ok(CallReply { outcome, events: 0 })).await.unwrap_or_default();
         Ok(())
     }
 }

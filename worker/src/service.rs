@@ -257,7 +257,7 @@ impl Service for Worker {
         let _pass = self.enter()?;
         let request = request.into_inner();
         let outcome = outcome(&self.0.core, request, None).await;
-        Ok(Response::new(CallReply { outcome: Some(outcome) }))
+        Ok(Response::new(CallReply { outcome: Some(outcome), events: 0 }))
     }
 
     async fn replies(
@@ -271,7 +271,8 @@ impl Service for Worker {
             let _pass = pass;
             let answer = async {
                 let outcome = outcome(&core, request, Some(replies.clone())).await;
-                replies.send(Ok(CallReply { outcome: Some(outcome) })).await
+                let (outcome, events) = (Some(outcome), core.events.count());
+                replies.send(Ok(CallReply { outcome, events })).await
             };
             tokio::select! {
                 () = replies.closed() => {}

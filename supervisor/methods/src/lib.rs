@@ -168,7 +168,7 @@ impl Methods {
             self.0.tenants.replies(ticket, request).await.map_err(|err| failed(&err))?;
         loop {
             match replies.next().await {
-                Some(Ok(CallReply { outcome: Some(Outcome::Interim(result)) })) => {
+                Some(Ok(CallReply { outcome: Some(Outcome::Interim(result)), .. })) => {
                     if let Some(interim) = &interim {
                         // Who does not listen any more drops this whole call.
                         interim.send(json(result)?).await.unwrap_or_default();

@@ -83,6 +83,7 @@ pub(crate) async fn follow(
                     if let Some(message) = checked(event) {
                         runs.note(&message);
                         inner.hub.publish(&tenant.id, &message);
+                        worker.told.send_modify(|told| *told = told.saturating_add(1));
                     } else {
                         tracing::warn!(
                             tenant = %tenant.id,

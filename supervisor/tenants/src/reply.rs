@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use ledger::Admission;
+use proto::worker::call_reply::Outcome;
 use proto::worker::{CallReply, ServePart};
 use runtime::Pass;
 use tokio_stream::Stream;
@@ -57,7 +58,13 @@ impl Replies {
     /// The next reply; `None` after the last one.
     pub async fn next(&mut self) -> Option<Result<CallReply, Error>> {
         match self.replies.message().await {
-            Ok(reply) => reply.map(Ok),
+            Ok(Some(reply)) => {
+                if !matches!(reply.outcome, Some(Outcome::Interim(_))) {
+                    self.worker.has_told(reply.events).await;
+                }
+                Some(Ok(reply))
+            }
+            Ok(None) => None,
             Err(status) => Some(Err(self.worker.failure(status))),
         }
     }

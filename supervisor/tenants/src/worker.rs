@@ -12,6 +12,7 @@ use proto::worker::{
 };
 use runtime::{Gate, Pass, Tasks, limits, pair};
 use sandbox::Expected;
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_stream::Stream;
 use tokio_util::sync::CancellationToken;
@@ -46,10 +47,15 @@ pub(crate) struct Worker {
     pub(crate) background: AtomicU32,
     /// Its proportional set size in bytes, as measured last; 0 before.
     pub(crate) memory: AtomicU64,
+    /// How many of its events were passed on.
+    pub(crate) told: watch::Sender<u64>,
 }
 
 /// How long the end of a process is waited for that the kernel has begun to take apart.
 const ENDING: Duration = Duration::from_millis(200);
+
+/// How long an answer waits for the events before it.
+const TELLING: Duration = Duration::from_secs(2);
 
 /// The hold on a process: pulled, it is killed; it says when the process is gone.
 #[derive(Debug, Clone, Default)]
@@ -98,7 +104,16 @@ impl Worker {
             leash: parts.leash,
             background: AtomicU32::new(0),
             memory: AtomicU64::new(0),
+            told: watch::Sender::new(0),
         }
+    }
+
+    /// Waits until so many of its events were passed on: what it answers comes after what it has told
+    /// of it. A worker that counts wrongly makes its own caller wait a moment.
+    pub(crate) async fn has_told(&self, events: u64) {
+        let mut told = self.told.subscribe();
+        let is_told = told.wait_for(|told| *told >= events);
+        drop(tokio::time::timeout(TELLING, is_told).await);
     }
 
     /// The right to send one request, unless the worker drains or is gone.

@@ -60,7 +60,7 @@ impl Service for Long {
 
     async fn call(&self, _: Request<CallRequest>) -> Result<Response<CallReply>, Status> {
         let outcome = Some(Outcome::Result(vec![0; self.0].into()));
-        Ok(Response::new(CallReply { outcome }))
+        Ok(Response::new(CallReply { outcome, events: 0 }))
     }
 
     async fn serve(&self, _: Request<ServeRequest>) -> Result<Response<Self::ServeStream>, Status> {
