@@ -23,9 +23,11 @@ const FIRST: &str = r#"{"presence":{"types":[]},"account_data":{"types":[]},"roo
 /// others do not say to us.
 const FILTER: &str = r#"{"presence":{"types":[]},"account_data":{"types":[]},"room":{"ephemeral":{"types":[]},"account_data":{"types":[]},"state":{"types":["m.room.member"],"lazy_load_members":true},"timeline":{"types":["m.room.message","m.room.member"],"limit":"#;
 
-/// Events of a room that are asked for at once, where an answer may have been too large, and else. One has
-/// 64 KiB at most.
-const LIMITS: [u8; 2] = [1, 20];
+/// Events of a room that are asked for at once: one has 64 KiB at most.
+const LIMIT: u8 = 20;
+
+/// The same where an answer may have been too large.
+const LITTLE: u8 = 1;
 
 /// What is asked for of what was left out.
 const MISSED: &str = r#"{"types":["m.room.message"]}"#;
@@ -134,7 +136,7 @@ struct Leaving {
 impl Poll for Matrix {
     fn ask(&self, cursor: Option<&str>, little: bool) -> Call {
         let since = cursor.map(|it| format!("&since={}", answer::piece(it))).unwrap_or_default();
-        let limit = LIMITS[usize::from(!little)];
+        let limit = if little { LITTLE } else { LIMIT };
         // The first question is answered at once: it only says from where.
         let (wait, filter) = match cursor {
             Some(_) => (WAIT_MS, format!("{FILTER}{limit}}}}}}}")),
@@ -187,9 +189,8 @@ impl Poll for Matrix {
 
     fn ask_missed(&self, room: &str, from: &str, to: &str) -> Option<Call> {
         let [room, from, to, filter] = [room, from, to, MISSED].map(answer::piece);
-        let limit = LIMITS[1];
         let path = format!(
-            "/_matrix/client/v3/rooms/{room}/messages?dir=f&from={from}&to={to}&limit={limit}&filter={filter}"
+            "/_matrix/client/v3/rooms/{room}/messages?dir=f&from={from}&to={to}&limit={LIMIT}&filter={filter}"
         );
         Some(Call { method: Method::Get, path, body: Vec::new(), proof: Proof::Header("Bearer ") })
     }
