@@ -15,7 +15,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-pub use between::{Between, Fate};
+pub use between::{Between, Fate, Side};
 pub use receiver::{Came, Receiver, Says};
 pub use script::Script;
 pub use serve::Failure;

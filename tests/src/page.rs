@@ -1,5 +1,7 @@
 //! A visitor's page without a browser: the frames of its socket, and what it would show.
 
+mod visitor;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,6 +12,8 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::{self, Error, Message};
+
+pub use visitor::Visitor;
 
 /// How long an answer may take: what comes back from a kill waits for its turn.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -66,8 +70,16 @@ impl Site {
         &self,
         origin: Option<&str>,
     ) -> Result<WebSocketStream<TcpStream>, StatusCode> {
-        let stream = TcpStream::connect(self.address).await.unwrap();
-        stream.set_nodelay(true).unwrap();
+        match self.open(origin).await {
+            Ok(socket) => Ok(socket),
+            Err(Error::Http(response)) => Err(response.status()),
+            Err(err) => panic!("no socket: {err}"),
+        }
+    }
+
+    async fn open(&self, origin: Option<&str>) -> Result<WebSocketStream<TcpStream>, Error> {
+        let stream = TcpStream::connect(self.address).await?;
+        stream.set_nodelay(true)?;
         let mut request = http::Request::builder()
             .uri(format!("ws://{}{}socket", self.address, self.path))
             .header("host", self.address.to_string())
@@ -78,11 +90,8 @@ impl Site {
         if let Some(origin) = origin {
             request = request.header("origin", origin);
         }
-        match tokio_tungstenite::client_async(request.body(()).unwrap(), stream).await {
-            Ok((socket, _)) => Ok(socket),
-            Err(Error::Http(response)) => Err(response.status()),
-            Err(err) => panic!("no socket: {err}"),
-        }
+        let request = request.body(()).unwrap();
+        Ok(tokio_tungstenite::client_async(request, stream).await?.0)
     }
 
     /// A page that says this in its `hello`, with all that it is shown at first.
@@ -92,6 +101,17 @@ impl Site {
     pub async fn enter(&self, hello: Value) -> Result<Page, Ended> {
         let own = format!("http://{}", self.address);
         let socket = self.knock(Some(&own)).await.expect("a socket");
+        Self::greet(socket, hello).await
+    }
+
+    /// The same, where it may be that nobody is there: then there is none.
+    pub async fn try_enter(&self, hello: Value) -> Option<Page> {
+        let own = format!("http://{}", self.address);
+        let socket = self.open(Some(&own)).await.ok()?;
+        Self::greet(socket, hello).await.ok()
+    }
+
+    async fn greet(socket: WebSocketStream<TcpStream>, hello: Value) -> Result<Page, Ended> {
         let (id, word) = (String::new(), Value::Null);
         let mut page = Page { socket, id, word, anew: false, rev: 0, items: BTreeMap::new() };
         let mut frame = json!({"type": "hello"});

@@ -40,10 +40,22 @@ impl Ground {
         secrets: Secrets<'_>,
         more: &[&str],
     ) -> Value {
+        self.add_as("bot", whose, network, secrets, more)
+    }
+
+    /// Makes an account of that name.
+    pub(crate) fn add_as(
+        &self,
+        name: &str,
+        whose: &[&str],
+        network: &str,
+        secrets: Secrets<'_>,
+        more: &[&str],
+    ) -> Value {
         let dir = tempfile::tempdir().unwrap();
         let mut args = vec!["channels", "add"];
         args.extend(whose);
-        args.extend([network, "--account", "bot"]);
+        args.extend([network, "--account", name]);
         let written = secrets.iter().enumerate().map(|(at, (option, secret))| {
             let file = dir.path().join(at.to_string());
             std::fs::write(&file, format!("{secret}\n")).unwrap();
@@ -101,9 +113,20 @@ impl Ground {
         panic!("not everything is sent: {:?}", self.outbox(tenant).await);
     }
 
-    /// A code by which whoever sends it becomes that tenant's.
+    /// A code by which whoever sends it to `bot` becomes that tenant's.
     pub(crate) async fn pair(&self, tenant: &Tenant, network: &str, group: bool) -> String {
-        let params = json!({"channel": network, "accountId": "bot", "group": group});
+        self.pair_as("bot", tenant, network, group).await
+    }
+
+    /// The same for the account of that name.
+    pub(crate) async fn pair_as(
+        &self,
+        name: &str,
+        tenant: &Tenant,
+        network: &str,
+        group: bool,
+    ) -> String {
+        let params = json!({"channel": network, "accountId": name, "group": group});
         let code = rpc(&self.gateway, tenant, "channels.pair", params).await;
         code["code"].as_str().unwrap().to_owned()
     }

@@ -73,7 +73,12 @@ pub(crate) async fn events(reader: &Person, room: &str, who: &Person) -> Vec<Val
 }
 
 /// Waits until somebody has said so much in a room; gives the texts.
-async fn has_said(reader: &Person, room: &str, who: &Person, count: usize) -> Vec<String> {
+pub(crate) async fn has_said(
+    reader: &Person,
+    room: &str,
+    who: &Person,
+    count: usize,
+) -> Vec<String> {
     for _ in 0..1200 {
         let said = events(reader, room, who).await;
         if said.len() >= count {
@@ -86,7 +91,7 @@ async fn has_said(reader: &Person, room: &str, who: &Person, count: usize) -> Ve
 }
 
 /// A text that names somebody as clients do: beside it.
-fn naming(who: &Person, text: &str) -> Value {
+pub(crate) fn naming(who: &Person, text: &str) -> Value {
     json!({"msgtype": "m.text", "body": text, "m.mentions": {"user_ids": [who.id()]}})
 }
 

@@ -1,13 +1,17 @@
 //! What stands between the gateway and a network, and keeps back what a test says: a message on its way,
 //! or the answer to it. Everything else passes as it is.
 
+mod stream;
+
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy, copy_bidirectional, sink};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::found;
@@ -19,7 +23,7 @@ const MAX_HEAD: usize = 64 << 10;
 /// How long whoever is told to wait is to wait.
 const WAIT: Duration = Duration::from_mins(10);
 
-/// What becomes of requests of one kind.
+/// What becomes of requests of one kind, or of what is said over connections that stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     /// They pass.
@@ -28,7 +32,7 @@ pub enum Fate {
     Held,
     /// They arrive, and nobody hears of it.
     Unanswered,
-    /// They are told to wait longer than any test does.
+    /// They are told to wait longer than any test does; where nobody can be told that, nobody is let in.
     PutOff,
 }
 
@@ -39,19 +43,50 @@ pub struct Between {
     inner: Arc<Inner>,
 }
 
+/// How the two sides talk.
+#[derive(Debug, Clone, Copy)]
+enum Manner {
+    /// By requests, each on a connection of its own.
+    Requests,
+    /// Over connections that stay. Messages come from this side.
+    Stream(Side),
+}
+
+/// One side of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// Whoever has connected.
+    Near,
+    /// Whoever was connected to.
+    Far,
+}
+
 #[derive(Debug)]
 struct Inner {
     to: SocketAddr,
-    /// What the first line of a request has that is of that kind.
+    /// What a request's first line has that is of the kind, or what is said over a connection.
     kind: &'static str,
-    state: Mutex<(Fate, usize)>,
+    manner: Manner,
+    fate: watch::Sender<Fate>,
+    met: AtomicUsize,
 }
 
 impl Between {
     /// Stands before `to`, and knows requests by what is in their first line.
     pub async fn start(to: SocketAddr, kind: &'static str) -> Self {
+        Self::of(to, kind, Manner::Requests).await
+    }
+
+    /// Stands before `to`, where connections stay: messages come from that side of them, and have that in
+    /// their text.
+    pub async fn stream(to: SocketAddr, kind: &'static str, from: Side) -> Self {
+        Self::of(to, kind, Manner::Stream(from)).await
+    }
+
+    async fn of(to: SocketAddr, kind: &'static str, manner: Manner) -> Self {
         let (server, listener) = Server::bind().await;
-        let inner = Arc::new(Inner { to, kind, state: Mutex::new((Fate::Passed, 0)) });
+        let (fate, met) = (watch::Sender::new(Fate::Passed), AtomicUsize::new(0));
+        let inner = Arc::new(Inner { to, kind, manner, fate, met });
         let (shared, tasks) = (Arc::clone(&inner), server.tasks());
         spawn(&server.tasks(), async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -66,22 +101,43 @@ impl Between {
         format!("http://{}", self.server.address)
     }
 
-    /// What becomes of requests of its kind from now on.
-    pub fn turn(&self, fate: Fate) {
-        *self.inner.state.lock().unwrap() = (fate, 0);
+    /// What becomes of requests of its kind from now on. Whoever is cut off by it knows that afterwards.
+    pub async fn turn(&self, fate: Fate) {
+        self.inner.fate.send_modify(|it| {
+            self.inner.met.store(0, Ordering::SeqCst);
+            *it = fate;
+        });
+        if fate == Fate::PutOff && matches!(self.inner.manner, Manner::Stream(_)) {
+            self.has_met(1).await;
+        }
     }
 
     /// Waits until so many have met that fate.
     pub async fn has_met(&self, count: usize) {
-        let met = || (self.inner.state.lock().unwrap().1 >= count).then_some(());
+        let met = || (self.inner.met.load(Ordering::SeqCst) >= count).then_some(());
         found("requests that are kept back", met).await;
+    }
+}
+
+impl Inner {
+    fn fate(&self) -> Fate {
+        *self.fate.borrow()
+    }
+
+    fn meets(&self) {
+        self.met.fetch_add(1, Ordering::SeqCst);
     }
 }
 
 fn serve(tasks: &CancellationToken, stream: TcpStream, inner: &Arc<Inner>) {
     let inner = Arc::clone(inner);
     // Whoever hangs up has done so.
-    spawn(tasks, async move { drop(pass(stream, &inner).await) });
+    spawn(tasks, async move {
+        drop(match inner.manner {
+            Manner::Requests => pass(stream, &inner).await,
+            Manner::Stream(from) => stream::pass(stream, &inner, from).await,
+        });
+    });
 }
 
 async fn pass(mut stream: TcpStream, inner: &Inner) -> io::Result<()> {
@@ -93,11 +149,10 @@ async fn pass(mut stream: TcpStream, inner: &Inner) -> io::Result<()> {
     }
     let line = head.split(|it| *it == b'\r').next().unwrap_or_default();
     let is_meant = String::from_utf8_lossy(line).contains(inner.kind);
-    let fate = {
-        let mut state = inner.state.lock().unwrap();
-        state.1 += usize::from(is_meant);
-        if is_meant { state.0 } else { Fate::Passed }
-    };
+    let fate = if is_meant { inner.fate() } else { Fate::Passed };
+    if is_meant {
+        inner.meets();
+    }
     match fate {
         Fate::Passed => {
             let mut far = TcpStream::connect(inner.to).await?;

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::net::{SocketAddr, TcpStream as Blocking};
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
@@ -50,6 +50,8 @@ pub struct Person {
     nick: String,
     lines: BufReader<OwnedReadHalf>,
     writer: OwnedWriteHalf,
+    /// What has come of the next line.
+    begun: Vec<u8>,
     heard: VecDeque<Line>,
 }
 
@@ -118,8 +120,8 @@ impl Ircd {
         let stream = TcpStream::connect(self.address).await.unwrap();
         stream.set_nodelay(true).unwrap();
         let (reader, writer) = stream.into_split();
-        let (lines, heard) = (BufReader::new(reader), VecDeque::new());
-        let mut person = Person { nick: nick.to_owned(), lines, writer, heard };
+        let (lines, begun, heard) = (BufReader::new(reader), Vec::new(), VecDeque::new());
+        let mut person = Person { nick: nick.to_owned(), lines, writer, begun, heard };
         person.send(&format!("PASS {PASSWORD}")).await;
         person.send(&format!("NICK {nick}")).await;
         person.send(&format!("USER {nick} 0 * :{nick}")).await;
@@ -202,15 +204,29 @@ impl Person {
         &self.heard
     }
 
+    /// Hears what has come, until nothing comes for so long.
+    pub async fn listen(&mut self, quiet: Duration) {
+        while let Some(line) = self.line(quiet).await {
+            assert!(self.heard.len() < MAX_HEARD, "{} hears too much", self.nick);
+            self.heard.push_back(line);
+        }
+    }
+
     async fn next(&mut self) -> Line {
+        let line = self.line(PATIENCE).await;
+        line.unwrap_or_else(|| panic!("{} hears nothing", self.nick))
+    }
+
+    /// The next line that comes within that time; what has come of one that does not is not lost.
+    async fn line(&mut self, patience: Duration) -> Option<Line> {
         loop {
-            let mut text = String::new();
-            let read = tokio::time::timeout(PATIENCE, self.lines.read_line(&mut text)).await;
-            let read = read.unwrap_or_else(|_| panic!("{} hears nothing", self.nick)).unwrap();
+            let line = self.lines.read_until(b'\n', &mut self.begun);
+            let read = tokio::time::timeout(patience, line).await.ok()?.unwrap();
             assert!(read > 0, "{} was thrown out", self.nick);
-            let line = Line::parse(text.trim_end());
+            let line = std::mem::take(&mut self.begun);
+            let line = Line::parse(String::from_utf8_lossy(&line).trim_end());
             if line.command != "PING" {
-                return line;
+                return Some(line);
             }
             self.send(&format!("PONG :{}", line.params.join(" "))).await;
         }

@@ -1,38 +1,66 @@
 //! A row for each network: where it is, how one has an account there, who talks to it, and what that one
 //! sees.
 
+pub(super) mod irc;
+pub(super) mod matrix_town;
+pub(super) mod webchat;
+
 use std::net::SocketAddr;
 
+use tests::Tenant;
+use tests::networks::Between;
+
 use super::super::ground::Ground;
+use super::super::house::until;
 
 /// What the tests know of a network.
 pub(super) trait Net: Sized {
     /// Its name.
     const NAME: &'static str;
 
-    /// What the first line of a request has by which a message is sent.
-    const SENDS: &'static str;
-
     /// Whether it doubles what comes twice.
     const DOUBLES: bool = false;
 
-    /// Starts it, with a bot and a person.
+    /// Whether it keeps nothing: what the bot has not heard is lost.
+    const LOSES: bool = false;
+
+    /// Whether an answer that cannot go waits in the outbox; else it is where it is to go already.
+    const WAITS: bool = true;
+
+    /// Tenants who have bots there.
+    const TENANTS: &'static [&'static str] = &["acme"];
+
+    /// Whose each conversation is: a place among them.
+    const TALKS: &'static [usize] = &[0];
+
+    /// Starts it, with bots and people.
     async fn start() -> Self;
 
-    /// Where it is called.
-    fn address(&self) -> SocketAddr;
+    /// A gateway that reaches it, or that people reach, through what stands between.
+    async fn ground(&self) -> (Between, Ground);
 
-    /// Makes an account of `acme`'s whose root is that, and waits until events come.
-    async fn join(&mut self, ground: &Ground, root: &str);
+    /// Makes the accounts, whose root is that, and waits until events come.
+    async fn join(&mut self, ground: &Ground, tenants: &[Tenant], root: &str);
 
-    /// The person says something to the bot alone; the network brings it until it is taken.
-    async fn say(&mut self, text: &str);
+    /// Waits until the bot hears what is said, where the network does not keep it.
+    async fn is_there(&mut self) {}
 
-    /// What the person sees of the bot.
-    async fn said(&mut self) -> Vec<String>;
+    /// Somebody says something to the bot in a conversation; the network brings it until it is taken.
+    async fn say(&mut self, talk: usize, text: &str);
 
-    /// The session of the two.
-    fn session(&self) -> String;
+    /// What is seen of the bot there.
+    async fn said(&mut self, talk: usize) -> Vec<String>;
+
+    /// The session of a conversation.
+    fn session(&self, talk: usize) -> String;
+}
+
+/// A gateway whose network is there, and what stands between: it knows messages by their request's first
+/// line, which has that.
+async fn beyond(name: &str, address: SocketAddr, sends: &'static str) -> (Between, Ground) {
+    let between = Between::start(address, sends).await;
+    let ground = Ground::build(&[(name, &between.url())]).await;
+    (between, ground)
 }
 
 /// The options of an account to which everybody may write.
@@ -51,7 +79,6 @@ pub(super) mod telegram {
 
     impl Net for Row {
         const NAME: &'static str = "telegram";
-        const SENDS: &'static str = "/sendMessage";
         const DOUBLES: bool = true;
 
         async fn start() -> Self {
@@ -60,23 +87,24 @@ pub(super) mod telegram {
             Self(telegram, token)
         }
 
-        fn address(&self) -> SocketAddr {
-            self.0.url().trim_start_matches("http://").parse().unwrap()
+        async fn ground(&self) -> (Between, Ground) {
+            let address = self.0.url().trim_start_matches("http://").parse().unwrap();
+            beyond(Self::NAME, address, "/sendMessage").await
         }
 
-        async fn join(&mut self, ground: &Ground, _root: &str) {
+        async fn join(&mut self, ground: &Ground, _tenants: &[Tenant], _root: &str) {
             ground.add(&["acme"], Self::NAME, &[("--secret-file", &self.1)], &OPEN);
         }
 
-        async fn say(&mut self, text: &str) {
+        async fn say(&mut self, _talk: usize, text: &str) {
             self.0.write(&self.1, 7, text);
         }
 
-        async fn said(&mut self) -> Vec<String> {
+        async fn said(&mut self, _talk: usize) -> Vec<String> {
             self.0.texts(&self.1, 7)
         }
 
-        fn session(&self) -> String {
+        fn session(&self, _talk: usize) -> String {
             session(Self::NAME, "7")
         }
     }
@@ -96,7 +124,6 @@ pub(super) mod discord {
 
     impl Net for Row {
         const NAME: &'static str = "discord";
-        const SENDS: &'static str = "/messages";
 
         async fn start() -> Self {
             let network = Discord::start().await;
@@ -106,25 +133,25 @@ pub(super) mod discord {
             Self { network, bot, person, room }
         }
 
-        fn address(&self) -> SocketAddr {
-            self.network.address()
+        async fn ground(&self) -> (Between, Ground) {
+            beyond(Self::NAME, self.network.address(), "/messages").await
         }
 
-        async fn join(&mut self, ground: &Ground, _root: &str) {
+        async fn join(&mut self, ground: &Ground, _tenants: &[Tenant], _root: &str) {
             ground.add(&["acme"], Self::NAME, &[("--secret-file", self.bot.token())], &OPEN);
             self.bot.has_connected(1).await;
         }
 
-        async fn say(&mut self, text: &str) {
+        async fn say(&mut self, _talk: usize, text: &str) {
             self.bot.say(&self.room, &self.person, text);
         }
 
-        async fn said(&mut self) -> Vec<String> {
+        async fn said(&mut self, _talk: usize) -> Vec<String> {
             let said = self.bot.said(&self.room);
             said.iter().map(|it| it["content"].as_str().unwrap().to_owned()).collect()
         }
 
-        fn session(&self) -> String {
+        fn session(&self, _talk: usize) -> String {
             session(Self::NAME, &self.person)
         }
     }
@@ -149,7 +176,6 @@ pub(super) mod slack_events {
 
     impl Net for Row {
         const NAME: &'static str = "slack";
-        const SENDS: &'static str = "/api/chat.postMessage";
 
         async fn start() -> Self {
             let network = Slack::start().await;
@@ -160,11 +186,11 @@ pub(super) mod slack_events {
             Self { network, app, person, room }
         }
 
-        fn address(&self) -> SocketAddr {
-            self.network.address()
+        async fn ground(&self) -> (Between, Ground) {
+            beyond(Self::NAME, self.network.address(), "/api/chat.postMessage").await
         }
 
-        async fn join(&mut self, ground: &Ground, _root: &str) {
+        async fn join(&mut self, ground: &Ground, _tenants: &[Tenant], _root: &str) {
             let (token, secret) = (self.app.bot_token(), self.app.signing_secret());
             let vendor = format!("{}:{}", self.app.id(), self.app.team());
             let secrets = [("--secret-file", token), ("--inbound-secret-file", secret)];
@@ -175,16 +201,16 @@ pub(super) mod slack_events {
             self.app.events_to(&url).await.unwrap();
         }
 
-        async fn say(&mut self, text: &str) {
+        async fn say(&mut self, _talk: usize, text: &str) {
             self.app.say(&self.room, &self.person, text);
         }
 
-        async fn said(&mut self) -> Vec<String> {
+        async fn said(&mut self, _talk: usize) -> Vec<String> {
             let said = self.app.said(&self.room);
             said.iter().map(|it| it["text"].as_str().unwrap().to_owned()).collect()
         }
 
-        fn session(&self) -> String {
+        fn session(&self, _talk: usize) -> String {
             session(Self::NAME, &self.person)
         }
     }
@@ -197,17 +223,16 @@ pub(super) mod slack_socket {
 
     impl Net for Row {
         const NAME: &'static str = "slack";
-        const SENDS: &'static str = "/api/chat.postMessage";
 
         async fn start() -> Self {
             Self(slack_events::Row::start().await)
         }
 
-        fn address(&self) -> SocketAddr {
-            self.0.address()
+        async fn ground(&self) -> (Between, Ground) {
+            self.0.ground().await
         }
 
-        async fn join(&mut self, ground: &Ground, _root: &str) {
+        async fn join(&mut self, ground: &Ground, _tenants: &[Tenant], _root: &str) {
             let app = &self.0.app;
             app.use_sockets();
             let vendor = format!("{}:{}", app.id(), app.team());
@@ -218,16 +243,16 @@ pub(super) mod slack_socket {
             app.has_sockets(1).await;
         }
 
-        async fn say(&mut self, text: &str) {
-            self.0.say(text).await;
+        async fn say(&mut self, talk: usize, text: &str) {
+            self.0.say(talk, text).await;
         }
 
-        async fn said(&mut self) -> Vec<String> {
-            self.0.said().await
+        async fn said(&mut self, talk: usize) -> Vec<String> {
+            self.0.said(talk).await
         }
 
-        fn session(&self) -> String {
-            self.0.session()
+        fn session(&self, talk: usize) -> String {
+            self.0.session(talk)
         }
     }
 }
@@ -247,7 +272,6 @@ pub(super) mod matrix {
 
     impl Net for Row {
         const NAME: &'static str = "matrix";
-        const SENDS: &'static str = "/send/m.room.message/";
 
         async fn start() -> Self {
             let server = Synapse::start().await;
@@ -255,27 +279,27 @@ pub(super) mod matrix {
             Self { server, bot, person, room: String::new() }
         }
 
-        fn address(&self) -> SocketAddr {
-            self.server.address()
+        async fn ground(&self) -> (Between, Ground) {
+            beyond(Self::NAME, self.server.address(), "/send/m.room.message/").await
         }
 
-        async fn join(&mut self, ground: &Ground, root: &str) {
+        async fn join(&mut self, ground: &Ground, _tenants: &[Tenant], root: &str) {
             let more = [&OPEN[..], &["--server", root]].concat();
             ground.add(&["acme"], Self::NAME, &[("--secret-file", self.bot.token())], &more);
             self.room = self.person.direct(self.bot.id()).await;
             self.person.sees_in(&self.room, &[self.bot.id(), self.person.id()]).await;
         }
 
-        async fn say(&mut self, text: &str) {
+        async fn say(&mut self, _talk: usize, text: &str) {
             self.person.say(&self.room, text).await;
         }
 
-        async fn said(&mut self) -> Vec<String> {
+        async fn said(&mut self, _talk: usize) -> Vec<String> {
             let all = events(&self.person, &self.room, &self.bot).await;
             all.iter().map(|it| it["content"]["body"].as_str().unwrap().to_owned()).collect()
         }
 
-        fn session(&self) -> String {
+        fn session(&self, _talk: usize) -> String {
             session(Self::NAME, self.person.id())
         }
     }
@@ -305,7 +329,6 @@ pub(super) mod webhook {
 
     impl Net for Row {
         const NAME: &'static str = "webhook";
-        const SENDS: &'static str = "POST /events";
 
         async fn start() -> Self {
             let receiver = Receiver::start(|_| Says::new(200, "")).await;
@@ -313,11 +336,11 @@ pub(super) mod webhook {
             Self { receiver, gateway, path: String::new(), secret: String::new(), count: 0 }
         }
 
-        fn address(&self) -> SocketAddr {
-            self.receiver.address()
+        async fn ground(&self) -> (Between, Ground) {
+            beyond(Self::NAME, self.receiver.address(), "POST /events").await
         }
 
-        async fn join(&mut self, ground: &Ground, root: &str) {
+        async fn join(&mut self, ground: &Ground, _tenants: &[Tenant], root: &str) {
             let server = format!("{root}/events");
             let more = [&OPEN[..], &["--server", &server]].concat();
             let added = ground.add(&["acme"], Self::NAME, &[], &more);
@@ -326,7 +349,7 @@ pub(super) mod webhook {
             self.secret = added["webhookSecret"].as_str().unwrap().to_owned();
         }
 
-        async fn say(&mut self, text: &str) {
+        async fn say(&mut self, _talk: usize, text: &str) {
             self.count += 1;
             let id = format!("msg_{}", self.count);
             let data = json!({"conversation": {"id": "u1"}, "sender": {"id": "u1"}, "text": text});
@@ -339,7 +362,7 @@ pub(super) mod webhook {
             }));
         }
 
-        async fn said(&mut self) -> Vec<String> {
+        async fn said(&mut self, _talk: usize) -> Vec<String> {
             // Whoever takes one with an id that was there takes it for the same.
             let mut seen = BTreeSet::new();
             let came = self.receiver.came().into_iter();
@@ -347,7 +370,7 @@ pub(super) mod webhook {
             new.map(|it| it.json()["data"]["text"].as_str().unwrap().to_owned()).collect()
         }
 
-        fn session(&self) -> String {
+        fn session(&self, _talk: usize) -> String {
             session(Self::NAME, "u1")
         }
     }
