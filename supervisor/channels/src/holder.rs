@@ -22,6 +22,9 @@ const NOT_KEPT: u16 = 4000;
 /// answer within that time.
 const CALLING: Duration = Duration::from_secs(3);
 
+/// How long one waits to say something where the socket is not there, in milliseconds.
+const AWAY_MS: u64 = 2_000;
+
 /// One account whose socket is held.
 #[derive(Debug)]
 pub struct Holder {
@@ -79,7 +82,7 @@ impl Holder {
                     let until = Instant::now() + Duration::from_millis(wait);
                     tokio::select! {
                         () = tasks.stopping() => return,
-                        () = tokio::time::sleep_until(until) => {}
+                        () = self.away(tokio::time::sleep_until(until)) => {}
                     }
                 }
                 After::Never(why) => {
@@ -96,7 +99,7 @@ impl Holder {
             Dial::At(address) => address,
             Dial::Server => String::new(),
             Dial::Ask(call) => {
-                let called = self.inbound.lines().call(&self.account, call).await;
+                let called = self.away(self.inbound.lines().call(&self.account, call)).await;
                 let (why, located) = located(session, called);
                 match located {
                     Ok(address) => address,
@@ -107,7 +110,8 @@ impl Holder {
                 }
             }
         };
-        let code = match self.inbound.lines().open(&self.account, &address).await {
+        let opened = self.away(self.inbound.lines().open(&self.account, &address)).await;
+        let code = match opened {
             Ok(mut wire) => self.hold(session, &mut *wire).await,
             Err(why) => {
                 self.inbound.watcher().away(&self.account, &why);
@@ -115,6 +119,20 @@ impl Holder {
             }
         };
         session.ended(code, self.inbound.clock().now())
+    }
+
+    /// Something that is done while no socket is held: what is to be said meanwhile certainly is not.
+    async fn away<T>(&self, done: impl Future<Output = T>) -> T {
+        let mut mouth = self.mouth.lock().await;
+        let mut done = std::pin::pin!(done);
+        loop {
+            tokio::select! {
+                biased;
+                done = &mut done => return done,
+                // Who does not wait any more looks for it otherwise.
+                Some(said) = mouth.recv() => drop(said.told.send(Outcome::Wait(AWAY_MS))),
+            }
+        }
     }
 
     /// Until the socket has ended; gives the code with which it did.

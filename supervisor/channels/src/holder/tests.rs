@@ -118,3 +118,21 @@ async fn a_token_that_is_not_good_is_shown_once() {
     assert_eq!(house.told(), ["shut bot: the token is not good"]);
     assert_eq!(house.calls().len(), 3, "asked once, opened once, identified once");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_to_be_said_while_there_is_no_socket_waits() {
+    let house = House::new().await;
+    let (holder, _) = house.holder("irc").await;
+    let (says, mouth) = mpsc::channel(2);
+    house.tasks.spawn(holder.saying(mouth).run(house.tasks.clone()));
+    for key in ["k1", "k2"] {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let (told, tells) = oneshot::channel();
+        let frame = b"PRIVMSG ann :hi".to_vec();
+        says.send(Said { key: key.to_owned(), frame, told }).await.unwrap();
+        assert_eq!(tells.await.unwrap(), Outcome::Wait(2_000), "{key}");
+    }
+    let calls = house.calls();
+    assert!(calls.iter().all(|it| !it.contains("PRIVMSG")), "{calls:?}");
+    house.tasks.stop();
+}
