@@ -136,12 +136,13 @@ bench: $(if $(findstring backup,$(ARGS)),stores)
 	  --package sandbox --package tenants --bins --example run --example roots
 	$(BIN)/bench $(ARGS)
 
-# The long forms of tests/it/delivery/{points,storm}.rs and tests/it/sleep/many.rs; they print their counts.
+# The long forms of tests/it/delivery/{points,storm}.rs, tests/it/channels/kills/steps.rs and
+# tests/it/sleep/many.rs; they print their counts.
 TENANTS ?= 500
-soak:
+soak: networks
 	@$(call need,command -v strace,strace)
 	cargo build --workspace --locked --bins --examples
-	for test in sleep::many delivery::points delivery::storm; do
+	for test in sleep::many delivery::points delivery::storm channels::kills; do
 	  TENANTS=$(TENANTS) POINTS=all KILLS=$(KILLS) cargo test --locked --package tests --test it -- $$test --nocapture
 	done
 

@@ -141,20 +141,19 @@ impl<N: Net> Scene<N> {
         self.shows(&answers).await;
     }
 
-    /// What was said had one turn in the session of each conversation, and none in another tenant's.
+    /// What was said had one turn in the session of its conversation, and none in another tenant's.
     async fn has_heard(&self) {
         for (talk, texts) in self.said.iter().enumerate() {
             let session = self.net.session(talk);
             for (at, tenant) in self.tenants.iter().enumerate() {
                 let seen = Seen::of(&self.ground.gateway, tenant, &session).await;
-                if at != N::TALKS[talk] {
-                    assert!(seen.messages.is_empty(), "another's: {seen:?}");
-                    continue;
-                }
+                let is_whose = at == N::TALKS[talk];
                 for text in texts {
-                    assert_eq!(seen.count("user", text), 1, "{text}: {seen:?}");
+                    let count = seen.count("user", text);
+                    assert_eq!(count, usize::from(is_whose), "{text}, {}: {seen:?}", tenant.id);
                 }
-                assert_eq!(seen.messages.len(), 2 * texts.len(), "{seen:?}");
+                // In a room there may be another's bot, which has a session of the same name.
+                assert!(!is_whose || seen.messages.len() == 2 * texts.len(), "{seen:?}");
             }
         }
     }
