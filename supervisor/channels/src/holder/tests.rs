@@ -126,7 +126,7 @@ async fn what_is_to_be_said_while_there_is_no_socket_waits() {
     let (says, mouth) = mpsc::channel(2);
     house.tasks.spawn(holder.saying(mouth).run(house.tasks.clone()));
     for key in ["k1", "k2"] {
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        tokio::time::advance(Duration::from_secs(1)).await;
         let (told, tells) = oneshot::channel();
         let frame = b"PRIVMSG ann :hi".to_vec();
         says.send(Said { key: key.to_owned(), frame, told }).await.unwrap();

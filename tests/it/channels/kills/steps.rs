@@ -117,7 +117,9 @@ impl<N: Net> Talk<N> {
                 return false;
             }
         }
-        said.iter_mut().for_each(|texts| drop(texts.pop()));
+        for texts in said {
+            texts.pop();
+        }
         true
     }
 }

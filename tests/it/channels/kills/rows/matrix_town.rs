@@ -81,8 +81,8 @@ impl Net for Row {
         ground.add_as("all", &["--shared"], Self::NAME, &[("--secret-file", all)], &more);
         let [acme, globex] = tenants else { panic!("two tenants") };
         for Talk { person, bot, .. } in ALL.into_iter().filter(|it| !it.is_room) {
-            let room = self.direct(person, bot).await;
-            self.rooms.push(room);
+            let made = self.direct(person, bot).await;
+            self.rooms.push(made);
         }
         self.bind(ground, acme, 2).await;
         self.bind(ground, globex, 3).await;
