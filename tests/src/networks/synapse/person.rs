@@ -18,7 +18,7 @@ const LONG_POLL: Duration = Duration::from_secs(5);
 const MAX_HEARD: usize = 100_000;
 
 /// Events of a room that are read back at once.
-const READ_BACK: u32 = 1000;
+const READ_BACK: usize = 1000;
 
 /// A person, or a bot: they are the same to the server.
 #[derive(Debug)]
@@ -198,10 +198,20 @@ impl Person {
 
     /// The messages of a room as the server has them, oldest first, edits and one's own with them.
     pub async fn messages(&self, room: &str) -> Vec<Value> {
-        let path = format!("v3/rooms/{room}/messages?dir=b&limit={READ_BACK}");
-        let page = self.ok(Method::GET, &path, &Value::Null).await;
-        let chunk = page["chunk"].as_array().unwrap().iter().rev();
-        chunk.filter(|it| it["type"] == "m.room.message").cloned().collect()
+        let (mut all, mut from) = (Vec::new(), String::new());
+        loop {
+            let path = format!("v3/rooms/{room}/messages?dir=b&limit={READ_BACK}{from}");
+            let page = self.ok(Method::GET, &path, &Value::Null).await;
+            let chunk = page["chunk"].as_array().unwrap();
+            all.extend(chunk.iter().filter(|it| it["type"] == "m.room.message").cloned());
+            assert!(all.len() < MAX_HEARD, "too much is said in {room}");
+            match page["end"].as_str().filter(|_| chunk.len() == READ_BACK) {
+                Some(end) => from = format!("&from={end}"),
+                None => break,
+            }
+        }
+        all.reverse();
+        all
     }
 
     /// The next text that somebody else says in the room, as an event.
