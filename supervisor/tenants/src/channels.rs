@@ -108,7 +108,8 @@ impl Tenants {
         // A task of its own: who hangs up must not leave it half kept.
         let keeping = self.0.tasks.spawn(async move {
             let [account, lane, event] = &names;
-            let new = New { source, account, lane, event, content: content.into() };
+            let content = content.into();
+            let new = New { source, account, lane, event, content, is_acknowledged: true };
             let accepted = tenant.inbox.accept(new).await;
             drop(admission);
             match accepted? {

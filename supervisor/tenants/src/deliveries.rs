@@ -115,7 +115,7 @@ impl Tenants {
         let keeping = self.0.tasks.spawn(async move {
             let [account, lane, event] = &names;
             let content = kept.encode_to_vec().into();
-            let new = New { source, account, lane, event, content };
+            let new = New { source, account, lane, event, content, is_acknowledged: false };
             let accepted = tenant.inbox.accept(new).await;
             drop(pass);
             match accepted? {

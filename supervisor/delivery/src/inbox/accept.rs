@@ -27,6 +27,9 @@ pub struct New<'a> {
     pub event: &'a str,
     /// What it says.
     pub content: Bytes,
+    /// Whether who brings it hears that it is kept as soon as it is: then nobody else brings it again, and no
+    /// refusal removes it. Else they wait for what becomes of it.
+    pub is_acknowledged: bool,
 }
 
 /// An event that is kept, or was.
@@ -104,7 +107,7 @@ impl Inbox {
                 why: String::new(),
                 dead_at: 0,
             };
-            let row = match self.reserve(row, label.clone(), &new.content)? {
+            let row = match self.reserve(row, label.clone(), &new)? {
                 Reserved::Known(known) => {
                     count(&self.shared.totals().duplicates);
                     return Ok(known);
@@ -119,7 +122,7 @@ impl Inbox {
     }
 
     /// A place among those that are not dealt with.
-    fn reserve(&self, mut row: InboxRow, label: Label, content: &Bytes) -> Result<Reserved, Error> {
+    fn reserve(&self, mut row: InboxRow, label: Label, new: &New<'_>) -> Result<Reserved, Error> {
         let mut state = self.lock();
         if let Some(known) = state.of_key(&row.key) {
             return Ok(Reserved::Known(Accepted::known(known)));
@@ -136,9 +139,9 @@ impl Inbox {
             label,
             phase: Phase::Storing,
             is_claimed,
-            is_acknowledged: false,
+            is_acknowledged: new.is_acknowledged,
             not_before: Instant::now(),
-            content: Some(content.clone()),
+            content: Some(new.content.clone()),
             progress: progress(),
             room: Room::take(&self.shared, row.bytes, Kind::Event),
         });

@@ -23,7 +23,8 @@ async fn start(house: &House) -> Inbox {
 }
 
 fn new<'a>(lane: &'a str, event: &'a str) -> New<'a> {
-    New { source: "test", account: "a", lane, event, content: Bytes::from(event.to_owned()) }
+    let content = Bytes::from(event.to_owned());
+    New { source: "test", account: "a", lane, event, content, is_acknowledged: false }
 }
 
 /// What was handed to workers: how often each event, in which order at first, and of which it is known

@@ -49,6 +49,24 @@ async fn what_is_being_removed_is_not_acknowledged() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_said_to_be_kept_at_once_is_not_removed_whatever_becomes_of_it_first() {
+    let none = || Failure::NoWorker("no room".to_owned());
+    let busy = || Failure::Busy(Bytes::new(), "busy".to_owned());
+    let refused = || Failure::Refused(Bytes::new(), "it cannot be read".to_owned());
+    for (failure, state) in [(none(), "ready"), (busy(), "ready"), (refused(), "dead")] {
+        let house = House::new(false).await;
+        let inbox = start(&house).await;
+        let event = New { is_acknowledged: true, ..new("x", "1") };
+        inbox.accept(event).await.unwrap();
+        let jobs = inbox.begin().await.unwrap();
+        inbox.failed(&jobs[0], failure).await.unwrap();
+        let left = inbox.list().await.unwrap();
+        assert_eq!(left.len(), 1, "{state}");
+        assert_eq!(left[0].state.name(), state);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn whoever_waits_for_what_is_given_up_hears_so() {
     let house = House::new(false).await;
     let inbox = start(&house).await;
