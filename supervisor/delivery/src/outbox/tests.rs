@@ -111,8 +111,11 @@ async fn crash_at(commits: usize, last_counts: bool, means: Means) -> bool {
     whole
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_crash_at_any_commit_repeats_nothing_blindly() {
+/// Crashes at each commit until all is done without: at more than `least`.
+pub(super) async fn at_each_commit(
+    least: usize,
+    crash_at: impl AsyncFn(usize, bool, Means) -> bool,
+) {
     for means in [Means::DurableKey, Means::ReadBack, Means::None] {
         for last_counts in [false, true] {
             let mut commits = 1;
@@ -120,9 +123,14 @@ async fn a_crash_at_any_commit_repeats_nothing_blindly() {
                 commits += 1;
                 assert!(commits < 100);
             }
-            assert!(commits > 5, "only {commits} commits");
+            assert!(commits > least, "only {commits} commits");
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_at_any_commit_repeats_nothing_blindly() {
+    at_each_commit(5, crash_at).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use super::super::tests::{drive, start};
+use super::super::tests::{at_each_commit, drive, start};
 use super::*;
 use crate::outbox::{Intent, Means, Seen};
 use crate::testing::House;
@@ -116,16 +116,7 @@ async fn crash_at(commits: usize, last_counts: bool, means: Means) -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn a_crash_at_any_commit_leaves_one_answer() {
-    for means in [Means::DurableKey, Means::ReadBack, Means::None] {
-        for last_counts in [false, true] {
-            let mut commits = 1;
-            while !crash_at(commits, last_counts, means).await {
-                commits += 1;
-                assert!(commits < 100);
-            }
-            assert!(commits > 6, "only {commits} commits");
-        }
-    }
+    at_each_commit(6, crash_at).await;
 }
 
 #[tokio::test(start_paused = true)]
