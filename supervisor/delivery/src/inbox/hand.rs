@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::entry::{Entry, Phase, Progress};
-use super::state::State;
+use super::state::{Ahead, State};
 use super::{CONTENT, Inbox, MAX_ATTEMPTS, SHELF};
 use crate::Error;
 use crate::totals::count;
@@ -83,7 +83,7 @@ impl Inbox {
 
     /// Writes down that the event is about to be handed to this worker, where that is not written
     /// yet, and gives its content. None where it waits for its next turn: what comes before it in its lane
-    /// is at another worker, whose end nobody has noticed yet.
+    /// is at another worker, whose end nobody has noticed yet, or has come back from one and goes first.
     ///
     /// # Errors
     /// When that cannot be written or read. A content that does not open any more is given up.
@@ -103,10 +103,11 @@ impl Inbox {
         let loaded = self.loaded().await?;
         let (row, content) = {
             let mut state = self.lock();
-            let is_behind = state.is_behind_of_another(job.seq, worker);
+            let kept_back = state.keeps_back(job.seq, worker);
             let entry = state.entries.get_mut(&job.seq).ok_or(Error::NotFound)?;
-            if is_behind {
-                entry.pause(Instant::now() + BEHIND);
+            if let Some(ahead) = kept_back {
+                let wait = if ahead == Ahead::Elsewhere { BEHIND } else { Duration::ZERO };
+                entry.pause(Instant::now() + wait);
                 return Ok(None);
             }
             let content = entry.content.take();

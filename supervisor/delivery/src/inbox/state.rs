@@ -25,6 +25,15 @@ pub(super) struct State {
     pub(super) keys: HashMap<String, u64>,
 }
 
+/// Where an event is that keeps back another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ahead {
+    /// It has its turn first.
+    Waits,
+    /// It is at another worker, whose end nobody has noticed yet.
+    Elsewhere,
+}
+
 impl State {
     /// Takes a row as it is stored. A claim is void: whoever had it is gone.
     pub(super) fn add(&mut self, shared: &Shared, sealer: &Sealer, mut row: InboxRow) {
@@ -133,12 +142,18 @@ impl State {
         !self.entries.values().any(|entry| entry.is_ahead() && entry.label.lane == lane)
     }
 
-    /// Whether one that came before it in its lane is at another worker than this.
-    pub(super) fn is_behind_of_another(&self, seq: u64, worker: u64) -> bool {
-        let Some(entry) = self.entries.get(&seq) else { return false };
-        self.entries.range(..seq).any(|(_, ahead)| {
+    /// What keeps an event from this worker: one that came before it in its lane.
+    pub(super) fn keeps_back(&self, seq: u64, worker: u64) -> Option<Ahead> {
+        let entry = self.entries.get(&seq)?;
+        let before = self.entries.range(..seq).map(|(_, ahead)| ahead);
+        let mut of_lane = before.filter(|ahead| ahead.label.lane == entry.label.lane);
+        of_lane.find_map(|ahead| {
+            // Its worker was lost while this one had its turn.
+            if ahead.is_ahead() {
+                return Some(Ahead::Waits);
+            }
             let is_elsewhere = matches!(ahead.phase, Phase::Handed { worker: at } if at != worker);
-            is_elsewhere && ahead.label.lane == entry.label.lane
+            is_elsewhere.then_some(Ahead::Elsewhere)
         })
     }
 

@@ -203,6 +203,32 @@ async fn what_comes_later_goes_to_no_new_worker_before_what_its_lost_worker_had(
     assert!(!jobs[0].is_again, "no worker had it before");
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_has_its_turn_when_a_worker_is_lost_goes_behind_what_that_had() {
+    let house = House::new(false).await;
+    let inbox = start(&house).await;
+    inbox.accept(new("x", "1")).await.unwrap();
+    let mut first = inbox.begin().await.unwrap().remove(0);
+    inbox.claim(&mut first, 1).await.unwrap().unwrap();
+    inbox.given(&first, 1, Bytes::new());
+    inbox.accept(new("x", "2")).await.unwrap();
+    let mut second = inbox.begin().await.unwrap().remove(0);
+    // Its worker is on its way when it is noticed that the one before is gone.
+    assert!(inbox.lost(1).is_empty());
+    assert_eq!(inbox.claim(&mut second, 2).await.unwrap(), None);
+    assert!(inbox.begin().await.unwrap().is_empty(), "the first one waits");
+    tokio::time::advance(Duration::from_secs(1)).await;
+    let mut given = Vec::<Bytes>::new();
+    for _ in 0..2 {
+        let mut jobs = inbox.begin().await.unwrap();
+        assert_eq!(jobs.len(), 1);
+        given.extend(inbox.claim(&mut jobs[0], 2).await.unwrap());
+        assert_eq!(jobs[0].is_again, given.len() == 1, "only the first was at a worker");
+        inbox.given(&jobs[0], 2, Bytes::new());
+    }
+    assert_eq!(given, ["1", "2"]);
+}
+
 async fn event_of(inbox: &Inbox, event: &str) -> String {
     inbox.list().await.unwrap().into_iter().find(|it| it.event == event).unwrap().id
 }
