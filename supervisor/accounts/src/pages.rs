@@ -8,6 +8,7 @@ mod end;
 mod frames;
 mod keeper;
 mod live;
+mod postponed;
 mod session;
 mod visitor;
 
@@ -25,6 +26,7 @@ use crate::budget::Budget;
 use crate::{Accounts, Error};
 use frames::Told;
 use live::Live;
+use postponed::Postponed;
 
 pub(crate) use keeper::Recording;
 pub use session::Visit;
@@ -68,6 +70,8 @@ pub(crate) struct Pages {
     visitors: Budget,
     peers: Budget,
     hellos: Budget,
+    /// What visitors are to say again.
+    postponed: Postponed,
 }
 
 /// The conversations of one account.
@@ -128,6 +132,7 @@ impl Pages {
             visitors: Budget::default(),
             peers: Budget::default(),
             hellos: Budget::default(),
+            postponed: Postponed::default(),
         }
     }
 

@@ -4,6 +4,7 @@
 mod files;
 mod flood;
 mod kill;
+mod order;
 mod strangers;
 
 use base64::Engine as _;

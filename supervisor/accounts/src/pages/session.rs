@@ -1,12 +1,13 @@
 //! One page that is open: who its visitor is, what it is told, what it says.
 
+mod say;
+
 use std::future::Future;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use channels::policy::Why;
-use channels::webchat::{self, Visitor};
-use channels::{Reply, Taken};
+use channels::Reply;
+use channels::webchat::Visitor;
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
@@ -18,11 +19,12 @@ use tokio_tungstenite::tungstenite::{Bytes, Message as Ws, Utf8Bytes};
 use types::Chain;
 
 use super::end::{End, WsError, code};
-use super::frames::{Message, Said, Told, Wrong};
+use super::frames::{Said, Told, Wrong};
 use super::visitor::{Keys, Known, Refused, Words};
-use super::{MAX_FILE_BYTES, MAX_FILES, MAX_MESSAGE, Page, WEBCHAT};
+use super::{MAX_FILE_BYTES, MAX_FILES, MAX_MESSAGE, Page};
 use crate::secrets::TOKEN;
 use crate::{Accounts, Error};
+use say::OF_VISITOR;
 
 /// Bytes of one frame of a page: a message, and what stands around it. Files come by requests.
 pub(super) const MAX_FRAME: usize = MAX_MESSAGE + 4096;
@@ -44,17 +46,11 @@ const SILENCE: Duration = Duration::from_mins(1);
 const PATIENCE: Duration = Duration::from_secs(10);
 const LAST_WORD: Duration = Duration::from_secs(2);
 
-/// Messages of one visitor in a minute: more than anybody types. Those from one address, and pages of one
-/// account that are opened.
-const OF_VISITOR: u32 = 20;
-const OF_PEER: u32 = 300;
+/// Pages of one account that are opened in a minute.
 const HELLOS: u32 = 3_000;
 
 /// Messages beyond that, over one socket, after which it is ended.
 const MAX_STRIKES: u32 = 30;
-
-/// A minute, in milliseconds: after it there is room again.
-const MINUTE_MS: u64 = 60_000;
 
 /// A connection of a page.
 pub struct Visit<S> {
@@ -293,49 +289,7 @@ impl Session<'_> {
             Err(wrong) => Err(End::told(code::FRAME, "frame", wrong.to_string())),
         }
     }
-
-    /// Takes a message, and says what became of it.
-    async fn say(&mut self, said: Message<'_>) -> String {
-        let (inner, account) = (&self.accounts.0, &self.page.0);
-        let (id, now) = (said.id.as_str(), inner.clock.now());
-        let (visitor, peer) = (format!("{}/{}", account.id, self.visitor.id), self.peer);
-        let may = inner.pages.visitors.take(&visitor, Some(OF_VISITOR), now)
-            && inner.pages.peers.take(&format!("{}/{peer}", account.id), Some(OF_PEER), now);
-        if !may {
-            self.strikes += 1;
-            return Told::Later { id, ms: MINUTE_MS - now % MINUTE_MS }.text();
-        }
-        let event = match webchat::event(self.visitor.clone(), said.message, said.files) {
-            Ok(event) => event,
-            Err(err) => {
-                let why = format!("message: {}", Chain(&err));
-                return Told::Refused { id, why: &why }.text();
-            }
-        };
-        let Some(adapter) = channels::adapter(WEBCHAT) else {
-            return Told::Later { id, ms: MINUTE_MS }.text();
-        };
-        let taken = match inner.inbound.take(adapter, account, event).await {
-            Ok(taken) => taken,
-            Err(why) => {
-                tracing::debug!(account = account.id, why, "a visitor's message is not kept yet");
-                return Told::Later { id, ms: AGAIN_MS }.text();
-            }
-        };
-        let why = match taken {
-            Taken::Kept | Taken::Code => return Told::Kept { id }.text(),
-            Taken::Asked | Taken::Nothing(Why::NotListed) => {
-                "you are not known here yet".to_owned()
-            }
-            Taken::Nothing(_) => "nobody reads this here".to_owned(),
-            Taken::Lost(why) => why,
-        };
-        Told::Refused { id, why: &why }.text()
-    }
 }
-
-/// When a message that could not be kept is to come again, in milliseconds.
-const AGAIN_MS: u64 = 3_000;
 
 /// What a page says first.
 async fn greeting<S>(ws: &mut WebSocketStream<S>) -> Result<(Words, u64), End>
