@@ -1,7 +1,8 @@
 # make run      build, and go from nothing to a first answer; ARGS=--once ends after it
 # make test     everything that must hold; .ci/run calls it
 # make bench    the measurements of BENCHMARKS.md, as JSON
-# make soak     kills at each step and at random moments, and many tenants asleep; KILLS=10000 TENANTS=500
+# make soak     kills at each step and at random moments, many tenants asleep, and many that chat;
+#               KILLS=10000 TENANTS=500 CHATTING=100 MESSAGES=1000
 # make fuzz     what reads strangers' bytes, against made-up ones; TIME=60 seconds
 # make install  programs, systemd unit and documents; PREFIX=/usr/local, DESTDIR for packagers
 # make fix      format, and apply what clippy can apply
@@ -136,15 +137,18 @@ bench: $(if $(findstring backup,$(ARGS)),stores)
 	  --package sandbox --package tenants --bins --example run --example roots
 	$(BIN)/bench $(ARGS)
 
-# The long forms of tests/it/delivery/{points,storm}.rs, tests/it/channels/kills/steps.rs and
+# The long forms of tests/it/delivery/{points,storm}.rs, tests/it/channels/{kills/steps,soak}.rs and
 # tests/it/sleep/many.rs; they print their counts.
 TENANTS ?= 500
+CHATTING ?= 100
+MESSAGES ?= 1000
 soak: networks
 	@$(call need,command -v strace,strace)
 	cargo build --workspace --locked --bins --examples
 	for test in sleep::many delivery::points delivery::storm channels::kills; do
 	  TENANTS=$(TENANTS) POINTS=all KILLS=$(KILLS) cargo test --locked --package tests --test it -- $$test --nocapture
 	done
+	TENANTS=$(CHATTING) MESSAGES=$(MESSAGES) cargo test --locked --package tests --test it -- channels::soak --nocapture
 
 # What libFuzzer asks of a compiler. It is in no other build, hence the target folder of its own.
 COVERAGE := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \

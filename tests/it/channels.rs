@@ -14,6 +14,7 @@ mod pairing;
 mod sdk;
 mod shared;
 mod slack;
+mod soak;
 mod stream;
 mod telegram;
 mod webchat;

@@ -7,7 +7,7 @@ mod script;
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
@@ -41,12 +41,16 @@ pub struct Provider {
 #[derive(Debug)]
 struct Seen {
     requests: AtomicUsize,
+    /// Those of the model `bill`.
+    billed: AtomicUsize,
     /// When each of them came.
     arrivals: Mutex<Vec<SystemTime>>,
     /// Streams that were given up before their end.
     cancelled: AtomicUsize,
     words: AtomicUsize,
     bodies: Mutex<Vec<Value>>,
+    /// Whether what was asked is forgotten.
+    forgets: AtomicBool,
     queue: Mutex<VecDeque<Step>>,
     /// Input and output tokens that an answer of a known size reports.
     fixed: Mutex<(u64, u64)>,
@@ -62,10 +66,12 @@ impl Seen {
     fn new() -> Self {
         Self {
             requests: AtomicUsize::new(0),
+            billed: AtomicUsize::new(0),
             arrivals: Mutex::default(),
             cancelled: AtomicUsize::new(0),
             words: AtomicUsize::new(0),
             bodies: Mutex::default(),
+            forgets: AtomicBool::new(false),
             queue: Mutex::default(),
             fixed: Mutex::new((10, 4)),
             reported: AtomicU64::new(0),
@@ -78,6 +84,12 @@ impl Seen {
     fn fixed(&self) -> Value {
         let (input, output) = *self.fixed.lock().unwrap();
         json!({"prompt_tokens": input, "completion_tokens": output, "total_tokens": input + output})
+    }
+
+    fn keep(&self, body: Value) {
+        if !self.forgets.load(Ordering::Relaxed) {
+            self.bodies.lock().unwrap().push(body);
+        }
     }
 
     /// The same, which are reported by now.
@@ -192,6 +204,16 @@ impl Provider {
         self.seen.requests.load(Ordering::SeqCst)
     }
 
+    /// How many requests the model `bill` had.
+    pub fn billed(&self) -> usize {
+        self.seen.billed.load(Ordering::SeqCst)
+    }
+
+    /// Has it keep nothing of what it is asked from now on: there is more of it than memory.
+    pub fn forget(&self) {
+        self.seen.forgets.store(true, Ordering::Relaxed);
+    }
+
     /// When each request came, oldest first.
     pub fn arrivals(&self) -> Vec<SystemTime> {
         self.seen.arrivals.lock().unwrap().clone()
@@ -256,7 +278,13 @@ async fn answer(request: Request<Incoming>, seen: Arc<Seen>) -> Response<Body> {
         bodies.push(body);
         return events(step.events(bodies.len(), seen.report()));
     }
-    seen.bodies.lock().unwrap().push(body);
+    if model == "bill" {
+        let lines = bill::read(&last, &body);
+        seen.billed.fetch_add(1, Ordering::SeqCst);
+        seen.keep(body);
+        return bill::stream(lines, seen);
+    }
+    seen.keep(body);
     match (model.as_str(), last.strip_prefix("call ").and_then(|it| it.split_once(' '))) {
         ("mock", Some((name, arguments))) if offers => {
             return call(name, arguments, &seen.report());
@@ -266,7 +294,6 @@ async fn answer(request: Request<Incoming>, seen: Arc<Seen>) -> Response<Body> {
     match model.as_str() {
         "broken" => whole(500, r#"{"error":{"message":"broken"}}"#),
         "busy" => whole(429, r#"{"error":{"message":"busy"}}"#),
-        "bill" => bill::stream(bill::read(&last), seen),
         "fixed" => {
             let usage = seen.fixed();
             bill::stream(bill::usual("ok", usage), seen)

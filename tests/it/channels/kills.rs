@@ -3,7 +3,7 @@
 //!
 //! Where a network doubles what comes twice, an answer may be unknown instead, which is said.
 
-mod rows;
+pub(super) mod rows;
 mod steps;
 
 use std::time::{Duration, Instant};

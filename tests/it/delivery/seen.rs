@@ -17,7 +17,12 @@ pub(crate) struct Seen {
 
 impl Seen {
     pub(crate) async fn of(gateway: &Gateway, tenant: &Tenant, session: &str) -> Self {
-        let params = json!({"sessionKey": session, "limit": 1000});
+        Self::page(gateway, tenant, session, 0).await
+    }
+
+    /// Without so many of the newest.
+    async fn page(gateway: &Gateway, tenant: &Tenant, session: &str, offset: usize) -> Self {
+        let params = json!({"sessionKey": session, "limit": 1000, "offset": offset});
         let history = rpc(gateway, tenant, "chat.history", params).await;
         let messages = history["messages"].as_array().unwrap().iter().map(|message| {
             let content = &message["content"];
@@ -25,6 +30,18 @@ impl Seen {
             (message["role"].as_str().unwrap().to_owned(), text.unwrap_or_default().to_owned())
         });
         Self { messages: messages.collect() }
+    }
+
+    /// The same of a session that is longer than what is had of one at once.
+    pub(crate) async fn whole(gateway: &Gateway, tenant: &Tenant, session: &str) -> Self {
+        let mut messages = Vec::new();
+        loop {
+            let page = Self::page(gateway, tenant, session, messages.len()).await;
+            if page.messages.is_empty() {
+                return Self { messages };
+            }
+            messages.splice(0..0, page.messages);
+        }
     }
 
     /// Waits until there are so many messages.

@@ -12,8 +12,8 @@ use http::HeaderMap;
 use super::found;
 use super::serve::{Asked, Server, Side, Socket, Told};
 
-/// Requests that are kept.
-const MAX_CAME: usize = 100_000;
+/// Requests that are kept: more than the longest test brings.
+const MAX_CAME: usize = 1_000_000;
 
 /// The address; dropped, nobody is there.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub struct Receiver {
 /// A request that came.
 #[derive(Debug, Clone)]
 pub struct Came {
+    /// Its path.
+    pub path: String,
     /// Its headers.
     pub headers: HeaderMap,
     /// Its body.
@@ -88,6 +90,11 @@ impl Receiver {
         self.inner.came.lock().unwrap().clone()
     }
 
+    /// What came after so much, oldest first.
+    pub fn since(&self, count: usize) -> Vec<Came> {
+        self.inner.came.lock().unwrap().get(count..).unwrap_or_default().to_vec()
+    }
+
     /// Waits until so much has come, and gives it.
     pub async fn has(&self, count: usize) -> Vec<Came> {
         found("requests", || Some(self.came()).filter(|it| it.len() >= count)).await
@@ -132,7 +139,7 @@ impl Says {
 
 impl Side for Inner {
     async fn answer(self: Arc<Self>, asked: Asked) -> Told {
-        let came = Came { headers: asked.headers, body: asked.body };
+        let came = Came { path: asked.path, headers: asked.headers, body: asked.body };
         let next = self.next.lock().unwrap().pop_front();
         let says = next.unwrap_or_else(|| (self.usual)(&came));
         {

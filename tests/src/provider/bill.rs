@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
@@ -26,6 +27,8 @@ pub enum Line {
     Done,
     /// Nothing more, until [`super::Provider::go_on`].
     Wait,
+    /// Nothing more for so many milliseconds.
+    Pause(u64),
     /// The connection ends in the middle of an event.
     Cut,
 }
@@ -41,9 +44,10 @@ pub(super) fn usual(words: &str, usage: Value) -> Vec<Line> {
     vec![Line::Say(words.to_owned()), Line::Stop, Line::Usage(usage), Line::Done]
 }
 
-/// The lines that a message asks for.
-pub(super) fn read(message: &str) -> Vec<Line> {
-    let (_, lines) = message.split_once("bill ").expect("a bill");
+/// The lines that the last message of a request asks for.
+pub(super) fn read(message: &str, request: &Value) -> Vec<Line> {
+    let found = message.split_once("bill ");
+    let (_, lines) = found.unwrap_or_else(|| panic!("no bill in {message:?} of {request}"));
     let mut read = serde_json::Deserializer::from_str(lines).into_iter::<Vec<Value>>();
     let lines = read.next().unwrap().unwrap();
     lines.iter().map(Line::read).collect()
@@ -64,6 +68,10 @@ pub(super) fn stream(lines: Vec<Line>, seen: Arc<Seen>) -> Response<Body> {
                             return;
                         }
                     }
+                    continue;
+                }
+                Line::Pause(millis) => {
+                    tokio::time::sleep(Duration::from_millis(millis)).await;
                     continue;
                 }
                 Line::Cut => Frame::data(Bytes::from_static(b"data: {\"choi")),
@@ -99,6 +107,7 @@ impl Line {
             Self::Stop => json!("stop"),
             Self::Done => json!("done"),
             Self::Wait => json!("wait"),
+            Self::Pause(millis) => json!({"pause": millis}),
             Self::Cut => json!("cut"),
         }
     }
@@ -109,6 +118,7 @@ impl Line {
             Some("done") => Self::Done,
             Some("wait") => Self::Wait,
             Some("cut") => Self::Cut,
+            _ if value["pause"].is_u64() => Self::Pause(value["pause"].as_u64().unwrap()),
             _ if value["say"].is_string() => Self::say(value["say"].as_str().unwrap()),
             _ => Self::Usage(value["usage"].clone()),
         }
@@ -127,7 +137,9 @@ impl Line {
                 seen.reported.fetch_add(sum, Ordering::SeqCst);
                 json!({"choices": [], "usage": usage})
             }
-            Self::Stop | Self::Done | Self::Wait | Self::Cut => choice(json!({}), json!("stop")),
+            Self::Stop | Self::Done | Self::Wait | Self::Pause(_) | Self::Cut => {
+                choice(json!({}), json!("stop"))
+            }
         };
         event.to_string()
     }

@@ -173,7 +173,8 @@ fn open(asks: &Asks<'_>) -> Given {
     if state.way != Way::Sockets {
         return Err("socket_mode_not_enabled");
     }
-    let ticket = state.id("ticket-");
+    // No other app's has the same name.
+    let ticket = super::random();
     state.tickets.insert(ticket.clone());
     let (address, app) = (asks.shared.address, &asks.workspace.is.app);
     Ok(json!({"url": format!("ws://{address}/link/?ticket={ticket}&app_id={app}")}))

@@ -8,67 +8,68 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use tests::networks::Side;
 use tests::page::{Site, Visitor};
 
 use super::*;
 
-/// What the visitor says in a minute: less than the gateway takes of one, as what is not known to be kept
+pub(crate) type Row = One<Town>;
+
+/// What a visitor says in a minute: less than the gateway takes of one, as what is not known to be kept
 /// is said again.
 const IN_A_MINUTE: usize = 12;
 const MINUTE: Duration = Duration::from_mins(1);
 
-#[derive(Default)]
-pub(crate) struct Row {
-    visitor: Option<Visitor>,
+pub(crate) struct Town;
+
+pub(crate) struct Chat {
+    visitor: Visitor,
     said: VecDeque<Instant>,
 }
 
-impl Row {
-    fn visitor(&self) -> &Visitor {
-        self.visitor.as_ref().unwrap()
+impl Many for Town {
+    const NAME: &'static str = "webchat";
+    const WAITS: bool = false;
+    const SENDS: &'static str = r#""type":"message""#;
+
+    type Talk = Chat;
+
+    async fn start() -> Self {
+        Self
+    }
+
+    fn address(&self) -> Option<SocketAddr> {
+        None
+    }
+
+    async fn join(&self, ground: &Ground, tenant: &str, root: &str) -> Chat {
+        let added = ground.add(&[tenant], Self::NAME, &[], &OPEN);
+        let address = root.trim_start_matches("http://").parse().unwrap();
+        Chat { visitor: Visitor::new(Site::new(address, &added)).await, said: VecDeque::new() }
     }
 }
 
-impl Net for Row {
-    const NAME: &'static str = "webchat";
-    const WAITS: bool = false;
-
-    async fn start() -> Self {
-        Self::default()
+impl Talk for Chat {
+    fn is_there(&mut self) -> BoxFuture<'_, ()> {
+        Box::pin(async { until("the page has a line", || self.visitor.is_open()).await })
     }
 
-    async fn ground(&self) -> (Between, Ground) {
-        let ground = Ground::build(&[]).await;
-        let address = ground.gateway.address();
-        (Between::stream(address, r#""type":"message""#, Side::Far).await, ground)
+    fn say<'a>(&'a mut self, text: &'a str) -> BoxFuture<'a, ()> {
+        Box::pin(async {
+            if self.said.len() == IN_A_MINUTE
+                && let Some(first) = self.said.pop_front()
+            {
+                tokio::time::sleep(MINUTE.saturating_sub(first.elapsed())).await;
+            }
+            self.said.push_back(Instant::now());
+            self.visitor.say(text);
+        })
     }
 
-    async fn join(&mut self, ground: &Ground, _tenants: &[Tenant], root: &str) {
-        let added = ground.add(&["acme"], Self::NAME, &[], &OPEN);
-        let address = root.trim_start_matches("http://").parse().unwrap();
-        self.visitor = Some(Visitor::new(Site::new(address, &added)).await);
+    fn said(&mut self) -> BoxFuture<'_, Vec<String>> {
+        Box::pin(async { self.visitor.answers() })
     }
 
-    async fn is_there(&mut self) {
-        until("the page has a line", || self.visitor().is_open()).await;
-    }
-
-    async fn say(&mut self, _talk: usize, text: &str) {
-        if self.said.len() == IN_A_MINUTE
-            && let Some(first) = self.said.pop_front()
-        {
-            tokio::time::sleep(MINUTE.saturating_sub(first.elapsed())).await;
-        }
-        self.said.push_back(Instant::now());
-        self.visitor().say(text);
-    }
-
-    async fn said(&mut self, _talk: usize) -> Vec<String> {
-        self.visitor().answers()
-    }
-
-    fn session(&self, _talk: usize) -> String {
-        session(Self::NAME, self.visitor().id())
+    fn session(&self) -> String {
+        session(Town::NAME, self.visitor.id())
     }
 }

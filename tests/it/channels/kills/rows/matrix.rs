@@ -1,0 +1,60 @@
+//! Matrix, on a genuine homeserver.
+
+use tests::networks::synapse::{Person, Synapse};
+
+use super::*;
+use crate::channels::matrix::events;
+
+pub(crate) type Row = One<Town>;
+
+pub(crate) struct Town(Synapse);
+
+pub(crate) struct Chat {
+    bot: Person,
+    person: Person,
+    room: String,
+}
+
+impl Many for Town {
+    const NAME: &'static str = "matrix";
+    const SENDS: &'static str = "/send/m.room.message/";
+
+    type Talk = Chat;
+
+    async fn start() -> Self {
+        Self(Synapse::start().await)
+    }
+
+    fn address(&self) -> Option<SocketAddr> {
+        Some(self.0.address())
+    }
+
+    async fn join(&self, ground: &Ground, tenant: &str, root: &str) -> Chat {
+        let (bot, person) = (self.0.person("bot").await, self.0.person("ann").await);
+        let more = [&OPEN[..], &["--server", root]].concat();
+        ground.add(&[tenant], Self::NAME, &[("--secret-file", bot.token())], &more);
+        let chat = Chat { room: person.direct(bot.id()).await, bot, person };
+        let both = [chat.bot.id(), chat.person.id()];
+        chat.person.sees_in(&chat.room, &both).await;
+        chat
+    }
+}
+
+impl Talk for Chat {
+    fn say<'a>(&'a mut self, text: &'a str) -> BoxFuture<'a, ()> {
+        Box::pin(async {
+            self.person.say(&self.room, text).await;
+        })
+    }
+
+    fn said(&mut self) -> BoxFuture<'_, Vec<String>> {
+        Box::pin(async {
+            let all = events(&self.person, &self.room, &self.bot).await;
+            all.iter().map(|it| it["content"]["body"].as_str().unwrap().to_owned()).collect()
+        })
+    }
+
+    fn session(&self) -> String {
+        session(Town::NAME, self.person.id())
+    }
+}

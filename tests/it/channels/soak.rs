@@ -1,0 +1,187 @@
+//! Many tenants with accounts at six networks, to whom people talk on all of them at once, while workers are
+//! killed at random moments: every message has one answer, and answers keep their order.
+//!
+//! `TENANTS` says how many, `MESSAGES` how many there are in each conversation, and `SEED` begins the same
+//! kills again.
+
+mod check;
+mod talker;
+mod town;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt as _;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tests::{Gateway, Tenant};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::ground::Ground;
+use crate::delivery::seen::announce_kills;
+use crate::delivery::storm::random;
+use check::{Tally, settled};
+use talker::Talker;
+use town::{ACCOUNTS, Town};
+
+/// Tenants and messages of the short form.
+const TENANTS: usize = 3;
+const MESSAGES: usize = 8;
+
+/// Kills of one tenant's worker in a row: fewer than those after which it is parked.
+const IN_A_ROW: usize = 3;
+
+/// How long it is let alone then, so that they are no loop of crashes.
+const LET_ALONE: Duration = Duration::from_secs(75);
+
+/// The pause between two kills, over all tenants, at most, in milliseconds.
+const PAUSE: u64 = 700;
+
+/// Tenants whose accounts are made at once.
+const AT_ONCE: usize = 4;
+
+fn asked(name: &str) -> Option<usize> {
+    std::env::var(name).ok().and_then(|it| it.parse().ok())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_lost_doubled_or_out_of_order() {
+    let tenants = asked("TENANTS").unwrap_or(TENANTS);
+    let messages = asked("MESSAGES").unwrap_or(MESSAGES);
+    let seed = asked("SEED").map_or_else(|| random(u64::MAX), |it| u64::try_from(it).unwrap());
+    println!("SEED={seed}");
+    let town = Arc::new(Town::start().await);
+    let roots = town.roots();
+    let roots: Vec<_> = roots.iter().map(|(network, root)| (*network, root.as_str())).collect();
+    let ground = Arc::new(Ground::build(&roots).await);
+    ground.provider.forget();
+    announce(&ground.gateway);
+    let began = Instant::now();
+    let (tenants, talkers) = settle_in(&town, &ground, tenants).await;
+    println!("{} conversations begin after {:?}", talkers.len(), began.elapsed());
+    let began = Instant::now();
+    let stop = CancellationToken::new();
+    let killer =
+        Killer { chance: Chance(seed), ground: Arc::clone(&ground), struck: HashMap::new() };
+    let killing = tokio::spawn(killer.strike(tenants.clone(), stop.clone()));
+    let mut talking = JoinSet::new();
+    for talker in talkers {
+        talking.spawn(talker.talk(Arc::clone(&ground), messages));
+    }
+    let (mut talkers, mut failed) = (Vec::new(), None);
+    while failed.is_none()
+        && let Some(talker) = talking.join_next().await
+    {
+        talker.map_or_else(|err| failed = Some(err), |it| talkers.push(it));
+    }
+    stop.cancel();
+    let kills = killing.await.unwrap();
+    println!("all is said after {:?}, with {kills} kills", began.elapsed());
+    // Nobody else has the gateway then, so that its log is shown.
+    talking.shutdown().await;
+    if let Some(failed) = failed {
+        std::panic::resume_unwind(failed.into_panic());
+    }
+    for tenant in &tenants {
+        settled(&ground, tenant).await;
+    }
+    let mut all = Tally::default();
+    for talker in &mut talkers {
+        all += talker.check(&ground, messages).await;
+    }
+    let again = ground.provider.billed() - talkers.len() * messages;
+    println!(
+        "{} tenants, {ACCOUNTS} accounts, {messages} messages each: {kills} kills, {again} turns begun once more; {all}",
+        tenants.len(),
+    );
+    assert!(all.is_whole(), "{all}");
+    assert!(kills >= tenants.len(), "too few kills");
+}
+
+/// Makes the tenants, their accounts, and who talks to each.
+async fn settle_in(
+    town: &Arc<Town>,
+    ground: &Arc<Ground>,
+    count: usize,
+) -> (Vec<Tenant>, Vec<Talker>) {
+    let all = futures_util::stream::iter(0..count).map(|n| {
+        let (town, ground) = (Arc::clone(town), Arc::clone(ground));
+        tokio::spawn(async move {
+            let name = format!("t{n}");
+            let tenant = tokio::task::block_in_place(|| ground.gateway.tenant(&name));
+            let talkers = town.talkers(&ground, &tenant).await;
+            (tenant, talkers)
+        })
+    });
+    let all: Vec<_> = all.buffer_unordered(AT_ONCE).collect().await;
+    let (tenants, talkers): (Vec<_>, Vec<_>) = all.into_iter().map(Result::unwrap).unzip();
+    (tenants, talkers.into_iter().flatten().collect())
+}
+
+/// What the log says when workers are killed while something is under way.
+fn announce(gateway: &Gateway) {
+    announce_kills(gateway);
+    gateway.announce("worker not started");
+}
+
+/// Kills workers.
+struct Killer {
+    chance: Chance,
+    ground: Arc<Ground>,
+    /// How often each tenant's was killed in a row, and when last.
+    struck: HashMap<String, (usize, Instant)>,
+}
+
+impl Killer {
+    /// Kills workers of these tenants until it is told to stop; gives how many.
+    async fn strike(mut self, tenants: Vec<Tenant>, stop: CancellationToken) -> usize {
+        let mut kills = 0;
+        loop {
+            let pause = Duration::from_millis(self.chance.below(PAUSE));
+            tokio::select! {
+                () = stop.cancelled() => return kills,
+                () = tokio::time::sleep(pause) => {}
+            }
+            let open: Vec<_> = tenants.iter().filter(|it| self.may(it)).collect();
+            let Some(count) = u64::try_from(open.len()).ok().filter(|it| *it > 0) else { continue };
+            let tenant = open[usize::try_from(self.chance.below(count)).unwrap()];
+            if tokio::task::block_in_place(|| self.strike_one(tenant)) {
+                kills += 1;
+            }
+        }
+    }
+
+    /// Whether its worker may be killed once more.
+    fn may(&self, tenant: &Tenant) -> bool {
+        let struck = self.struck.get(&tenant.id);
+        struck.is_none_or(|(times, last)| *times < IN_A_ROW || last.elapsed() > LET_ALONE)
+    }
+
+    fn strike_one(&mut self, tenant: &Tenant) -> bool {
+        let shown = self.ground.gateway.json(&["tenants", "show", &tenant.id]);
+        let Some(pid) = shown["worker"]["pid"].as_i64() else { return false };
+        // It may have gone in this moment.
+        if kill(Pid::from_raw(i32::try_from(pid).unwrap()), Signal::SIGKILL).is_err() {
+            return false;
+        }
+        let now = Instant::now();
+        let (times, last) = self.struck.entry(tenant.id.clone()).or_insert((0, now));
+        *times = if last.elapsed() > LET_ALONE { 1 } else { *times + 1 };
+        *last = now;
+        true
+    }
+}
+
+/// Chance that is the same for the same seed: numbers as `SplitMix64` makes them.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, below: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (mixed ^ (mixed >> 31)) % below
+    }
+}
