@@ -6,8 +6,9 @@ use bytes::Bytes;
 use proto::worker::worker_server::{Worker, WorkerServer};
 use proto::worker::{
     ArchivePart, CallReply, CallRequest, ChannelEvent, Configuration, ConfigureReply, DrainReply,
-    DrainRequest, EventsRequest, ExportRequest, HearReply, ImportReply, ServePart, ServeRequest,
-    StartReply, StartRequest, WakeReply, WakeRequest, WorkerEvent, call_reply,
+    DrainRequest, EventsRequest, ExportRequest, HearReply, ImportReply, OutboundPart,
+    OutboundRequest, ServePart, ServeRequest, StartReply, StartRequest, WakeReply, WakeRequest,
+    WorkerEvent, call_reply,
 };
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status, Streaming};
@@ -39,6 +40,7 @@ where
     type EventsStream = Parts<WorkerEvent>;
     type RepliesStream = Parts<CallReply>;
     type ExportStream = Parts<ArchivePart>;
+    type OutboundStream = Parts<OutboundPart>;
 
     async fn call(&self, call: Request<CallRequest>) -> Result<Response<CallReply>, Status> {
         let result = self.0(call.into_inner().params).await;
@@ -94,6 +96,13 @@ where
     }
 
     async fn hear(&self, _: Request<ChannelEvent>) -> Result<Response<HearReply>, Status> {
+        not_here()
+    }
+
+    async fn outbound(
+        &self,
+        _: Request<OutboundRequest>,
+    ) -> Result<Response<Self::OutboundStream>, Status> {
         not_here()
     }
 

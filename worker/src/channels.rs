@@ -4,8 +4,10 @@
 //! Whose the event is, and whether its sender may write to the tenant at all, the supervisor has found
 //! out; what it says is read here and nowhere else. The network is not reached from here.
 
+mod aside;
 mod came;
 mod draft;
+mod files;
 mod order;
 
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use tokio::sync::watch;
 use tonic::{Code, Status};
 use types::Chain;
 
+pub(crate) use aside::{Aside, Parts, outbound};
 pub(crate) use order::Order;
 
 use crate::agent::{self, RunHandle, RunOutcome, RunRequest, RunStatus, SessionKey, Source, Stand};
@@ -144,7 +147,12 @@ impl Heard {
         } else {
             "One person writes in this conversation."
         };
-        request.extra_system = vec![format!("What you answer is sent over {title}. {who}")];
+        let mut told = format!("What you answer is sent over {title}. {who}");
+        let outward = self.network.is.media.outward;
+        if outward > 0 {
+            told = format!("{told} {}", files::told(outward));
+        }
+        request.extra_system = vec![told];
         request
     }
 
@@ -185,15 +193,25 @@ impl Heard {
     /// Hands the answer over. The same run again is sent once.
     async fn answer(&self, core: &Core, run_id: &str, outcome: &RunOutcome) -> Result<(), String> {
         let Some(text) = said(outcome) else { return Ok(()) };
-        let parts = networks::parts(&text, self.network.is);
-        let parts = parts.iter().map(serde_json::to_vec).collect::<Result<Vec<_>, _>>();
-        let parts = parts.map_err(|err| err.to_string())?;
+        let (mut text, paths) = files::split(&text);
+        let handed_over = core.aside.begin().await;
+        let last = format!("{run_id}.{MAX_INTENTS}");
+        let (enclosed, notes) = files::take(core, self, &last, &paths).await;
+        for note in notes {
+            text = format!("{text}\n\n{note}");
+        }
         // Whether there is a draft the supervisor knows, also of one that an earlier process has sent.
         let draft = self.network.is.edits.map(|_apart| draft::id(run_id));
-        for (at, intent) in intents(parts).into_iter().enumerate() {
+        let said = written(&networks::parts(&text, self.network.is))?;
+        for (at, intent) in intents(said).into_iter().enumerate() {
             let over = draft.as_deref().filter(|_| at == 0);
             self.submit(core, &format!("{run_id}.{at}"), intent, over).await?;
         }
+        if !enclosed.is_empty() {
+            self.submit(core, &last, written(&enclosed)?, None).await?;
+        }
+        drop(handed_over);
+        aside::tidy(core).await;
         Ok(())
     }
 
@@ -220,6 +238,12 @@ impl Heard {
         }
         Err(last)
     }
+}
+
+/// Messages as they are handed over.
+fn written(parts: &[networks::Part]) -> Result<Vec<Vec<u8>>, String> {
+    let written: Result<Vec<_>, _> = parts.iter().map(serde_json::to_vec).collect();
+    written.map_err(|err| err.to_string())
 }
 
 /// Messages as intents, each within its bounds.

@@ -3,11 +3,12 @@
 //! Before `Start` everything else is refused, a second `Start` is refused, and after `Drain`
 //! nothing new is accepted. What an answer says is decided elsewhere.
 
+mod core;
 mod drain;
 mod held;
 
 use std::path::PathBuf;
-use std::sync::{Arc, LazyLock, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use api::ApiError;
@@ -18,8 +19,8 @@ use proto::worker::call_reply::Outcome;
 use proto::worker::worker_server::{Worker as Service, WorkerServer};
 use proto::worker::{
     ArchivePart, CallReply, CallRequest, ChannelEvent, Configuration, ConfigureReply, DrainReply,
-    DrainRequest, Error as CallError, EventsRequest, ExportRequest, HearReply, ImportReply, Probe,
-    ServeRequest, StartReply, StartRequest, WakeReply, WakeRequest,
+    DrainRequest, Error as CallError, EventsRequest, ExportRequest, HearReply, ImportReply,
+    OutboundRequest, Probe, ServeRequest, StartReply, StartRequest, WakeReply, WakeRequest,
 };
 use runtime::pair::Client;
 use runtime::{Gate, Pass, Tasks, limits};
@@ -27,94 +28,27 @@ use sandbox::confine::Confinement;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming, async_trait};
-use types::{AgentId, Clock, UnixMillis};
+use types::{AgentId, Clock};
 
 use crate::Error;
-use crate::adopted::Adopted;
-use crate::agent::Desk;
-use crate::archive::{self, Exporting, Importing, Part};
+use crate::archive::{self, Importing, Part};
 use crate::channels;
-use crate::channels::Order;
-use crate::cron::{self, Cron};
-use crate::events::{EventStream, Events};
-use crate::heartbeat::Pulse;
-use crate::memory::Memory;
+use crate::cron;
+use crate::events::EventStream;
 use crate::methods::Call;
 use crate::openai::{self, Models};
 use crate::runs::Runs;
-use crate::settings::Live;
-use crate::skills::Cache;
-use crate::store::{self, Store};
-use crate::tools::{self, Programs, Spawns};
-use crate::upcalls::{Attachments, Egress, Llm, Outbox, Sandbox, Timers};
+use crate::store;
+use crate::tools;
 
+pub(crate) use core::Core;
 pub use held::Held;
-
-/// How often one looks whether a connection is broken, and how many times: by then it is known.
-const LOOK: Duration = Duration::from_millis(10);
-const LOOKS: usize = 10;
 
 /// Replies of one call that wait for the supervisor.
 const REPLIES: usize = 4;
 
 /// How long a worker without a run waits before it gives memory back.
 const QUIET: Duration = Duration::from_secs(1);
-
-/// What every operation may use. Clones are handles to the same things.
-#[derive(Debug, Clone)]
-pub(crate) struct Core {
-    pub(crate) store: Store,
-    host: Client,
-    pub(crate) llm: Llm,
-    pub(crate) sandbox: Sandbox,
-    pub(crate) egress: Egress,
-    pub(crate) outbox: Outbox,
-    pub(crate) attachments: Attachments,
-    /// In which order conversations at networks are answered.
-    pub(crate) answers: Order,
-    pub(crate) programs: Programs,
-    pub(crate) memory: Memory,
-    pub(crate) runs: Runs,
-    pub(crate) tasks: Tasks,
-    pub(crate) events: Events,
-    pub(crate) live: Live,
-    pub(crate) skills: Cache,
-    pub(crate) desk: Desk,
-    pub(crate) adopted: Arc<Adopted>,
-    pub(crate) cron: Arc<Cron>,
-    pub(crate) pulse: Arc<Pulse>,
-    pub(crate) spawns: Spawns,
-    /// Held by whoever remembers an idempotency key of a hook.
-    pub(crate) hook_keys: Arc<tokio::sync::Mutex<()>>,
-    pub(crate) exporting: Exporting,
-    /// Set by `Start`.
-    models: Arc<OnceLock<Models>>,
-    pub(crate) started_at: UnixMillis,
-}
-
-impl Core {
-    /// The models that this tenant may use; none before `Start`.
-    pub(crate) fn models(&self) -> &Models {
-        static NONE: LazyLock<Models> = LazyLock::new(Models::default);
-        self.models.get().unwrap_or(&NONE)
-    }
-
-    /// Whether this process is about to end: it was told so, or the supervisor is gone, which ends it.
-    pub(crate) async fn is_ending(&self) -> bool {
-        if self.runs.is_stopping() {
-            return true;
-        }
-        // What fails because the connection breaks may be noticed a moment before that it has.
-        let mut looks = tokio::time::interval(LOOK);
-        for _ in 0..LOOKS {
-            looks.tick().await;
-            if self.host.is_closed() || self.runs.is_stopping() {
-                return true;
-            }
-        }
-        false
-    }
-}
 
 /// The worker's side of pair A. Clones serve the same tenant.
 #[derive(Debug, Clone)]
@@ -137,44 +71,9 @@ impl Worker {
         clock: Arc<dyn Clock>,
         tasks: &Tasks,
     ) -> Self {
-        let started_at = clock.now();
-        let live = Live::default();
         let importing = Importing::new(root.clone());
-        let store = Store::new(root, clock, live.clone());
-        let cron = Arc::new(Cron::new(Timers::new(host.clone())));
-        let (sandbox, egress) = (Sandbox::new(host.clone()), Egress::new(host.clone()));
-        let (outbox, attachments) = (Outbox::new(host.clone()), Attachments::new(host.clone()));
-        let connection = host.clone();
-        let (llm, runs, tasks) = (Llm::new(host), Runs::default(), tasks.clone());
-        tasks.spawn_until_stopped(give_back_memory(runs.clone()));
-        let events = Events::default();
-        let models = Arc::default();
-        let core = Core {
-            store,
-            host: connection,
-            llm,
-            sandbox,
-            egress,
-            outbox,
-            attachments,
-            answers: Order::default(),
-            programs: Programs::default(),
-            memory: Memory::default(),
-            runs,
-            tasks,
-            events,
-            live,
-            skills: Cache::default(),
-            desk: Desk::default(),
-            adopted: Arc::default(),
-            cron,
-            pulse: Arc::default(),
-            spawns: Spawns::default(),
-            hook_keys: Arc::default(),
-            exporting: Exporting::default(),
-            models,
-            started_at,
-        };
+        let core = Core::new(root, host, clock, tasks);
+        tasks.spawn_until_stopped(give_back_memory(core.runs.clone()));
         Self(Arc::new(Inner { core, gate: Gate::default(), confinement, importing }))
     }
 
@@ -218,6 +117,7 @@ impl Service for Worker {
     type EventsStream = EventStream;
     type RepliesStream = ReceiverStream<Result<CallReply, Status>>;
     type ExportStream = ReceiverStream<Part>;
+    type OutboundStream = channels::Parts;
 
     async fn start(&self, request: Request<StartRequest>) -> Result<Response<StartReply>, Status> {
         let request = request.into_inner();
@@ -314,6 +214,14 @@ impl Service for Worker {
         let _pass = self.enter()?;
         channels::hear(&self.0.core, request.into_inner()).await?;
         Ok(Response::new(HearReply {}))
+    }
+
+    async fn outbound(
+        &self,
+        request: Request<OutboundRequest>,
+    ) -> Result<Response<Self::OutboundStream>, Status> {
+        let _pass = self.enter()?;
+        channels::outbound(&self.0.core, request.into_inner()).await.map(Response::new)
     }
 
     async fn drain(&self, request: Request<DrainRequest>) -> Result<Response<DrainReply>, Status> {

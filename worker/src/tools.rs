@@ -44,7 +44,7 @@ use crate::agent::SessionKey;
 use crate::service::Core;
 
 pub(crate) use exec::Programs;
-pub(crate) use files::put;
+pub(crate) use files::{put, take};
 pub(crate) use policy::Allowed;
 pub(crate) use spawns::Spawns;
 

@@ -10,7 +10,7 @@ use proto::host::timers_client::TimersClient;
 use proto::host::{
     AttachmentPart, AttachmentRequest, ChannelSink, EmbedReply, EmbedRequest, FetchPart,
     FetchRequest, IntentRequest, LlmBatch, LlmRequest, RunEvent, RunRequest, ShowRequest,
-    TimerRequest, WebhookSink,
+    TimerRequest, WaitingRequest, WebhookSink,
 };
 use runtime::limits;
 use runtime::pair::Client;
@@ -95,6 +95,11 @@ impl Outbox {
         let parts = parts.into_iter().map(Into::into).collect();
         let (intent_id, over) = (id.to_owned(), over.unwrap_or_default().to_owned());
         self.0.clone().submit(IntentRequest { intent_id, sink, parts, over }).await.map(drop)
+    }
+
+    /// The intents that are still to be sent.
+    pub(crate) async fn waiting(&self) -> Result<Vec<String>, Status> {
+        Ok(self.0.clone().waiting(WaitingRequest {}).await?.into_inner().intent_ids)
     }
 
     /// Puts `part` in the place of the first part of `id`, or shows that something is being written. It may

@@ -7,6 +7,7 @@
 mod cut;
 mod describe;
 mod discord;
+mod file;
 pub mod form;
 mod irc;
 mod matrix;
@@ -20,6 +21,7 @@ mod webhook;
 
 pub use cut::parts;
 pub use describe::{Description, Dialect, Grade, Length, Media, Pace, Rooms, Twice, Unit, Way};
+pub use file::File;
 pub use message::{Attachment, MAX_ATTACHMENTS, Message, Reply, Unreadable, Us, What};
 pub use render::Part;
 pub use rich::Rich;

@@ -5,6 +5,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use crate::describe::{Dialect, Length};
+use crate::file::File;
 use crate::rich::{Rich, Span, Style};
 
 /// One message as it is sent, in its network's dialect.
@@ -16,6 +17,9 @@ pub struct Part {
     /// The same with tags, where the network takes both.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub html: Option<String>,
+    /// The file that this is instead of a text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub file: Option<File>,
 }
 
 impl Rich {
@@ -24,10 +28,10 @@ impl Rich {
         match dialect {
             Dialect::Html => {
                 let html = self.write(range.clone(), Dialect::Html);
-                Part { text: self.write(range, Dialect::Plain), html: Some(html) }
+                Part { text: self.write(range, Dialect::Plain), html: Some(html), file: None }
             }
             Dialect::Plain | Dialect::Markdown | Dialect::Mrkdwn | Dialect::Tags => {
-                Part { text: self.write(range, dialect), html: None }
+                Part { text: self.write(range, dialect), html: None, file: None }
             }
         }
     }

@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use channels::{Call, Called, Lines, Method, Outcome, Proof, Said, Wire, recipe};
+use bytes::Bytes;
+use channels::{Call, Called, Lines, Method, NotHad, Outcome, Proof, Said, Wire, recipe};
 use egress::{Asked, Leave, Outlet, Wanted};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
@@ -15,7 +16,7 @@ use records::AccountRow;
 use settings::Settings;
 use tenants::Tenants;
 use tokio::sync::{mpsc, oneshot};
-use types::{Chain, Clock, Secret, UnixMillis};
+use types::{Chain, Clock, Secret, TenantId, UnixMillis};
 
 use crate::address::{authority, host, is_below};
 use crate::lined::Lined;
@@ -41,6 +42,12 @@ const MAX_SAID: usize = 16;
 
 /// How long one waits where the socket is not there, in milliseconds.
 const AWAY_MS: u64 = 2_000;
+
+/// What a body is as long as nothing else is said.
+const JSON: &str = "application/json";
+
+/// A call, and what it carries instead of its own body: of which kind, and what.
+type Carrying<'a> = (Call, Option<(&'a str, Bytes)>);
 
 /// The ways to networks.
 #[derive(Debug)]
@@ -155,9 +162,10 @@ impl Reach {
     async fn wanted(
         &self,
         account: &AccountRow,
-        call: Call,
+        (call, carried): Carrying<'_>,
         most: usize,
     ) -> Result<Wanted, String> {
+        let (kind, body) = carried.unwrap_or_else(|| (JSON, call.body.into()));
         let (path, Root { url: root, leave }) = self.way(account, &call.path)?;
         let mut headers = HeaderMap::new();
         if let Some(agent) = channels::adapter(&account.channel).and_then(channels::Adapter::agent)
@@ -181,13 +189,15 @@ impl Reach {
             }
             Proof::Signed(id) => {
                 let token = self.secret(account, TOKEN).await?;
-                sign(&mut headers, &token, (id, self.clock.now() / 1000), &call.body)?;
+                sign(&mut headers, &token, (id, self.clock.now() / 1000), &body)?;
                 format!("{root}{path}")
             }
             Proof::Nothing => format!("{root}{path}"),
         };
-        if !call.body.is_empty() {
-            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        if !body.is_empty() {
+            let kind =
+                HeaderValue::from_str(kind).map_err(|_bad| "the kind of body is no header")?;
+            headers.insert(CONTENT_TYPE, kind);
         }
         let method = match call.method {
             Method::Get => http::Method::GET,
@@ -195,7 +205,7 @@ impl Reach {
             Method::Put => http::Method::PUT,
             Method::Patch => http::Method::PATCH,
         };
-        let (body, time) = (call.body.into(), TIMEOUT);
+        let time = TIMEOUT;
         Ok(Wanted { method, url, headers, body, leave, most, time })
     }
 
@@ -219,14 +229,14 @@ impl Reach {
         *count = count.saturating_add(1);
     }
 
-    async fn ask(&self, account: &AccountRow, call: Call, most: usize) -> Called {
+    async fn ask(&self, account: &AccountRow, asked: Carrying<'_>, most: usize) -> Called {
         if let Some(why) = shut(account) {
             return Called::Unsent(why);
         }
         if !self.is_open(&account.channel) {
             return Called::Unsent("the network has refused too much from here".to_owned());
         }
-        let wanted = match self.wanted(account, call, most).await {
+        let wanted = match self.wanted(account, asked, most).await {
             Ok(wanted) => wanted,
             Err(why) => return Called::Unsent(why),
         };
@@ -249,11 +259,23 @@ impl Reach {
 #[async_trait]
 impl Lines for Reach {
     async fn call(&self, account: &AccountRow, call: Call) -> Called {
-        self.ask(account, call, MAX_ANSWER).await
+        self.ask(account, (call, None), MAX_ANSWER).await
+    }
+
+    async fn upload(&self, account: &AccountRow, call: Call, kind: &str, body: Bytes) -> Called {
+        self.ask(account, (call, Some((kind, body))), MAX_ANSWER).await
+    }
+
+    async fn file(&self, tenant: &TenantId, id: &str, size: usize) -> Result<Bytes, NotHad> {
+        self.tenants.outbound(tenant, id, size).await.map_err(|why| match why {
+            tenants::NotHad::Never(why) => NotHad::Never(why),
+            tenants::NotHad::Away(why) => NotHad::Away(why),
+            tenants::NotHad::Busy(wait) => NotHad::Busy(wait),
+        })
     }
 
     async fn fetch(&self, account: &AccountRow, call: Call, most: usize) -> Called {
-        self.ask(account, call, most.saturating_add(1)).await
+        self.ask(account, (call, None), most.saturating_add(1)).await
     }
 
     async fn show(&self, account: &AccountRow, room: &str, frame: Vec<u8>) -> Called {

@@ -8,7 +8,7 @@ use std::fmt::Debug;
 
 use delivery::outbox::Seen;
 use http::HeaderMap;
-use networks::{Network, Part, Us};
+use networks::{File, Network, Part, Us};
 use types::Secret;
 
 use crate::facts::{Facts, Place, Unreadable};
@@ -53,6 +53,12 @@ pub trait Adapter: Send + Sync + Debug {
 
     /// How a message is sent, or put in the place of an earlier one.
     fn send(&self, letter: Letter<'_>) -> Sending;
+
+    /// The next step by which a file is sent, where the network takes files. `before` has what the steps
+    /// before it were answered, in their order: at each attempt it begins anew.
+    fn upload(&self, _letter: Letter<'_>, _file: Enclosed<'_>, _before: &[Vec<u8>]) -> Step {
+        Step::Over(Outcome::Refused("the network takes no files".to_owned()))
+    }
 
     /// How one shows that an answer is being written.
     fn typing(&self, _place: &Place, _us: Us<'_>) -> Option<Call> {
@@ -191,6 +197,42 @@ pub enum Sending {
     Say(Vec<u8>),
     /// Not at all: the network has nothing of the kind.
     Never,
+}
+
+/// A file on its way.
+#[derive(Debug, Clone, Copy)]
+pub struct Enclosed<'a> {
+    /// What it is.
+    pub is: &'a File,
+    /// What is in it: as many bytes as it says, and no more than the network takes.
+    pub bytes: &'a [u8],
+}
+
+/// One step of sending a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// A call by which nothing is seen of the file yet. Its answer, where that is one of success, is given to
+    /// the next step; it may be made again.
+    Before(Call, Carries),
+    /// The call that sends it. Where the network refuses it, its answer is given to the next step.
+    Try(Call, Carries),
+    /// The call that sends it.
+    Last(Call, Carries),
+    /// It goes to the pages that show the conversation.
+    Page(Vec<u8>),
+    /// There is no such step: this has come of it.
+    Over(Outcome),
+}
+
+/// What a call of [`Step`] carries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Carries {
+    /// Its own body.
+    Own,
+    /// The file, as it is.
+    File,
+    /// A form with these fields, and the file in the field of this name.
+    Form(Vec<(&'static str, String)>, &'static str),
 }
 
 /// A call of a network, without what proves that it is ours.

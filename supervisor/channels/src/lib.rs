@@ -9,6 +9,7 @@ mod answer;
 mod discord;
 mod door;
 mod facts;
+mod form;
 mod handle;
 mod holder;
 mod inbound;
@@ -29,15 +30,15 @@ pub mod webchat;
 mod webhook;
 
 pub use adapter::{
-    Adapter, Answer, Call, Fetch, Letter, Method, Named, Outcome, Proof, Received, Reply, Request,
-    Sending,
+    Adapter, Answer, Call, Carries, Enclosed, Fetch, Letter, Method, Named, Outcome, Proof,
+    Received, Reply, Request, Sending, Step,
 };
 pub use door::Door;
 pub use facts::{Done, Facts, Kind, MAX_NAME, MAX_OPENING, Place, Room, Unreadable};
 pub use handle::{MAX_HANDLE, Target};
 pub use holder::Holder;
 pub use inbound::{Inbound, Keeper, NotKept, Taken, Ways};
-pub use lines::{Called, Heard, Lines, Said, Watcher, Wire};
+pub use lines::{Called, Heard, Lines, NotHad, Said, Watcher, Wire};
 pub use poller::Poller;
 pub use source::{Act, After, Came, Counts, Dial, Poll, Session};
 

@@ -2,9 +2,10 @@
 //! how accounts are.
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use records::{AccountPut, AccountRow, Records, Shut};
 use tokio::sync::oneshot;
-use types::{Chain, UnixMillis};
+use types::{Chain, TenantId, UnixMillis};
 
 use crate::adapter::{Call, Outcome};
 
@@ -14,6 +15,16 @@ use crate::adapter::{Call, Outcome};
 pub trait Lines: Send + Sync + std::fmt::Debug {
     /// Makes a call, with the account's secret in it.
     async fn call(&self, account: &AccountRow, call: Call) -> Called;
+
+    /// Makes a call whose body is this, of this kind, instead of its own.
+    async fn upload(&self, account: &AccountRow, call: Call, kind: &str, body: Bytes) -> Called;
+
+    /// A file that the tenant's worker has set aside to be sent, which is so large. As long as it is held, its
+    /// tenant has no other.
+    ///
+    /// # Errors
+    /// When it is not there, cannot be had now, or others are held.
+    async fn file(&self, tenant: &TenantId, id: &str, size: usize) -> Result<Bytes, NotHad>;
 
     /// Fetches something of at most so many bytes; one that is longer is one byte too long.
     async fn fetch(&self, account: &AccountRow, call: Call, most: usize) -> Called;
@@ -93,6 +104,17 @@ pub enum Called {
     Unsent(String),
     /// Nobody knows whether it arrived.
     Unknown(String),
+}
+
+/// Why a file is not there that a worker has set aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotHad {
+    /// It never will be.
+    Never(String),
+    /// It may be later.
+    Away(String),
+    /// Others are held; ask again in so many milliseconds.
+    Busy(u64),
 }
 
 /// What is known of an account's health, for whoever shows it.

@@ -3,6 +3,8 @@
 //!
 //! Opens no connection: that, and putting the secret into a call, is for whoever has [`Lines`].
 
+mod files;
+
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -95,6 +97,7 @@ struct Ready {
     account: AccountRow,
     place: Place,
     part: networks::Part,
+    held: Option<files::Held>,
 }
 
 impl Sink {
@@ -172,7 +175,7 @@ impl Sink {
         if long > is.text.max && is.dialect != networks::Dialect::Tags {
             return Err(Fate::Failed(format!("it has {long} of at most {}", is.text.max)));
         }
-        Ok(Ready { account, place, part: said })
+        Ok(Ready { account, place, part: said, held: None })
     }
 
     async fn is_ours(&self, target: &Target) -> Result<bool, records::Error> {
@@ -215,6 +218,9 @@ impl Sink {
 
     async fn try_once(&self, ready: &Ready, part: outbox::Part<'_>) -> Result<Outcome, Fate> {
         let letter = letter(&ready.place, &ready.part, part, self.shared.clock.now());
+        if let Some(held) = &ready.held {
+            return self.upload(ready, letter, held).await;
+        }
         let called = match self.adapter.send(letter) {
             Sending::Call(call) => self.shared.lines.call(&ready.account, call).await,
             Sending::Page(frame) => {
@@ -227,11 +233,16 @@ impl Sink {
                 return Err(Fate::Failed("the network has no such message".to_owned()));
             }
         };
+        self.shown(called, letter)
+    }
+
+    /// What came of a call, or of showing a frame on pages.
+    fn shown(&self, called: Called, letter: Letter<'_>) -> Result<Outcome, Fate> {
         let is_page = self.adapter.network().is.ways.contains(&networks::Way::Page);
         match called {
             // A page knows a message by its key.
             Called::Answered { status: 200..=299, .. } if is_page => {
-                Ok(Outcome::Sent(Some(part.over.unwrap_or(part.key).to_owned())))
+                Ok(Outcome::Sent(Some(letter.over.unwrap_or(letter.key).to_owned())))
             }
             Called::Answered { status, retry_after, body } => {
                 let retry_after = retry_after.as_deref();
@@ -286,8 +297,12 @@ impl outbox::Sink for Sink {
     }
 
     async fn send(&self, part: outbox::Part<'_>) -> Fate {
-        let ready = match self.ready(part).await {
+        let mut ready = match self.ready(part).await {
             Ok(ready) => ready,
+            Err(fate) => return fate,
+        };
+        ready.held = match self.held(ready.part.file.as_ref()).await {
+            Ok(held) => held,
             Err(fate) => return fate,
         };
         let (pace, now) = (self.adapter.network().is.pace, Instant::now());

@@ -5,15 +5,16 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use records::{AccountPolicy, AccountPut, AccountRow, Records};
 use runtime::Tasks;
 use tokio::time::Instant;
-use types::{Clock, Limits, ManualClock, Secret};
+use types::{Clock, Limits, ManualClock, Secret, TenantId};
 
 use crate::adapter::{Call, Outcome};
 use crate::inbound::{Inbound, Keeper, NotKept, Ways};
 use crate::intake::{Failed, Intake, Kept, Secrets};
-use crate::lines::{Called, Heard, Lines, Watcher, Wire};
+use crate::lines::{Called, Heard, Lines, NotHad, Watcher, Wire};
 use crate::recipe::Recipe;
 
 pub(crate) const NOW: u64 = 1_760_000_000_000;
@@ -49,6 +50,18 @@ impl Lines for Held {
         self.0.call(format!("{} {} {body}", account.name, call.path));
         let answer = self.0.answers.lock().unwrap().pop_front();
         answer.unwrap_or_else(|| answered(200, "{}"))
+    }
+
+    async fn upload(&self, account: &AccountRow, call: Call, kind: &str, body: Bytes) -> Called {
+        let body = String::from_utf8_lossy(&body).into_owned();
+        self.0.call(format!("{} {} {kind} {body}", account.name, call.path));
+        let answer = self.0.answers.lock().unwrap().pop_front();
+        answer.unwrap_or_else(|| answered(200, "{}"))
+    }
+
+    async fn file(&self, tenant: &TenantId, id: &str, size: usize) -> Result<Bytes, NotHad> {
+        self.0.call(format!("file {tenant} {id}"));
+        Ok(vec![b'x'; size].into())
     }
 
     async fn fetch(&self, account: &AccountRow, call: Call, _most: usize) -> Called {

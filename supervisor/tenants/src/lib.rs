@@ -24,6 +24,7 @@ mod lifecycle;
 mod logs;
 mod metrics;
 mod money;
+mod outbound;
 mod outgoing;
 mod patience;
 mod powers;
@@ -81,6 +82,7 @@ pub use gather::{Gathered, Made, Ordered};
 pub use inspect::Inspection;
 pub use metrics::Watched;
 pub use money::{Rate, Rates, Span};
+pub use outbound::NotHad;
 pub use reach::Reach;
 pub use reply::{Replies, Reply};
 pub use sleep::Workers;
@@ -117,6 +119,8 @@ struct Inner {
     tasks: Tasks,
     deliveries: delivery::Shared,
     channels: OnceLock<Arc<dyn Channels>>,
+    /// Whose files are held while they are sent.
+    holders: Arc<outbound::Holders>,
     failures: Arc<failures::Failures>,
     directory: Directory,
     metrics: Metrics,
@@ -186,10 +190,10 @@ impl Tenants {
     /// When the records cannot be read or the launcher does not answer.
     pub async fn start(parts: Parts<'_>) -> Result<Self, Error> {
         let launcher = parts.launcher.clone();
-        let host_report =
-            launch::blocking(move || launcher.host()).await.map_err(Error::Launcher)?;
-        let clock = Arc::clone(&parts.clock);
-        let office = Office::new(parts.records.clone(), parts.hub.clone(), clock);
+        let host_report = launch::blocking(move || launcher.host()).await;
+        let host_report = host_report.map_err(Error::Launcher)?;
+        let (records, hub) = (parts.records.clone(), parts.hub.clone());
+        let office = Office::new(records, hub, Arc::clone(&parts.clock));
         let sandboxes = Sandboxes::new(sandboxes::Parts {
             launcher: parts.launcher.clone(),
             report: &host_report,
@@ -200,14 +204,12 @@ impl Tenants {
             registry: parts.registry,
         });
         let sandboxes = sandboxes.map_err(Error::Sandboxes)?;
-        let deliveries = delivery::Shared::new(
-            parts.records.clone(),
-            parts.settings.clone(),
-            Arc::clone(&parts.clock),
-        );
+        let (settings, clock) = (parts.settings.clone(), Arc::clone(&parts.clock));
+        let deliveries = delivery::Shared::new(parts.records.clone(), settings, clock);
         let tenants = Self(Arc::new(Inner {
             deliveries,
             channels: OnceLock::new(),
+            holders: Arc::default(),
             failures: Arc::default(),
             launcher: parts.launcher,
             host_report,

@@ -10,7 +10,9 @@ use egress::{Journal as _, Outlet, Posted};
 use futures_util::future::BoxFuture;
 use proto::host::intent_request::Sink as Asked;
 use proto::host::outbox_server::Outbox as Service;
-use proto::host::{IntentReply, IntentRequest, ShowReply, ShowRequest};
+use proto::host::{
+    IntentReply, IntentRequest, ShowReply, ShowRequest, WaitingReply, WaitingRequest,
+};
 use records::TenantRow;
 use tokio::sync::Semaphore;
 use tonic::{Request, Response, Status};
@@ -230,6 +232,15 @@ impl Service for Power {
             }
         };
         Ok(Response::new(ShowReply { is_shown }))
+    }
+
+    async fn waiting(
+        &self,
+        _request: Request<WaitingRequest>,
+    ) -> Result<Response<WaitingReply>, Status> {
+        let intent_ids = self.tenant.outbox.waiting().await;
+        let intent_ids = intent_ids.map_err(|err| self.refused(&err))?;
+        Ok(Response::new(WaitingReply { intent_ids }))
     }
 }
 

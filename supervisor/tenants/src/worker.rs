@@ -8,7 +8,8 @@ use std::time::Duration;
 use proto::worker::worker_client::WorkerClient;
 use proto::worker::{
     ArchivePart, CallReply, CallRequest, ChannelEvent, Configuration, DrainRequest, EventsRequest,
-    ExportRequest, ImportReply, ServePart, ServeRequest, WakeRequest, WorkerEvent,
+    ExportRequest, ImportReply, OutboundPart, OutboundRequest, ServePart, ServeRequest,
+    WakeRequest, WorkerEvent,
 };
 use runtime::{Gate, Pass, Tasks, limits, pair};
 use sandbox::Expected;
@@ -175,6 +176,13 @@ impl Worker {
 
     pub(crate) async fn export(&self) -> Result<Streaming<ArchivePart>, Status> {
         self.parts.clone().export(ExportRequest {}).await.map(tonic::Response::into_inner)
+    }
+
+    pub(crate) async fn outbound(
+        &self,
+        request: OutboundRequest,
+    ) -> Result<Streaming<OutboundPart>, Status> {
+        self.parts.clone().outbound(request).await.map(tonic::Response::into_inner)
     }
 
     pub(crate) async fn import(

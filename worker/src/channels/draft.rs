@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::Heard;
+use super::{Heard, files};
 use crate::agent::RunHandle;
 use crate::heartbeat;
 use crate::service::Core;
@@ -73,7 +73,8 @@ impl Draft<'_> {
         if heartbeat::may_say_nothing(text) {
             return false;
         }
-        let first = networks::parts(text, self.heard.network.is).into_iter().next();
+        let text = files::shown(text);
+        let first = networks::parts(&text, self.heard.network.is).into_iter().next();
         let Some(part) = first.and_then(|part| serde_json::to_vec(&part).ok()) else {
             return false;
         };

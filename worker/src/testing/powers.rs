@@ -12,7 +12,8 @@ use proto::host::sandbox_server::{Sandbox, SandboxServer};
 use proto::host::timers_server::{Timers, TimersServer};
 use proto::host::{
     Command, Ended, FetchHead, FetchPart, FetchRequest, IntentReply, IntentRequest, RunEvent,
-    RunRequest, Running, ShowReply, ShowRequest, TimerReply, TimerRequest, Waiting,
+    RunRequest, Running, ShowReply, ShowRequest, TimerReply, TimerRequest, Waiting, WaitingReply,
+    WaitingRequest,
 };
 use tokio::sync::mpsc;
 use tokio_stream::StreamExt as _;
@@ -181,6 +182,14 @@ impl Outbox for Letters {
             None => return Err(Status::invalid_argument("sink is missing")),
         }
         Ok(Response::new(IntentReply { state: "ready".to_owned() }))
+    }
+
+    async fn waiting(
+        &self,
+        _request: Request<WaitingRequest>,
+    ) -> Result<Response<WaitingReply>, Status> {
+        let said = self.said();
+        Ok(Response::new(WaitingReply { intent_ids: said.into_iter().map(|it| it.0).collect() }))
     }
 
     async fn show(&self, request: Request<ShowRequest>) -> Result<Response<ShowReply>, Status> {

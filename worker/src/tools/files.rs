@@ -15,7 +15,7 @@ use nix::sys::stat::{Mode, fstat, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use types::AgentId;
 
-use super::paths::Place;
+use super::paths::{Place, Root};
 use super::{Context, Failure};
 use crate::store::Dir;
 
@@ -112,6 +112,18 @@ pub(super) fn replace(
 pub(crate) fn put(root: &Dir, agent: &AgentId, path: &str, bytes: &[u8]) -> Result<(), String> {
     let put = Place::parse("path", path).and_then(|place| replace(root, agent, &place, bytes));
     put.map_err(|failure| failure.to_string())
+}
+
+/// A whole file of an agent's workspace, which no tool was asked for, of at most `max` bytes.
+///
+/// # Errors
+/// When it cannot be read or lies elsewhere, with why.
+pub(crate) fn take(root: &Dir, agent: &AgentId, path: &str, max: u64) -> Result<Vec<u8>, String> {
+    let place = Place::parse("path", path).map_err(|failure| failure.to_string())?;
+    if place.root() != Root::Workspace {
+        return Err("it is not in the workspace".to_owned());
+    }
+    read(root, agent, &place, max).map_err(|failure| failure.to_string())
 }
 
 /// Removes the regular file at `place`.

@@ -29,6 +29,17 @@ pub struct Listed {
 }
 
 impl Outbox {
+    /// The ids of all intents that are still to be sent.
+    ///
+    /// # Errors
+    /// When the box cannot be read.
+    pub async fn waiting(&self) -> Result<Vec<String>, Error> {
+        self.loaded().await?;
+        let state = self.lock();
+        let waiting = state.entries.values().filter(|entry| !entry.row.state.is_over());
+        Ok(waiting.map(|entry| entry.label.id.clone()).collect())
+    }
+
     /// Every intent that is not sent, in the order in which they were taken.
     ///
     /// # Errors

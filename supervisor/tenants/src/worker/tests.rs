@@ -24,6 +24,7 @@ impl Service for Long {
     type EventsStream = Parts<WorkerEvent>;
     type RepliesStream = Parts<CallReply>;
     type ExportStream = Parts<ArchivePart>;
+    type OutboundStream = Parts<OutboundPart>;
 
     async fn configure(
         &self,
@@ -84,6 +85,13 @@ impl Service for Long {
     }
 
     async fn hear(&self, _: Request<ChannelEvent>) -> Result<Response<HearReply>, Status> {
+        Err(Status::unimplemented("not here"))
+    }
+
+    async fn outbound(
+        &self,
+        _: Request<OutboundRequest>,
+    ) -> Result<Response<Self::OutboundStream>, Status> {
         Err(Status::unimplemented("not here"))
     }
 
