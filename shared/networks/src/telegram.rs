@@ -17,7 +17,7 @@ pub(crate) const IS: Description = Description {
     edits: Some(Duration::from_secs(1)),
     typing: Some(Duration::from_secs(5)),
     rooms: Rooms::Threads,
-    media: Media { inward: 20 << 20, outward: 0 },
+    media: Media { inward: 20 << 20, outward: 10 << 20 },
     ack: None,
     again: Duration::from_hours(24),
     twice: Twice::Doubled,

@@ -1,5 +1,7 @@
 //! What is said at a network, as the supervisor hands it over.
 
+mod files;
+
 use proto::worker::ChannelEvent;
 use proto::worker::worker_event::What as Told;
 use serde_json::json;

@@ -128,6 +128,7 @@ pub(crate) struct Letters(
     Arc<AtomicBool>,
     Arc<std::sync::Mutex<Vec<Said>>>,
     Arc<std::sync::Mutex<HashMap<String, String>>>,
+    Arc<AtomicBool>,
 );
 
 /// What was said over networks: id, handle, and each part.
@@ -141,6 +142,11 @@ impl Letters {
     /// What an intent takes the place of.
     pub(crate) fn over(&self, id: &str) -> Option<String> {
         self.3.lock().unwrap().get(id).cloned()
+    }
+
+    /// Everything that was said is where it goes, and nothing waits any more.
+    pub(crate) fn bring(&self) {
+        self.4.store(true, Ordering::Release);
     }
 
     /// What was shown and not kept.
@@ -188,7 +194,8 @@ impl Outbox for Letters {
         &self,
         _request: Request<WaitingRequest>,
     ) -> Result<Response<WaitingReply>, Status> {
-        let said = self.said();
+        let is_brought = self.4.load(Ordering::Acquire);
+        let said = if is_brought { Vec::new() } else { self.said() };
         Ok(Response::new(WaitingReply { intent_ids: said.into_iter().map(|it| it.0).collect() }))
     }
 
