@@ -73,7 +73,8 @@ pub(crate) async fn hear(core: &Core, event: ChannelEvent) -> Result<(), Status>
                 agent::over(core, id, key, &run_id, None).await;
                 return Ok(());
             };
-            let mut request = heard.request(text);
+            let most = files::most(core, &heard).await;
+            let mut request = heard.request(text, most);
             request.resumes = matches!(stand, Stand::Cut(_));
             request.run_id = run_id;
             request.growing = Some(growing);
@@ -129,7 +130,7 @@ impl Heard {
         })
     }
 
-    fn request(&self, text: String) -> RunRequest {
+    fn request(&self, text: String, largest_file: u64) -> RunRequest {
         let mut request = RunRequest::new(self.key.clone(), text, Source::Channel);
         // Each message has an answer of its own.
         request.queue = Some(QueueMode::Followup);
@@ -148,9 +149,8 @@ impl Heard {
             "One person writes in this conversation."
         };
         let mut told = format!("What you answer is sent over {title}. {who}");
-        let outward = self.network.is.media.outward;
-        if outward > 0 {
-            told = format!("{told} {}", files::told(outward));
+        if largest_file > 0 {
+            told = format!("{told} {}", files::told(largest_file));
         }
         request.extra_system = vec![told];
         request

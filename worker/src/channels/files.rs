@@ -3,10 +3,15 @@
 use networks::File;
 
 use super::{Heard, aside};
+use crate::agent;
 use crate::service::Core;
+use crate::store;
 
 /// What a line begins with that names a file.
 const MARK: &str = "MEDIA:";
+
+/// The tool that reads files.
+const READ: &str = "read";
 
 /// Files of one answer: more than a network shows together.
 const MAX_FILES: usize = 8;
@@ -22,6 +27,16 @@ pub(super) fn told(most: u64) -> String {
         "To send a file of your workspace, at most {most} large, write a line of its own with \
          {MARK} and its path; up to {MAX_FILES} are sent with an answer, after its text."
     )
+}
+
+/// How large a file may be that the agent sends in this conversation, in bytes; 0 where the network takes
+/// none, or the agent may not read files: then it gives none away either.
+pub(super) async fn most(core: &Core, heard: &Heard) -> u64 {
+    let key = heard.key.clone();
+    let row = core.store.job(move |root| store::session(root, key.agent(), key.as_str())).await;
+    let Ok(row) = row else { return 0 };
+    let may_read = agent::allowed_in(core, &heard.key, row.as_ref()).has(READ);
+    if may_read { heard.network.is.media.outward } else { 0 }
 }
 
 /// An answer without the lines that name files, and their paths.
@@ -62,12 +77,12 @@ pub(super) async fn take(
     intent: &str,
     paths: &[String],
 ) -> (Vec<networks::Part>, Vec<String>) {
-    let most = heard.network.is.media.outward;
+    let most = if paths.is_empty() { 0 } else { most(core, heard).await };
     let (mut parts, mut notes) = (Vec::new(), Vec::new());
     for (at, path) in paths.iter().enumerate() {
         let name = name(path);
         let taken = if most == 0 {
-            Err(format!("{} takes no files", heard.network.is.title))
+            Err(format!("none is sent over {} from here", heard.network.is.title))
         } else if at >= MAX_FILES {
             Err(format!("{MAX_FILES} are sent at once"))
         } else {

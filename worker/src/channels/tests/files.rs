@@ -130,3 +130,19 @@ async fn what_cannot_be_sent_is_said() {
     assert!(said[said.len() - 2].2.concat().contains("8 are sent at once"));
     assert_eq!(left(&harness).len(), 8);
 }
+
+#[tokio::test]
+async fn who_may_not_read_files_gives_none_away() {
+    let mut harness = Harness::new().await;
+    let rules = json!({"tools": {"deny": ["read"]}});
+    harness.configure(&rules).await;
+    put(&harness, "one", b"1");
+    hear(&harness, event("e1", "send it")).await.unwrap();
+    let (asked, said) = answered(&mut harness, "MEDIA:one", 1).await;
+    assert!(!asked.contains("MEDIA:"), "{asked}");
+    assert_eq!(
+        said,
+        [r#"{"text":"[one could not be sent: none is sent over Telegram from here.]"}"#]
+    );
+    assert!(left(&harness).is_empty());
+}
