@@ -29,6 +29,8 @@ pub(crate) struct Far {
     pub(crate) kept: Mutex<Vec<String>>,
     /// What becomes of the next events that are to be kept; whatever comes after them is kept.
     pub(crate) not_kept: Mutex<VecDeque<Option<NotKept>>>,
+    /// Why the next file is not there that is asked for.
+    pub(crate) not_had: Mutex<Option<NotHad>>,
     /// What comes over the sockets that are opened, each to its end.
     pub(crate) wires: Mutex<VecDeque<Vec<Heard>>>,
 }
@@ -61,7 +63,8 @@ impl Lines for Held {
 
     async fn file(&self, tenant: &TenantId, id: &str, size: usize) -> Result<Bytes, NotHad> {
         self.0.call(format!("file {tenant} {id}"));
-        Ok(vec![b'x'; size].into())
+        let not_had = self.0.not_had.lock().unwrap().take();
+        not_had.map_or_else(|| Ok(vec![b'x'; size].into()), Err)
     }
 
     async fn fetch(&self, account: &AccountRow, call: Call, _most: usize) -> Called {

@@ -133,3 +133,6 @@ impl Sink {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

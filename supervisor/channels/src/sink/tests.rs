@@ -10,14 +10,14 @@ use super::*;
 use crate::testing::{House, NOW, account, answered};
 
 impl House {
-    fn sink(&self, tenant: &str, channel: &str) -> Sink {
+    pub(super) fn sink(&self, tenant: &str, channel: &str) -> Sink {
         let shared = Shared::new(self.records.clone(), self.held(), self.held(), self.time());
         let adapter = crate::adapter(channel).unwrap();
         Sink::new(tenant.parse().unwrap(), adapter, Arc::new(shared))
     }
 }
 
-fn target(account: &AccountRow, bound: Option<(PeerKind, &str)>) -> String {
+pub(super) fn target(account: &AccountRow, bound: Option<(PeerKind, &str)>) -> String {
     let place = Place { room: "42".to_owned(), thread: None, reply: Some("7".to_owned()) };
     let bound = bound.map(|(kind, id)| (kind, id.to_owned()));
     let (channel, shared) = (account.channel.clone(), account.owner.is_none());
