@@ -270,7 +270,10 @@ fn turn(account: &AccountRow, tenant: &TenantId, peer: Option<&PeerRow>, done: &
 /// The session of a conversation, as `OpenClaw` names it: one for each person at each account, or one
 /// for each conversation of more and each thread in it.
 fn session(account: &AccountRow, agent: &str, done: &Done) -> String {
-    let (channel, name) = (&account.channel, &account.name);
+    let channel = &account.channel;
+    // No account of a tenant's own has a dot in its name: one person at both has a session at each.
+    let shared = if account.owner.is_none() { "shared." } else { "" };
+    let name = format!("{shared}{}", account.name);
     let Room { kind, id, thread, .. } = &done.room;
     let word = |id| word(channel, id);
     let mut session = match kind {

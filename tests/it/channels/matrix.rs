@@ -204,7 +204,7 @@ async fn two_tenants_share_one_bot() {
     for (tenant, person, own, foreign) in
         [(&acme, &ann, "to acme", "to globex"), (&globex, &bob, "to globex", "to acme")]
     {
-        let session = format!("agent:main:matrix:bot:direct:{}", person.id());
+        let session = format!("agent:main:matrix:shared.bot:direct:{}", person.id());
         let seen = Seen::of(gateway, tenant, &session).await;
         assert_eq!((seen.count("user", own), seen.count("user", foreign)), (1, 0), "{seen:?}");
     }

@@ -47,7 +47,7 @@ async fn two_tenants_share_one_bot() {
     for (tenant, user, own, foreign) in
         [(&acme, 7, "to acme", "to globex"), (&globex, 8, "to globex", "to acme")]
     {
-        let session = format!("agent:main:telegram:bot:direct:{user}");
+        let session = format!("agent:main:telegram:shared.bot:direct:{user}");
         let seen = Seen::of(&house.gateway, tenant, &session).await;
         assert_eq!((seen.count("user", own), seen.count("user", foreign)), (1, 0), "{seen:?}");
     }
@@ -57,7 +57,7 @@ async fn two_tenants_share_one_bot() {
     house.telegram.write(&token, 7, &second);
     house.telegram.write(&token, 7, "still acme's");
     assert_eq!(house.texts(&token, 7, 5).await[4], "still acme's");
-    let seen = Seen::of(&house.gateway, &globex, "agent:main:telegram:bot:direct:7").await;
+    let seen = Seen::of(&house.gateway, &globex, "agent:main:telegram:shared.bot:direct:7").await;
     assert!(seen.messages.is_empty(), "{seen:?}");
 
     // One that is suspended keeps back none of the other's.

@@ -156,6 +156,9 @@ fn a_shared_account_is_whose_code_was_sent() {
         // Another tenant's code in the mouth of one who is bound is a message like any other.
         assert_eq!(tenant_of(decide(&account, &said(CODE), bound)), Ok(want.to_owned()));
     }
+    let bound = Bound { user: Some(&of_a), ..none };
+    let Decision::Turn(turn) = decide(&account, &said("hi"), bound) else { panic!("no turn") };
+    assert_eq!(turn.session, "agent:main:telegram:shared.bot:direct:42", "no own account's");
     // Nearer is first: the conversation, the person, the workspace.
     let (room, space) = (peer("c", PeerKind::Room), peer("d", PeerKind::Space));
     let all = Bound { room: Some(&room), user: Some(&of_a), space: Some(&space) };

@@ -110,7 +110,7 @@ impl Net for Row {
 
     fn session(&self, talk: usize) -> String {
         let Talk { person, bot, is_room } = ALL[talk];
-        let account = if bot == SHARED { "all" } else { "bot" };
+        let account = if bot == SHARED { "shared.all" } else { "bot" };
         if is_room {
             format!("agent:main:matrix:group:{}", word(&self.rooms[talk]))
         } else {
