@@ -131,6 +131,11 @@ impl Telegram {
         self.bring(token);
     }
 
+    /// Where events are brought, and with which secret.
+    pub fn webhook(&self, token: &str) -> Option<(String, String)> {
+        self.of(token, |bot| bot.webhook.clone())
+    }
+
     /// What was sent, in its order.
     pub fn sent(&self, token: &str) -> Vec<Sent> {
         self.of(token, |bot| bot.sent.clone())

@@ -1,5 +1,8 @@
 //! What is done with an account that is there.
 
+use std::time::Duration;
+
+use channels::{Called, Lines as _};
 use records::{AccountPut, AccountRow, Shut};
 use types::TenantId;
 
@@ -10,6 +13,9 @@ use crate::{Accounts, Error};
 
 /// Why a logged-out account is not connected.
 const LOGGED_OUT: &str = "logged out";
+
+/// How long a network may take to hear that it is to call no more.
+const FAREWELL: Duration = Duration::from_secs(10);
 
 impl Accounts {
     /// The accounts of a tenant, or those that all tenants share.
@@ -57,6 +63,7 @@ impl Accounts {
         let row = self.named(owner, of).await?;
         let (id, at) = (row.id.clone(), self.0.clock.now());
         let shut = Shut { at, why: LOGGED_OUT.to_owned() };
+        self.call_off(&row).await;
         let view = self.change(row, |row| (row.running, row.shut) = (false, Some(shut))).await?;
         self.0.settings.seal_channel(owner, &id, &[], &ALL).await?;
         Ok(view)
@@ -68,11 +75,26 @@ impl Accounts {
     /// When there is none.
     pub async fn remove(&self, owner: Option<&TenantId>, of: (&str, &str)) -> Result<(), Error> {
         let row = self.named(owner, of).await?;
+        self.call_off(&row).await;
         self.0.records.remove_account(&row).await?;
         self.settle(owner, &row.id).await?;
         self.0.settings.seal_channel(owner, &row.id, &[], &ALL).await?;
         self.0.watch.forget(&row.id);
         Ok(())
+    }
+
+    /// Tells a network that was told where to call that nobody is called there any more. One that does not
+    /// hear it calls in vain.
+    async fn call_off(&self, row: &AccountRow) {
+        if row.way != "webhook" || self.0.config.public_url.is_none() {
+            return;
+        }
+        let call = channels::adapter(&row.channel).and_then(|it| it.arrive(None));
+        let Some(call) = call else { return };
+        match tokio::time::timeout(FAREWELL, self.0.lines.call(row, call)).await {
+            Ok(Called::Answered { status: 200..=299, .. }) => {}
+            missed => tracing::info!(account = %row.id, ?missed, "the network may go on calling"),
+        }
     }
 
     /// Asks the network whether it knows the account.

@@ -17,8 +17,14 @@ pub(crate) struct House {
 
 impl House {
     pub(crate) async fn build() -> Self {
+        Self::with(json!({})).await
+    }
+
+    /// One that says more of networks in its configuration.
+    pub(crate) async fn with(more: Value) -> Self {
         let (provider, telegram) = (Provider::start().await, Telegram::start().await);
-        let channels = json!({"channels": {"telegram": {"apiRoot": telegram.url()}}});
+        let mut channels = json!({"channels": {"telegram": {"apiRoot": telegram.url()}}});
+        channels["channels"].as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let gateway = Builder::default().config(provider.config_with(channels)).start();
         Self { provider, telegram, gateway }
     }

@@ -4,6 +4,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use tests::Client;
 use tests::telegram::post;
+use tokio::net::{TcpListener, TcpStream};
 
 use super::house::{House, until};
 use crate::delivery::seen::settled;
@@ -43,6 +44,35 @@ async fn updates_come_by_webhook_once_and_in_their_order() {
     until("all are taken", || house.telegram.pending(&token) == 0).await;
     settled(&house.gateway, &tenant).await;
     assert_eq!(house.telegram.attempts(&token), 3, "each was answered once");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_network_is_told_where_to_call_and_when_to_call_no_more() {
+    // What stands before the gateway has its address before the gateway has one.
+    let before = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let public = format!("http://{}", before.local_addr().unwrap());
+    let house = House::with(json!({"publicUrl": public})).await;
+    let gateway = house.gateway.address();
+    let passing = tokio::spawn(async move {
+        while let Ok((mut outer, _)) = before.accept().await {
+            drop(tokio::spawn(async move {
+                let mut inner = TcpStream::connect(gateway).await.unwrap();
+                tokio::io::copy_bidirectional(&mut outer, &mut inner).await
+            }));
+        }
+    });
+    let (tenant, token) = (house.gateway.tenant("acme"), house.telegram.bot(700, "helper_bot"));
+    let added = house.add(&["acme"], &token, &["--dm-policy", "open", "--way", "webhook"]);
+    let path = added["path"].as_str().unwrap();
+    let (url, secret) = house.telegram.webhook(&token).unwrap();
+    assert_eq!(url, format!("{public}{path}"));
+    assert!(secret.len() > 20 && !path.contains(&secret));
+    house.telegram.write(&token, 7, "one");
+    assert_eq!(house.texts(&token, 7, 1).await, ["one"]);
+    settled(&house.gateway, &tenant).await;
+    house.gateway.json(&["channels", "remove", "acme", "telegram", "--account", "bot"]);
+    assert_eq!(house.telegram.webhook(&token), None);
+    passing.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]
