@@ -97,6 +97,9 @@ pub enum Dialect {
     Html,
 }
 
+/// Bytes of a file that is sent, where the network takes as much: it is held whole while it is.
+pub(crate) const MAX_OUTWARD: u64 = 10 << 20;
+
 /// Attachments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Media {

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::describe::{Description, Dialect, Grade, Length, Media, Pace, Rooms, Twice, Unit, Way};
+use crate::describe::{
+    Description, Dialect, Grade, Length, MAX_OUTWARD, Media, Pace, Rooms, Twice, Unit, Way,
+};
 use crate::message::{Attachment, MAX_ATTACHMENTS, Message, Reply, Unreadable, Us, What};
 
 pub(crate) const IS: Description = Description {
@@ -18,7 +20,7 @@ pub(crate) const IS: Description = Description {
     edits: Some(Duration::from_millis(1500)),
     typing: Some(Duration::from_secs(10)),
     rooms: Rooms::Groups,
-    media: Media { inward: 10 << 20, outward: 0 },
+    media: Media { inward: 10 << 20, outward: MAX_OUTWARD },
     ack: Some(Duration::from_secs(3)),
     again: Duration::from_hours(1),
     twice: Twice::KnownFor(Duration::from_mins(2)),

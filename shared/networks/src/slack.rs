@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::describe::{Description, Dialect, Grade, Length, Media, Pace, Rooms, Twice, Unit, Way};
+use crate::describe::{
+    Description, Dialect, Grade, Length, MAX_OUTWARD, Media, Pace, Rooms, Twice, Unit, Way,
+};
 use crate::form;
 use crate::message::{Attachment, MAX_ATTACHMENTS, Message, Reply, Unreadable, Us, What};
 
@@ -18,7 +20,7 @@ pub(crate) const IS: Description = Description {
     edits: Some(Duration::from_secs(1)),
     typing: None,
     rooms: Rooms::Threads,
-    media: Media { inward: 20 << 20, outward: 0 },
+    media: Media { inward: 20 << 20, outward: MAX_OUTWARD },
     ack: Some(Duration::from_secs(3)),
     again: Duration::from_hours(2),
     twice: Twice::Seen,

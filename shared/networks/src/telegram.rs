@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::describe::{Description, Dialect, Grade, Length, Media, Pace, Rooms, Twice, Unit, Way};
+use crate::describe::{
+    Description, Dialect, Grade, Length, MAX_OUTWARD, Media, Pace, Rooms, Twice, Unit, Way,
+};
 use crate::message::{Attachment, Message, Reply, Unreadable, Us, What};
 
 pub(crate) const IS: Description = Description {
@@ -17,7 +19,7 @@ pub(crate) const IS: Description = Description {
     edits: Some(Duration::from_secs(1)),
     typing: Some(Duration::from_secs(5)),
     rooms: Rooms::Threads,
-    media: Media { inward: 20 << 20, outward: 10 << 20 },
+    media: Media { inward: 20 << 20, outward: MAX_OUTWARD },
     ack: None,
     again: Duration::from_hours(24),
     twice: Twice::Doubled,

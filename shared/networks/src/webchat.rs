@@ -16,7 +16,8 @@ pub(crate) const IS: Description = Description {
     edits: Some(Duration::from_millis(100)),
     typing: Some(Duration::from_secs(5)),
     rooms: Rooms::Direct,
-    media: Media { inward: 720 << 10, outward: 0 },
+    // What a conversation keeps of one message, without what base64 adds.
+    media: Media { inward: 720 << 10, outward: 720 << 10 },
     ack: None,
     again: Duration::from_hours(7 * 24),
     twice: Twice::Known,

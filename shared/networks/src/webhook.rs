@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::describe::{Description, Dialect, Grade, Length, Media, Pace, Rooms, Twice, Unit, Way};
+use crate::describe::{
+    Description, Dialect, Grade, Length, MAX_OUTWARD, Media, Pace, Rooms, Twice, Unit, Way,
+};
 use crate::message::{Attachment, MAX_ATTACHMENTS, Message, Reply, Unreadable, Us, What};
 
 pub(crate) const IS: Description = Description {
@@ -16,7 +18,7 @@ pub(crate) const IS: Description = Description {
     edits: None,
     typing: None,
     rooms: Rooms::Threads,
-    media: Media { inward: 10 << 20, outward: 0 },
+    media: Media { inward: 10 << 20, outward: MAX_OUTWARD },
     // What the standard asks of a receiver.
     ack: Some(Duration::from_secs(15)),
     again: Duration::from_hours(7 * 24),

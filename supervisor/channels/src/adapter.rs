@@ -172,6 +172,8 @@ pub struct Reply {
 pub struct Letter<'a> {
     /// Where it goes.
     pub place: &'a Place,
+    /// Who sends it: the account's id at the network.
+    pub us: &'a str,
     /// What it says.
     pub part: &'a Part,
     /// What is unique of it, and the same at each attempt: at most 64 letters, digits and dashes.

@@ -9,8 +9,8 @@ use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
 use crate::adapter::{
-    Adapter, Answer, Call, Fetch, Letter, Method, Named, Outcome, Proof, Received, Reply, Request,
-    Sending,
+    Adapter, Answer, Call, Carries, Enclosed, Fetch, Letter, Method, Named, Outcome, Proof,
+    Received, Reply, Request, Sending, Step,
 };
 use crate::answer;
 use crate::facts::{Done, Facts, Kind, Place, Room, Unreadable, opening};
@@ -99,6 +99,8 @@ struct Command {
 
 #[derive(Serialize)]
 struct Outgoing<'a> {
+    // A message with a file has none.
+    #[serde(skip_serializing_if = "str::is_empty")]
     content: &'a str,
     allowed_mentions: Nobody,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -217,6 +219,21 @@ impl Adapter for Discord {
         };
         let body = serde_json::to_vec(&body).unwrap_or_default();
         Sending::Call(Call { method, path, body, proof: Proof::Header("Bot ") })
+    }
+
+    /// The same call, as a form with the file in it.
+    /// <https://docs.discord.com/developers/reference#uploading-files>
+    fn upload(&self, letter: Letter<'_>, _file: Enclosed<'_>, before: &[Vec<u8>]) -> Step {
+        match (before, self.send(letter)) {
+            ([], Sending::Call(call)) => {
+                let said = String::from_utf8(call.body).unwrap_or_default();
+                let form = Carries::Form(vec![("payload_json", said)], "files[0]");
+                Step::Last(Call { body: Vec::new(), ..call }, form)
+            }
+            (_, Sending::Call(_) | Sending::Page(_) | Sending::Say(_) | Sending::Never) => {
+                Step::Over(Outcome::Refused("it is sent at once".to_owned()))
+            }
+        }
     }
 
     fn typing(&self, place: &Place, _us: Us<'_>) -> Option<Call> {

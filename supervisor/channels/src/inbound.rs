@@ -222,6 +222,7 @@ impl Inbound {
             let now = this.0.clock.now();
             let letter = Letter {
                 place: &place,
+                us: &account.us.0,
                 part: &part,
                 key: &key,
                 over: None,

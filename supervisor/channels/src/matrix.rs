@@ -1,13 +1,15 @@
 //! Matrix: the client-server API of a homeserver that the account names. An event is kept with its room
 //! and how many are in it, because it says neither.
 
+mod files;
 mod sync;
 
 use networks::{Network, Us, What};
 use serde::{Deserialize, Serialize};
 
 use crate::adapter::{
-    Adapter, Answer, Call, Fetch, Letter, Method, Named, Outcome, Proof, Received, Request, Sending,
+    Adapter, Answer, Call, Enclosed, Fetch, Letter, Method, Named, Outcome, Proof, Received,
+    Request, Sending, Step,
 };
 use crate::answer;
 use crate::facts::{Done, Facts, Kind, Place, Room, Unreadable, opening};
@@ -62,6 +64,8 @@ struct Relates {
 struct Outgoing<'a> {
     msgtype: &'static str,
     body: &'a str,
+    #[serde(flatten)]
+    file: Option<files::Filed<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     format: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -158,12 +162,11 @@ impl Adapter for Matrix {
     }
 
     fn send(&self, letter: Letter<'_>) -> Sending {
-        let room = answer::piece(&letter.place.room);
-        let key = answer::piece(letter.key);
-        let path = format!("/_matrix/client/v3/rooms/{room}/send/m.room.message/{key}");
-        let body = serde_json::to_vec(&content(letter)).unwrap_or_default();
-        let proof = Proof::Header("Bearer ");
-        Sending::Call(Call { method: Method::Put, path, body, proof })
+        Sending::Call(put(letter, &content(letter)))
+    }
+
+    fn upload(&self, letter: Letter<'_>, file: Enclosed<'_>, before: &[Vec<u8>]) -> Step {
+        files::upload(letter, file, before)
     }
 
     fn typing(&self, place: &Place, us: Us<'_>) -> Option<Call> {
@@ -215,10 +218,20 @@ impl Adapter for Matrix {
     }
 }
 
+/// The call that says something, under the letter's key.
+fn put(letter: Letter<'_>, said: &Outgoing<'_>) -> Call {
+    let room = answer::piece(&letter.place.room);
+    let key = answer::piece(letter.key);
+    let path = format!("/_matrix/client/v3/rooms/{room}/send/m.room.message/{key}");
+    let body = serde_json::to_vec(said).unwrap_or_default();
+    Call { method: Method::Put, path, body, proof: Proof::Header("Bearer ") }
+}
+
 fn content(letter: Letter<'_>) -> Outgoing<'_> {
     let plain = || Outgoing {
         msgtype: "m.text",
         body: &letter.part.text,
+        file: None,
         format: letter.part.html.as_ref().map(|_| "org.matrix.custom.html"),
         formatted_body: letter.part.html.as_deref(),
         // What an agent writes rings at nobody's.

@@ -29,6 +29,10 @@ const MAX_WAIT: Duration = Duration::from_secs(5);
 /// on its way when a process ends may still be taken, in milliseconds.
 const ARRIVING_MS: u64 = 5_000;
 
+/// The same of a file, which Slack shows some time after it has said that it will:
+/// <https://github.com/slackapi/bolt-js/issues/2115>.
+const FILE_ARRIVING_MS: u64 = 10_000;
+
 /// Accounts whose pace is remembered, of one network: all that there may be, many times over.
 const MAX_PACES: usize = 4096;
 
@@ -217,7 +221,7 @@ impl Sink {
     }
 
     async fn try_once(&self, ready: &Ready, part: outbox::Part<'_>) -> Result<Outcome, Fate> {
-        let letter = letter(&ready.place, &ready.part, part, self.shared.clock.now());
+        let letter = letter(ready, part, self.shared.clock.now());
         if let Some(held) = &ready.held {
             return self.upload(ready, letter, held).await;
         }
@@ -274,16 +278,12 @@ fn fetched(called: Called) -> Result<(u16, Vec<u8>), NotFetched> {
     }
 }
 
-fn letter<'a>(
-    place: &'a Place,
-    said: &'a networks::Part,
-    part: outbox::Part<'a>,
-    now: u64,
-) -> Letter<'a> {
+fn letter<'a>(ready: &'a Ready, part: outbox::Part<'a>, now: u64) -> Letter<'a> {
     // An intent's parts are numbered behind its key: the first answers, the others follow.
     let is_first = part.key.ends_with("-0");
     let (key, over, since) = (part.key, part.over, part.since);
-    Letter { place, part: said, key, over, is_first, now, since }
+    let (us, place) = (ready.account.us.0.as_str(), &ready.place);
+    Letter { place, us, part: &ready.part, key, over, is_first, now, since }
 }
 
 #[async_trait]
@@ -329,14 +329,16 @@ impl outbox::Sink for Sink {
             return (u128::from(age) < time.as_millis()).then_some(Seen::Absent);
         }
         let ready = self.ready(part).await.ok()?;
-        let letter = letter(&ready.place, &ready.part, part, self.shared.clock.now());
+        let letter = letter(&ready, part, self.shared.clock.now());
         let call = self.adapter.look(letter)?;
         match self.shared.lines.call(&ready.account, call).await {
             Called::Answered { status, retry_after, body } => {
                 let retry_after = retry_after.as_deref();
                 let seen = self.adapter.seen(letter, Answer { status, retry_after, body: &body });
                 let age = self.shared.clock.now().saturating_sub(part.tried);
-                seen.filter(|it| *it != Seen::Absent || age >= ARRIVING_MS)
+                let is_file = letter.part.file.is_some();
+                let arriving = if is_file { FILE_ARRIVING_MS } else { ARRIVING_MS };
+                seen.filter(|it| *it != Seen::Absent || age >= arriving)
             }
             Called::Unsent(_) | Called::Unknown(_) => None,
         }

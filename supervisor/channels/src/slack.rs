@@ -2,6 +2,7 @@
 //! the same in an envelope.
 
 mod command;
+mod files;
 mod socket;
 
 use delivery::outbox::Seen;
@@ -9,8 +10,8 @@ use networks::{Network, Us, What};
 use serde::{Deserialize, Serialize};
 
 use crate::adapter::{
-    Adapter, Answer, Call, Fetch, Letter, Method, Named, Outcome, Proof, Received, Reply, Request,
-    Sending,
+    Adapter, Answer, Call, Enclosed, Fetch, Letter, Method, Named, Outcome, Proof, Received, Reply,
+    Request, Sending, Step,
 };
 use crate::answer;
 use crate::facts::{Done, Facts, Kind, Place, Room, Unreadable, opening};
@@ -230,6 +231,10 @@ impl Adapter for Slack {
         })
     }
 
+    fn upload(&self, letter: Letter<'_>, file: Enclosed<'_>, before: &[Vec<u8>]) -> Step {
+        files::upload(letter, file, before)
+    }
+
     fn outcome(&self, answer: Answer<'_>) -> Outcome {
         let told: Told = answer::body(answer);
         match told.error.as_str() {
@@ -306,6 +311,9 @@ impl Adapter for Slack {
     }
 
     fn seen(&self, letter: Letter<'_>, answer: Answer<'_>) -> Option<Seen> {
+        if let Some(file) = &letter.part.file {
+            return files::seen(letter, file, answer);
+        }
         let history: History<'_> = answer::body(answer);
         let ours = |it: &Marked<'_>| {
             let mark = it.metadata.as_ref().filter(|it| it.event_type == MARK);

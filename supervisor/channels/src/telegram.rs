@@ -1,14 +1,16 @@
 //! Telegram's Bot API. The secret stands in the path; what is signed is nothing, so the account is known
 //! by the path that it was given and the token in the header.
 
+mod files;
+
 use networks::{Network, Us, What};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use types::Secret;
 
 use crate::adapter::{
-    Adapter, Answer, Call, Fetch, Letter, Method, Named, Outcome, Proof, Received, Reply, Request,
-    Sending,
+    Adapter, Answer, Call, Enclosed, Fetch, Letter, Method, Named, Outcome, Proof, Received, Reply,
+    Request, Sending, Step,
 };
 use crate::answer;
 use crate::facts::{Done, Facts, Kind, Place, Room, Unreadable, opening};
@@ -166,7 +168,6 @@ impl Adapter for Telegram {
     }
 
     fn send(&self, letter: Letter<'_>) -> Sending {
-        let number = |text: Option<&str>| text.and_then(|it| it.parse().ok());
         let reply = letter.place.reply.as_deref().filter(|_| letter.is_first);
         let over = number(letter.over);
         let body = Outgoing {
@@ -182,6 +183,10 @@ impl Adapter for Telegram {
         };
         let path = if over.is_some() { "/editMessageText" } else { "/sendMessage" };
         Sending::Call(post(path, &body))
+    }
+
+    fn upload(&self, letter: Letter<'_>, file: Enclosed<'_>, before: &[Vec<u8>]) -> Step {
+        files::upload(letter, file, before)
     }
 
     fn typing(&self, place: &Place, _us: Us<'_>) -> Option<Call> {
@@ -363,6 +368,10 @@ fn names(text: &str, name: &str) -> bool {
         (rest, before) = (right, Some('@'));
     }
     false
+}
+
+fn number(text: Option<&str>) -> Option<i64> {
+    text.and_then(|it| it.parse().ok())
 }
 
 fn post<T: Serialize>(path: &str, body: &T) -> Call {

@@ -3,6 +3,7 @@
 
 mod files;
 mod samples;
+mod sent;
 
 use delivery::outbox::Seen;
 use networks::{Part, Us, What};
@@ -10,7 +11,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::*;
-use samples::{CallOf, DoneOf, FactsOf, KEY, NOW, Samples};
+use samples::{CallOf, DoneOf, FactsOf, KEY, NOW, Samples, US};
 
 fn each(mut check: impl FnMut(&'static dyn Adapter, &Samples, Us<'_>)) {
     for adapter in ALL.iter().copied() {
@@ -21,7 +22,7 @@ fn each(mut check: impl FnMut(&'static dyn Adapter, &Samples, Us<'_>)) {
 }
 
 fn letter<'a>(place: &'a Place, part: &'a Part, over: Option<&'a str>, first: bool) -> Letter<'a> {
-    Letter { place, part, key: KEY, over, is_first: first, now: NOW, since: NOW }
+    Letter { place, us: US, part, key: KEY, over, is_first: first, now: NOW, since: NOW }
 }
 
 #[test]
@@ -246,7 +247,7 @@ fn one_finds_out_what_became_of_a_message() {
         let is = adapter.network().is;
         assert_eq!(is.twice == networks::Twice::Seen, !samples.looks.is_empty(), "{}", is.name);
         for case in &samples.looks {
-            let part = Part::default();
+            let part = Part { file: case.file.clone(), ..Part::default() };
             let letter = letter(&case.place, &part, None, true);
             let call = adapter.look(letter).map(|it| CallOf::from(&it));
             assert_eq!(call.as_ref(), Some(&case.call), "{}", is.name);

@@ -1,11 +1,13 @@
 //! Our own page. Who the visitor is has been found out when an event is made of what the page
 //! sent; an answer goes to the pages that show the conversation.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use networks::{Network, Us, What};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::adapter::{Adapter, Answer, Letter, Outcome, Sending};
+use crate::adapter::{Adapter, Answer, Enclosed, Letter, Outcome, Sending, Step};
 use crate::facts::{Done, Facts, Kind, Place, Room, Unreadable, opening};
 
 /// Our own page.
@@ -66,7 +68,20 @@ struct Answered<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     reply_to: Option<&'a str>,
     text: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<Filed<'a>>,
     at: u64,
+}
+
+/// A file that an answer brings, in its frame: it is there as long as the message is.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Filed<'a> {
+    name: &'a str,
+    media_type: &'a str,
+    size: u64,
+    /// In base64.
+    data: String,
 }
 
 /// The event of what a visitor's page sent, with the files that came with it: a list, in the order of the
@@ -134,18 +149,31 @@ impl Adapter for WebChat {
     }
 
     fn send(&self, letter: Letter<'_>) -> Sending {
-        let shown = Answered {
-            r#type: "message",
-            key: letter.key,
-            over: letter.over,
-            reply_to: letter.place.reply.as_deref().filter(|_| letter.is_first),
-            text: &letter.part.text,
-            at: letter.now,
-        };
-        Sending::Page(serde_json::to_vec(&shown).unwrap_or_default())
+        Sending::Page(frame(letter, None))
+    }
+
+    fn upload(&self, letter: Letter<'_>, file: Enclosed<'_>, _before: &[Vec<u8>]) -> Step {
+        let Enclosed { is, bytes } = file;
+        let data = STANDARD.encode(bytes);
+        let filed = Filed { name: &is.name, media_type: &is.media_type, size: is.size, data };
+        Step::Page(frame(letter, Some(filed)))
     }
 
     fn outcome(&self, _answer: Answer<'_>) -> Outcome {
         Outcome::Refused("nobody is called".to_owned())
     }
+}
+
+/// What pages show of an answer.
+fn frame(letter: Letter<'_>, file: Option<Filed<'_>>) -> Vec<u8> {
+    let shown = Answered {
+        r#type: "message",
+        key: letter.key,
+        over: letter.over,
+        reply_to: letter.place.reply.as_deref().filter(|_| letter.is_first),
+        text: &letter.part.text,
+        file,
+        at: letter.now,
+    };
+    serde_json::to_vec(&shown).unwrap_or_default()
 }

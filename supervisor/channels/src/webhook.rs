@@ -1,11 +1,14 @@
 //! The generic webhook: requests of any program that signs them, and signed requests to it.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use networks::{Network, Us, What};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::adapter::{
-    Adapter, Answer, Call, Letter, Method, Outcome, Proof, Received, Reply, Request, Sending,
+    Adapter, Answer, Call, Carries, Enclosed, Letter, Method, Outcome, Proof, Received, Reply,
+    Request, Sending, Step,
 };
 use crate::answer;
 use crate::facts::{Done, Facts, Kind, Place, Room, Unreadable, opening};
@@ -103,6 +106,19 @@ struct Said<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     reply_to: Option<&'a str>,
     text: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attachments: Option<[Attached<'a>; 1]>,
+}
+
+/// A file that comes with a message, in the message.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Attached<'a> {
+    name: &'a str,
+    media_type: &'a str,
+    size: u64,
+    /// In base64.
+    data: String,
 }
 
 impl Adapter for Webhook {
@@ -157,19 +173,17 @@ impl Adapter for Webhook {
         if letter.over.is_some() {
             return Sending::Never;
         }
-        let data = Said {
-            conversation: &letter.place.room,
-            thread: letter.place.thread.as_deref(),
-            reply_to: letter.place.reply.as_deref().filter(|_| letter.is_first),
-            text: &letter.part.text,
-        };
-        let body = Outgoing { r#type: "message", timestamp: letter.now, data };
-        Sending::Call(Call {
-            method: Method::Post,
-            path: String::new(),
-            body: serde_json::to_vec(&body).unwrap_or_default(),
-            proof: Proof::Signed(letter.key.to_owned()),
-        })
+        Sending::Call(post(letter, None))
+    }
+
+    fn upload(&self, letter: Letter<'_>, file: Enclosed<'_>, before: &[Vec<u8>]) -> Step {
+        if !before.is_empty() {
+            return Step::Over(Outcome::Refused("it is sent at once".to_owned()));
+        }
+        let Enclosed { is, bytes } = file;
+        let data = STANDARD.encode(bytes);
+        let attached = Attached { name: &is.name, media_type: &is.media_type, size: is.size, data };
+        Step::Last(post(letter, Some(attached)), Carries::Own)
     }
 
     fn outcome(&self, answer: Answer<'_>) -> Outcome {
@@ -179,5 +193,22 @@ impl Adapter for Webhook {
             401 => Outcome::Refused("the receiver does not believe the signature".to_owned()),
             _ => answer::outcome(answer, ""),
         }
+    }
+}
+
+fn post(letter: Letter<'_>, file: Option<Attached<'_>>) -> Call {
+    let data = Said {
+        conversation: &letter.place.room,
+        thread: letter.place.thread.as_deref(),
+        reply_to: letter.place.reply.as_deref().filter(|_| letter.is_first),
+        text: &letter.part.text,
+        attachments: file.map(|it| [it]),
+    };
+    let body = Outgoing { r#type: "message", timestamp: letter.now, data };
+    Call {
+        method: Method::Post,
+        path: String::new(),
+        body: serde_json::to_vec(&body).unwrap_or_default(),
+        proof: Proof::Signed(letter.key.to_owned()),
     }
 }

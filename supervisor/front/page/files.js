@@ -71,6 +71,23 @@ export async function read(file, left) {
   return { about, blob, data: await base64(blob) };
 }
 
+const SHOWN = /^image\/(?:png|jpeg|gif|webp)$/;
+
+/**
+ * The address of a file that an answer brought, and whether it is shown. What is none of these pictures is bytes
+ * to the browser, whatever the answer says: it opens and runs none of it.
+ */
+export function brought({ mediaType, data }) {
+  const isPicture = SHOWN.test(String(mediaType));
+  try {
+    const bytes = Uint8Array.from(atob(String(data)), (it) => it.charCodeAt(0));
+    const type = isPicture ? String(mediaType) : "application/octet-stream";
+    return { address: URL.createObjectURL(new Blob([bytes], { type })), isPicture };
+  } catch {
+    return { address: null, isPicture: false }; // It is shown by its name.
+  }
+}
+
 /** The address of a picture of which the bytes are at hand, good as long as the page is. */
 export const pictured = (blob) => URL.createObjectURL(blob);
 

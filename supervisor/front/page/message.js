@@ -1,6 +1,6 @@
 // What one message looks like, made node by node of what people and models write.
 
-import { preview, size } from "./files.js";
+import { brought, preview, size } from "./files.js";
 import { markdown, plain } from "./markdown.js";
 
 export const element = (name, { text, ...props } = {}, ...children) => {
@@ -11,6 +11,8 @@ export const element = (name, { text, ...props } = {}, ...children) => {
 
 /** Addresses of pictures at hand, by message and number. */
 export const pictures = new Map();
+
+const files = new Map(); // Addresses of files that answers brought, by message.
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 
@@ -23,17 +25,32 @@ function attached(id, list) {
     const name = String(it.name ?? "file");
     const shown = source
       ? element("img", { src: source, alt: name, title: name })
-      : element("span", { className: "file" }, element("span", { text: name }), element("small", { text: size(Number(it.size) || 0) }));
+      : element("span", { className: "file" }, ...told(name, it.size));
     made.append(element("li", {}, shown));
   });
   return made;
+}
+
+const told = (name, bytes) => [element("span", { text: name }), element("small", { text: size(Number(bytes) || 0) })];
+
+/** A file that an answer brought: a picture is shown, and whatever it is, it can be saved and is not opened. */
+function filed(key, file) {
+  if (!files.has(key)) files.set(key, brought(file));
+  const { address, isPicture } = files.get(key);
+  const name = String(file.name ?? "file");
+  if (!address) return element("span", { className: "file" }, ...told(name, file.size));
+  const save = element("a", { href: address, download: name, title: name });
+  const shown = isPicture ? [element("img", { src: address, alt: name })] : told(name, file.size);
+  if (!isPicture) save.className = "file";
+  save.append(...shown);
+  return element("ul", { className: "attached" }, element("li", {}, save));
 }
 
 /** A message: whose, what is in it, and what stands below. */
 function message(whose, at, nodes, below = []) {
   const time = element("time", { text: clock.format(at), dateTime: new Date(at).toISOString() });
   const bubble = element("div", { className: "bubble" }, ...nodes);
-  if (nodes.length === 1 && nodes[0].querySelector?.("img") && whose === "mine") bubble.classList.add("bare");
+  if (nodes.length === 1 && nodes[0].querySelector?.("img")) bubble.classList.add("bare");
   const said = element("span", { className: "unseen", text: whose === "mine" ? "You, " : "Answer, " });
   return element("li", { className: `message ${whose}` }, bubble, element("div", { className: "meta" }, said, time, ...below));
 }
@@ -49,6 +66,7 @@ export function mine({ id, text, attachments }, at, below) {
 export function shown(it) {
   const at = Number(it.at) || 0;
   if (it.type === "said") return mine(it.message, at, [element("span", { text: "Sent" })]);
+  if (it.type === "message" && it.file) return message("theirs", at, [filed(String(it.key), it.file)]);
   if (it.type === "message") return message("theirs", at, markdown(String(it.text)));
   return null;
 }

@@ -17,7 +17,9 @@ use crate::{Error, Records, TRIES, contended, json, tenants, unchanged};
 pub use claims::Claimed;
 pub use codes::{CodeRow, MAX_CODES, Redeemed, Sent};
 pub use cursors::{CursorRow, MAX_CURSOR};
-pub use pages::{MAX_SHOWN, MAX_SHOWN_BYTES, PageHead, Pages, Showing, Shown, ShownRow};
+pub use pages::{
+    MAX_SHOWN, MAX_SHOWN_BYTES, MAX_SHOWN_ITEM, PageHead, Pages, Showing, Shown, ShownRow,
+};
 pub use peers::{MAX_PEERS, PeerKind, PeerRow, Proven};
 pub use requests::{MAX_REQUESTS, RequestRow};
 

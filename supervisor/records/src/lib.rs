@@ -37,9 +37,9 @@ mod tokens;
 
 pub use channels::{
     AccountPolicy, AccountPut, AccountRow, Claimed, CodeRow, CursorRow, MAX_ACCOUNTS, MAX_CODES,
-    MAX_CURSOR, MAX_LISTED, MAX_PEERS, MAX_REQUESTS, MAX_SHOWN, MAX_SHOWN_BYTES, PageHead,
-    PagePolicy, Pages, PathDigest, PeerKind, PeerRow, Proven, Redeemed, RequestRow, Sent, Showing,
-    Shown, ShownRow, Shut,
+    MAX_CURSOR, MAX_LISTED, MAX_PEERS, MAX_REQUESTS, MAX_SHOWN, MAX_SHOWN_BYTES, MAX_SHOWN_ITEM,
+    PageHead, PagePolicy, Pages, PathDigest, PeerKind, PeerRow, Proven, Redeemed, RequestRow, Sent,
+    Showing, Shown, ShownRow, Shut,
 };
 pub use devices::{
     DeviceBinding, DeviceRequestRow, DeviceRole, DeviceRow, DeviceSelf, MAX_DEVICES, RoleGrant,

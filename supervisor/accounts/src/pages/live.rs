@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 /// Pages of one account that are open at once: a busy site, of which one tenant is to have no more.
@@ -18,6 +18,9 @@ pub(crate) const MAX_OF_VISITOR: usize = 8;
 
 /// Frames that wait for a page. One that does not take them is cut, and asks again for what it missed.
 const MAX_WAITING: usize = 64;
+
+/// Bytes of them: the two longest that there are.
+const MAX_WAITING_BYTES: usize = 2 << 20;
 
 /// The bits of an IPv6 address that its holder cannot choose.
 const NETWORK: u128 = !0 << 64;
@@ -42,7 +45,15 @@ struct Rooms {
 #[derive(Debug)]
 struct Page {
     number: u64,
-    frames: mpsc::Sender<Utf8Bytes>,
+    frames: mpsc::Sender<Waiting>,
+    space: Arc<Semaphore>,
+}
+
+/// A frame that a page has not taken yet, with the space that it takes.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) frame: Utf8Bytes,
+    _space: OwnedSemaphorePermit,
 }
 
 /// The place of one page. It is free again when this is dropped.
@@ -73,7 +84,7 @@ impl Live {
         account: &str,
         room: &str,
         peer: IpAddr,
-    ) -> Result<(Seat, mpsc::Receiver<Utf8Bytes>), Full> {
+    ) -> Result<(Seat, mpsc::Receiver<Waiting>), Full> {
         let peer = network(peer);
         let mut all = self.all();
         let number = all.next;
@@ -89,9 +100,10 @@ impl Live {
             return Err(Full::Visitor);
         }
         let (frames, told) = mpsc::channel(MAX_WAITING);
+        let space = Arc::new(Semaphore::new(MAX_WAITING_BYTES));
         of.count += 1;
         *of.peers.entry(peer).or_insert(0) += 1;
-        of.rooms.entry(room.to_owned()).or_default().push(Page { number, frames });
+        of.rooms.entry(room.to_owned()).or_default().push(Page { number, frames, space });
         all.next = number.wrapping_add(1);
         drop(all);
         let (account, room) = (account.to_owned(), room.to_owned());
@@ -107,7 +119,7 @@ impl Live {
         };
         // Whose frames are dropped hears the end of them, and leaves its place then.
         for page in pages {
-            if page.frames.try_send(frame.clone()).is_err() {
+            if !page.tell(frame) {
                 page.frames = mpsc::channel(1).0;
             }
         }
@@ -124,6 +136,16 @@ impl Live {
 
     fn all(&self) -> MutexGuard<'_, All> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Page {
+    /// Whether there was space for it.
+    fn tell(&self, frame: &Utf8Bytes) -> bool {
+        let bytes = u32::try_from(frame.len()).unwrap_or(u32::MAX);
+        let space = Arc::clone(&self.space).try_acquire_many_owned(bytes);
+        let waiting = space.map(|it| Waiting { frame: frame.clone(), _space: it });
+        waiting.is_ok_and(|it| self.frames.try_send(it).is_ok())
     }
 }
 
@@ -174,14 +196,14 @@ mod tests {
         let (_other, mut other) = live.enter("cha_1", "v2", home).unwrap();
         let (_elsewhere, mut elsewhere) = live.enter("cha_2", "v1", home).unwrap();
         live.tell("cha_1", "v1", &Utf8Bytes::from_static("hello"));
-        assert_eq!(told.try_recv().unwrap(), "hello");
-        assert_eq!(also.try_recv().unwrap(), "hello");
+        assert_eq!(told.try_recv().unwrap().frame, "hello");
+        assert_eq!(also.try_recv().unwrap().frame, "hello");
         other.try_recv().unwrap_err();
         elsewhere.try_recv().unwrap_err();
         live.end("cha_1");
-        let ended = Err(mpsc::error::TryRecvError::Disconnected);
-        assert_eq!((told.try_recv(), other.try_recv()), (ended.clone(), ended));
-        assert_eq!(elsewhere.try_recv(), Err(mpsc::error::TryRecvError::Empty));
+        let ended = mpsc::error::TryRecvError::Disconnected;
+        assert_eq!((told.try_recv().unwrap_err(), other.try_recv().unwrap_err()), (ended, ended));
+        assert_eq!(elsewhere.try_recv().unwrap_err(), mpsc::error::TryRecvError::Empty);
     }
 
     #[test]
@@ -195,10 +217,27 @@ mod tests {
         }
         let taken = std::iter::from_fn(|| lazy.try_recv().ok()).count();
         assert_eq!(taken, MAX_WAITING);
-        assert_eq!(lazy.try_recv(), Err(mpsc::error::TryRecvError::Disconnected));
+        assert_eq!(lazy.try_recv().unwrap_err(), mpsc::error::TryRecvError::Disconnected);
         assert_eq!(live.all().accounts["cha_1"].count, 2, "it leaves its place when it hears it");
         drop((seat, here));
         assert!(live.all().accounts.is_empty());
+    }
+
+    #[test]
+    fn what_waits_for_a_page_has_a_bound_in_bytes_too() {
+        let live = Arc::<Live>::default();
+        let (_seat, mut told) = live.enter("cha_1", "v1", peer("192.0.2.1")).unwrap();
+        let half = Utf8Bytes::from("x".repeat(MAX_WAITING_BYTES / 2));
+        for _ in 0..3 {
+            live.tell("cha_1", "v1", &half);
+            assert_eq!(told.try_recv().unwrap().frame.len(), half.len(), "it is taken");
+        }
+        for _ in 0..3 {
+            live.tell("cha_1", "v1", &half);
+        }
+        let taken = std::iter::from_fn(|| told.try_recv().ok()).count();
+        assert_eq!(taken, 2, "and then its frames end");
+        assert_eq!(told.try_recv().unwrap_err(), mpsc::error::TryRecvError::Disconnected);
     }
 
     #[test]

@@ -20,6 +20,7 @@ use types::Chain;
 
 use super::end::{End, WsError, code};
 use super::frames::{Said, Told, Wrong};
+use super::live::Waiting;
 use super::visitor::{Keys, Known, Refused, Words};
 use super::{MAX_FILE_BYTES, MAX_FILES, MAX_MESSAGE, Page};
 use crate::secrets::TOKEN;
@@ -33,7 +34,7 @@ pub(super) const MAX_FRAME: usize = MAX_MESSAGE + 4096;
 const BUFFER: usize = 4 << 10;
 
 /// Bytes that may be collected: the longest item twice.
-const MAX_WRITE_BUFFER: usize = 1 << 20;
+const MAX_WRITE_BUFFER: usize = 2 * records::MAX_SHOWN_ITEM;
 
 /// How long a page may take to say who it is.
 const GREETING: Duration = Duration::from_secs(10);
@@ -42,8 +43,10 @@ const GREETING: Duration = Duration::from_secs(10);
 const TICK: Duration = Duration::from_secs(25);
 const SILENCE: Duration = Duration::from_mins(1);
 
-/// How long a page may take to take a frame, and to read why it is ended.
+/// How long a page may take to take a frame, and for each byte of it: over the slowest line a file still comes.
+/// And how long to read why it is ended.
 const PATIENCE: Duration = Duration::from_secs(10);
+const OF_A_BYTE: Duration = Duration::from_micros(60);
 const LAST_WORD: Duration = Duration::from_secs(2);
 
 /// Pages of one account that are opened in a minute.
@@ -225,7 +228,7 @@ impl Session<'_> {
     async fn run<S>(
         mut self,
         ws: &mut WebSocketStream<S>,
-        mut told: mpsc::Receiver<Utf8Bytes>,
+        mut told: mpsc::Receiver<Waiting>,
         left: Option<Duration>,
     ) -> End
     where
@@ -244,7 +247,7 @@ impl Session<'_> {
                     return End::told(code::VISITOR, Refused::Expired.code(), why);
                 }
                 frame = told.recv() => match frame {
-                    Some(frame) => Some(Ws::Text(frame)),
+                    Some(waiting) => Some(Ws::Text(waiting.frame)),
                     // The account's pages are ended, or this one took nothing.
                     None => return End::quiet(code::AGAIN),
                 },
@@ -319,7 +322,9 @@ async fn tell<S>(ws: &mut WebSocketStream<S>, message: Ws) -> Result<(), End>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    match timeout(PATIENCE, ws.send(message)).await {
+    let bytes = u32::try_from(message.len()).unwrap_or(u32::MAX);
+    let patience = PATIENCE + OF_A_BYTE.saturating_mul(bytes);
+    match timeout(patience, ws.send(message)).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(err)) => Err(End { why: Chain(&err).to_string(), ..End::quiet(code::NORMAL) }),
         Err(_elapsed) => Err(End::quiet(code::AGAIN)),

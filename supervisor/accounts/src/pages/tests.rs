@@ -77,14 +77,14 @@ async fn an_answer_is_told_and_is_there_when_the_page_comes_back() {
     let (_seat, mut told) = house.pages.live.enter(&house.account.id, "v1", home).unwrap();
     house.show("v1", "k-0", None, "one").await;
     house.show("v1", "k-0", None, "one").await;
-    let first = told.try_recv().unwrap();
+    let first = told.try_recv().unwrap().frame;
     assert!(
         first.starts_with(r#"{"type":"item","seq":1,"rev":1,"it":{"type":"message""#),
         "{first}"
     );
     told.try_recv().unwrap_err();
     house.show("v1", "k-1", Some("k-0"), "one, and more").await;
-    let edit = told.try_recv().unwrap();
+    let edit = told.try_recv().unwrap().frame;
     assert!(edit.starts_with(r#"{"type":"item","seq":1,"rev":2,"it":"#), "in its place: {edit}");
     house.show("v1", "k-2", None, "two").await;
     let (rev, anew, items) = house.since("v1", 0).await;
@@ -155,6 +155,36 @@ fn the_quietest_conversations_go_first_and_the_present_one_never() {
     }
     index.put(&head("c", 8, 0));
     assert_eq!(index.surplus("c", 9).len(), 1);
+}
+
+#[tokio::test]
+async fn the_largest_file_of_the_longest_name_is_kept_and_shown() {
+    let house = House::new().await;
+    let adapter = channels::adapter(WEBCHAT).unwrap();
+    let size = adapter.network().is.media.outward;
+    let bytes = vec![7; usize::try_from(size).unwrap()];
+    let (name, media_type) = ("\"😀".repeat(64), "x".repeat(80));
+    let file = networks::File { id: String::new(), name, media_type, size };
+    let part = networks::Part { file: Some(file.clone()), ..networks::Part::default() };
+    let place = channels::Place { room: "v1".to_owned(), thread: None, reply: None };
+    let letter = channels::Letter {
+        place: &place,
+        us: "",
+        part: &part,
+        key: "k-0",
+        over: None,
+        is_first: true,
+        now: 7,
+        since: 7,
+    };
+    let enclosed = channels::Enclosed { is: &file, bytes: &bytes };
+    let channels::Step::Page(frame) = adapter.upload(letter, enclosed, &[]) else { panic!() };
+    house.show("v1", "k", None, "before it").await;
+    let called = house.pages.show(&house.account, "v1", frame.clone()).await;
+    assert!(matches!(called, Called::Answered { status: 200, .. }), "{called:?}");
+    let (_, _, items) = house.since("v1", 0).await;
+    assert_eq!(items.len(), 2, "what was said before it stays");
+    assert!(items[1].contains(std::str::from_utf8(&frame).unwrap()));
 }
 
 #[tokio::test]

@@ -4,13 +4,16 @@
 use std::collections::BTreeMap;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
-use networks::{Part, What};
+use networks::{File, Part, What};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{Answer, Call, Done, Facts, Method, Outcome, Place, Proof};
+use crate::{Answer, Call, Carries, Done, Facts, Method, Outcome, Place, Proof, Step};
 
 pub(super) const KEY: &str = "0123456789abcdef0123456789abcdef-0";
+/// Who sends.
+pub(super) const US: &str = "U0BOT";
+
 pub(super) const NOW: u64 = 1_760_000_000_000;
 
 #[derive(Deserialize)]
@@ -22,6 +25,8 @@ pub(super) struct Samples {
     pub(super) requests: Vec<RequestOf>,
     #[serde(default)]
     pub(super) calls: Vec<CallCase>,
+    #[serde(default)]
+    pub(super) uploads: Vec<UploadCase>,
     #[serde(default)]
     pub(super) typing: Vec<TypingCase>,
     #[serde(default)]
@@ -121,6 +126,42 @@ pub(super) struct CallOf {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+pub(super) struct UploadCase {
+    pub(super) name: String,
+    pub(super) place: Place,
+    pub(super) file: File,
+    #[serde(default)]
+    pub(super) first: bool,
+    pub(super) steps: Vec<StepOf>,
+}
+
+/// A step, and what it is answered.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct StepOf {
+    #[serde(flatten)]
+    pub(super) step: Stepped,
+    #[serde(default)]
+    pub(super) answer: Value,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+pub(super) struct Stepped {
+    step: String,
+    call: Option<CallOf>,
+    carries: Option<CarriesOf>,
+    page: Option<Value>,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum CarriesOf {
+    File,
+    Form { fields: Value, file: String },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct TypingCase {
     pub(super) place: Place,
     pub(super) call: CallOf,
@@ -150,6 +191,7 @@ enum OutcomeOf {
 #[serde(deny_unknown_fields)]
 pub(super) struct LookCase {
     pub(super) place: Place,
+    pub(super) file: Option<File>,
     pub(super) call: CallOf,
     pub(super) body: Value,
     pub(super) seen: Option<bool>,
@@ -251,6 +293,43 @@ impl From<&Facts> for FactsOf {
             addressed: done.is_addressed,
             opening: done.opening.clone(),
         }
+    }
+}
+
+impl StepOf {
+    pub(super) fn answer(&self) -> Vec<u8> {
+        let text = self.answer.as_str().map(|it| it.as_bytes().to_vec());
+        text.unwrap_or_else(|| serde_json::to_vec(&self.answer).unwrap())
+    }
+}
+
+impl From<&Step> for Stepped {
+    fn from(it: &Step) -> Self {
+        let (step, call, carries) = match it {
+            Step::Before(call, carries) => ("before", call, carries),
+            Step::Try(call, carries) => ("try", call, carries),
+            Step::Last(call, carries) => ("last", call, carries),
+            Step::Page(frame) => {
+                let page = serde_json::from_slice(frame).ok();
+                return Self { step: "page".to_owned(), call: None, carries: None, page };
+            }
+            Step::Over(outcome) => panic!("over: {outcome:?}"),
+        };
+        let carries = match carries {
+            Carries::Own => None,
+            Carries::File => Some(CarriesOf::File),
+            Carries::Form(fields, file) => {
+                // What is JSON in a form is compared as such.
+                let read =
+                    |it: &String| serde_json::from_str(it).unwrap_or_else(|_| it.as_str().into());
+                let fields = fields.iter().map(|(name, it)| ((*name).to_owned(), read(it)));
+                Some(CarriesOf::Form {
+                    fields: Value::Object(fields.collect()),
+                    file: (*file).to_owned(),
+                })
+            }
+        };
+        Self { step: step.to_owned(), call: Some(CallOf::from(call)), carries, page: None }
     }
 }
 

@@ -16,8 +16,11 @@ const PAGES: &str = "channel/page/";
 /// Messages of one conversation: more than anybody scrolls through.
 pub const MAX_SHOWN: usize = 200;
 
-/// Bytes of them, and of one: a conversation of long answers, and one of which every line is escaped.
-pub const MAX_SHOWN_BYTES: usize = 256 << 10;
+/// Bytes of them: a conversation of long answers, or of some files.
+pub const MAX_SHOWN_BYTES: usize = 2 << 20;
+
+/// Bytes of one: an answer of which every line is escaped, or a file with what base64 adds to it.
+pub const MAX_SHOWN_ITEM: usize = 1 << 20;
 
 /// Bytes of one part: it fits a value of the store.
 const PART: usize = 15 << 10;
@@ -126,8 +129,8 @@ impl Records {
         showing: Showing<'_>,
         content: &Bytes,
     ) -> Result<Shown, Error> {
-        if content.len() > MAX_SHOWN_BYTES {
-            return Err(Error::TooLarge { what: "what a page shows", max: MAX_SHOWN_BYTES });
+        if content.len() > MAX_SHOWN_ITEM {
+            return Err(Error::TooLarge { what: "what a page shows", max: MAX_SHOWN_ITEM });
         }
         let head_key = of.all("head");
         for _ in 0..TRIES {
@@ -317,7 +320,7 @@ mod tests {
         }
         let all = seen(&records, "v1", 0).await;
         assert_eq!((all.len(), all[0].0), (MAX_SHOWN, 6));
-        let large = "x".repeat(MAX_SHOWN_BYTES / 2);
+        let large = "x".repeat(MAX_SHOWN_ITEM);
         for key in ["l1", "l2", "l3"] {
             say(&records, "v1", key, None, &large).await;
         }
@@ -326,7 +329,7 @@ mod tests {
         let tenant = id("a");
         let of = Pages { tenant: &tenant, account: OF, room: "v1" };
         let showing = Showing { key: "l4", over: None, at: 7 };
-        let longer = Bytes::from(vec![0; MAX_SHOWN_BYTES + 1]);
+        let longer = Bytes::from(vec![0; MAX_SHOWN_ITEM + 1]);
         records.show_page(of, showing, &longer).await.unwrap_err();
     }
 
