@@ -119,6 +119,14 @@ async def rest(bot, room):
     await room.typing()
     filed = await room.send("a file", file=discord.File(io.BytesIO(b"\x00\xffbytes"), "b.bin"))
     check("a file comes back", await filed.attachments[0].read() == b"\x00\xffbytes", filed.attachments)
+    name = "größe.bin"
+    first = await room.send(file=discord.File(io.BytesIO(b"\x00\r\n--\xff"), name), nonce=4712, reference=sent)
+    file = first.attachments[0]
+    check("a file alone", first.content == "" and await file.read() == b"\x00\r\n--\xff", first)
+    check("its name and its size", file.filename == name and file.size == 6, file)
+    check("it answers", first.reference.message_id == sent.id, first.reference)
+    again = await room.send(file=discord.File(io.BytesIO(b"other"), name), nonce=4712)
+    check("a number is taken once with a file too", again.id == first.id and again.attachments[0].size == 6, again)
     long = await failure(room.send("x" * 2001))
     check("too long", long.status == 400 and long.code == 50035 and "2000" in long.text, long)
     await room.send("☂" * 2000)

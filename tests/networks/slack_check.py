@@ -2,6 +2,7 @@
 
 import queue
 import time
+import urllib.error
 import urllib.request
 
 from report import ARGS, check, done, step
@@ -91,6 +92,37 @@ def files(client):
     check("files.info", client.api_call("files.info", params={"file": file["id"]})["file"]["name"] == "a.txt")
 
 
+def files_in_steps(client):
+    """The three steps by themselves, in a thread, with a name that could be taken for something else."""
+    room, name, content = ARGS["room"], 'größe &=? "x".bin', b"\x00\xff of\r\n--use"
+    first = client.chat_postMessage(channel=room, text="a thread")
+    begun = client.files_getUploadURLExternal(filename=name, length=len(content))
+    request = urllib.request.Request(begun["upload_url"], data=content, headers={"content-type": "application/x-other"})
+    with urllib.request.urlopen(request) as answer:
+        check("the bytes are taken", answer.status == 200)
+    check("nobody sees it yet", not any(it.get("files") for it in replies(client, first["ts"])))
+    done = client.files_completeUploadExternal(files=[{"id": begun["file_id"], "title": name}], channel_id=room, thread_ts=first["ts"])
+    check("files.completeUploadExternal", done["files"][0]["id"] == begun["file_id"], done.data)
+    shared = replies(client, first["ts"])[-1]
+    check("it is in the thread", shared["thread_ts"] == first["ts"] and shared["user"] == ARGS["user"], shared)
+    file = shared["files"][0]
+    check("its name and its size", (file["name"], file["title"], file["size"]) == (name, name, len(content)), file)
+    wrong = client.files_getUploadURLExternal(filename=name, length=3)
+    request = urllib.request.Request(wrong["upload_url"], data=content)
+    try:
+        urllib.request.urlopen(request)
+        check("of another length", False)
+    except urllib.error.HTTPError as err:
+        check("of another length", err.code == 400, err)
+    gone = error(lambda: client.files_completeUploadExternal(files=[{"id": wrong["file_id"]}], channel_id=room))
+    check("what was not brought", gone["error"] == "file_not_found", gone)
+    check("of no bytes", error(lambda: client.files_getUploadURLExternal(filename="x", length=0)))
+
+
+def replies(client, ts):
+    return client.conversations_replies(channel=ARGS["room"], ts=ts)["messages"]
+
+
 def limits(client):
     step("limit")
     begun = time.monotonic()
@@ -174,6 +206,7 @@ client = WebClient(token=ARGS["bot"], base_url=API, retry_handlers=[])
 signatures()
 web(client)
 files(client)
+files_in_steps(client)
 limits(client)
 sockets(client)
 done()

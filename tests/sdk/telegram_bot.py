@@ -79,6 +79,23 @@ async def messages(bot):
     check("typing is shown", await bot.send_chat_action(7, "typing"))
 
 
+async def files(bot):
+    bytes_ = b"\x00\xff of\r\n--use"
+    sent = await bot.send_document(7, bytes_, filename="größe; \"x\".bin", reply_to_message_id=1, caption="look")
+    check("a document is sent", (sent.document.file_size, sent.caption) == (len(bytes_), "look"), sent)
+    check("with its name", sent.document.file_name in ('größe; "x".bin', "größe; %22x%22.bin"), sent.document)
+    back = await (await bot.get_file(sent.document.file_id)).download_as_bytearray()
+    check("and comes back", bytes(back) == bytes_, back)
+    picture = b"\x89PNG\r\n\x1a\n and so on"
+    shown = await bot.send_photo(7, picture)
+    back = await (await bot.get_file(shown.photo[-1].file_id)).download_as_bytearray()
+    check("a picture is sent", bytes(back) == picture and shown.document is None, shown)
+    refused_ = await refused(BadRequest, bot.send_photo(7, bytes_))
+    check("what is none is refused", refused_ is not None and "image_process_failed" in str(refused_).lower(), refused_)
+    check("nothing is refused", await refused(BadRequest, bot.send_document(7, b"")))
+    check("what is said with it has a bound", await refused(BadRequest, bot.send_document(7, bytes_, caption="x" * 1025)))
+
+
 async def rest(bot):
     me = await bot.get_me()
     check("who one is", (me.id, me.username, me.is_bot) == (700, "helper_bot", True), me)
@@ -99,6 +116,7 @@ async def main():
     async with bot:
         await updates(bot)
         await messages(bot)
+        await files(bot)
         await rest(bot)
     print(json.dumps({"checks": CHECKS}))
 

@@ -7,7 +7,7 @@ pub mod discord;
 pub mod ircd;
 mod receiver;
 mod script;
-mod serve;
+pub(crate) mod serve;
 pub mod slack;
 pub mod synapse;
 

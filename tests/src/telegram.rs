@@ -5,6 +5,7 @@
 //! It has no memory of a day and no limits but those that a test asks for.
 
 mod bot;
+mod files;
 mod form;
 
 use std::collections::HashMap;
@@ -23,8 +24,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::networks::serve::Part;
 use bot::{Answer, Bot};
-pub use bot::{FILE, Fault, Sent};
+pub use bot::{Fault, Sent};
+pub use files::{FILE, File};
 
 /// Pauses between attempts at a webhook.
 const AGAIN: Duration = Duration::from_millis(150);
@@ -147,6 +150,12 @@ impl Telegram {
         sent.map(|it| it.text).collect()
     }
 
+    /// The files that were sent to one chat.
+    pub fn files(&self, token: &str, chat: i64) -> Vec<File> {
+        let sent = self.sent(token).into_iter().filter(|it| it.chat == chat);
+        sent.filter_map(|it| it.file).collect()
+    }
+
     /// Takes away what was sent to a chat.
     pub fn remove(&self, token: &str, chat: i64) {
         self.of(token, |bot| bot.sent.retain(|it| it.chat != chat));
@@ -183,11 +192,11 @@ impl Telegram {
         let (head, body) = request.into_parts();
         let body = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
         let path = head.uri.path().replace("%3A", ":");
-        let params = form::params(&head, &body);
+        let (params, files) = form::params(&head, &body);
         let answer = match path.strip_prefix("/file/bot").and_then(|rest| rest.split_once('/')) {
             Some((token, file)) => return Ok(self.file(token, file)),
             None => match path.strip_prefix("/bot").and_then(|rest| rest.split_once('/')) {
-                Some((token, method)) => self.call(token, method, &params).await,
+                Some((token, method)) => self.call(token, method, (&params, files)).await,
                 None => Answer::refused(404, "Not Found"),
             },
         };
@@ -202,20 +211,26 @@ impl Telegram {
     }
 
     fn file(&self, token: &str, file: &str) -> Response<Full<Bytes>> {
-        let known = self.inner.bots.lock().unwrap().contains_key(token);
-        let status = if known && file == "photos/file_1.jpg" { 200 } else { 404 };
-        let bytes = if status == 200 { Bytes::from_static(FILE) } else { Bytes::new() };
+        let bots = self.inner.bots.lock().unwrap();
+        let bytes = bots.get(token).and_then(|bot| bot.content(file));
+        let status = if bytes.is_some() { 200 } else { 404 };
+        let bytes = bytes.unwrap_or_default();
         Response::builder().status(status).body(Full::from(bytes)).unwrap()
     }
 
-    async fn call(&self, token: &str, method: &str, params: &Value) -> Answer {
+    async fn call(
+        &self,
+        token: &str,
+        method: &str,
+        (params, files): (&Value, Vec<Part>),
+    ) -> Answer {
         {
             let mut bots = self.inner.bots.lock().unwrap();
             let Some(bot) = bots.get_mut(token).filter(|bot| !bot.is_revoked) else {
                 return Answer::refused(401, "Unauthorized");
             };
             if method != "getUpdates" {
-                return bot.call(method, params);
+                return bot.call(method, params, files);
             }
         }
         self.updates(token, params).await

@@ -5,8 +5,8 @@ mod stream;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, copy, copy_bidirectional, sink};
@@ -23,6 +23,9 @@ const MAX_HEAD: usize = 64 << 10;
 /// How long whoever is told to wait is to wait.
 const WAIT: Duration = Duration::from_mins(10);
 
+/// The same where it is not for long.
+const SOON: Duration = Duration::from_secs(2);
+
 /// What becomes of requests of one kind, or of what is said over connections that stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
@@ -34,6 +37,8 @@ pub enum Fate {
     Unanswered,
     /// They are told to wait longer than any test does; where nobody can be told that, nobody is let in.
     PutOff,
+    /// They are told to wait a moment, again and again.
+    Later,
 }
 
 /// It; dropped, it ends with all that goes through it.
@@ -65,7 +70,7 @@ pub enum Side {
 struct Inner {
     to: SocketAddr,
     /// What a request's first line has that is of the kind, or what is said over a connection.
-    kind: &'static str,
+    kind: Mutex<&'static str>,
     manner: Manner,
     fate: watch::Sender<Fate>,
     met: AtomicUsize,
@@ -86,7 +91,7 @@ impl Between {
     async fn of(to: SocketAddr, kind: &'static str, manner: Manner) -> Self {
         let (server, listener) = Server::bind().await;
         let (fate, met) = (watch::Sender::new(Fate::Passed), AtomicUsize::new(0));
-        let inner = Arc::new(Inner { to, kind, manner, fate, met });
+        let inner = Arc::new(Inner { to, kind: Mutex::new(kind), manner, fate, met });
         let (shared, tasks) = (Arc::clone(&inner), server.tasks());
         spawn(&server.tasks(), async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -99,6 +104,11 @@ impl Between {
     /// Where it is.
     pub fn url(&self) -> String {
         format!("http://{}", self.server.address)
+    }
+
+    /// Requests are known by this from now on.
+    pub fn means(&self, kind: &'static str) {
+        *self.inner.kind.lock().unwrap() = kind;
     }
 
     /// What becomes of requests of its kind from now on. Whoever is cut off by it knows that afterwards.
@@ -122,6 +132,10 @@ impl Between {
 impl Inner {
     fn fate(&self) -> Fate {
         *self.fate.borrow()
+    }
+
+    fn kind(&self) -> &'static str {
+        *self.kind.lock().unwrap()
     }
 
     fn meets(&self) {
@@ -148,7 +162,7 @@ async fn pass(mut stream: TcpStream, inner: &Inner) -> io::Result<()> {
         }
     }
     let line = head.split(|it| *it == b'\r').next().unwrap_or_default();
-    let is_meant = String::from_utf8_lossy(line).contains(inner.kind);
+    let is_meant = String::from_utf8_lossy(line).contains(inner.kind());
     let fate = if is_meant { inner.fate() } else { Fate::Passed };
     if is_meant {
         inner.meets();
@@ -169,14 +183,19 @@ async fn pass(mut stream: TcpStream, inner: &Inner) -> io::Result<()> {
             let mut nobody = sink();
             tokio::try_join!(copy(&mut stream, &mut to), copy(&mut from, &mut nobody))?;
         }
-        Fate::PutOff => {
-            let wait = WAIT.as_secs();
-            let answer = format!(
-                "HTTP/1.1 429 Too Many Requests\r\nretry-after: {wait}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-            );
-            stream.write_all(answer.as_bytes()).await?;
-            copy(&mut stream, &mut sink()).await?;
-        }
+        Fate::PutOff => put_off(stream, WAIT).await?,
+        Fate::Later => put_off(stream, SOON).await?,
     }
+    Ok(())
+}
+
+/// Says that one is to wait so long.
+async fn put_off(mut stream: TcpStream, wait: Duration) -> io::Result<()> {
+    let wait = wait.as_secs();
+    let answer = format!(
+        "HTTP/1.1 429 Too Many Requests\r\nretry-after: {wait}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+    );
+    stream.write_all(answer.as_bytes()).await?;
+    copy(&mut stream, &mut sink()).await?;
     Ok(())
 }

@@ -27,7 +27,8 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub(super) use form::{fields, parts};
+pub(crate) use form::{Part, parts};
+pub(super) use form::{encoded, fields};
 
 /// The largest body that is taken, in bytes: more than either network takes of a bot.
 const MAX_BODY: usize = 32 << 20;

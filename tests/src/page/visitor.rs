@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -73,13 +75,22 @@ impl Visitor {
         self.shared.says.notify_one();
     }
 
-    /// The answers that the page shows.
+    /// The answers that the page shows; of a file its name.
     pub fn answers(&self) -> Vec<String> {
         assert!(!self.task.is_finished(), "the page has failed");
         let state = self.shared.state();
         assert_eq!(state.refused, None, "what was said is not taken");
         let answers = state.items.values().filter(|it| it["type"] == "message");
-        answers.map(|it| it["text"].as_str().unwrap_or_default().to_owned()).collect()
+        let name = |it: &Value| it["file"]["name"].as_str().map(str::to_owned);
+        let text = |it: &Value| it["text"].as_str().unwrap_or_default().to_owned();
+        answers.map(|it| name(it).unwrap_or_else(|| text(it))).collect()
+    }
+
+    /// What is in the files that the page shows.
+    pub fn files(&self) -> Vec<Vec<u8>> {
+        let state = self.shared.state();
+        let files = state.items.values().filter_map(|it| it["file"]["data"].as_str());
+        files.map(|it| STANDARD.decode(it).unwrap()).collect()
     }
 
     /// Whether the page has a line.

@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use serde_json::{Value, json};
 
-/// What every file says.
-/// What there is to be fetched, by the id `file-1`.
-pub const FILE: &[u8] = b"a small picture";
+use super::files::File;
+use crate::networks::serve::Part;
 
 /// Characters of a text, in units of UTF-16, without its tags.
 const MAX_TEXT: usize = 4096;
@@ -29,12 +28,14 @@ pub enum Fault {
 pub struct Sent {
     /// To which chat.
     pub chat: i64,
-    /// What it says, with its tags.
+    /// What it says, with its tags; of a file what is said with it.
     pub text: String,
     /// The message that it answers.
     pub reply: Option<i64>,
     /// Its number.
     pub id: i64,
+    /// The file that it is.
+    pub file: Option<File>,
 }
 
 /// One bot.
@@ -45,7 +46,7 @@ pub(super) struct Bot {
     name: String,
     /// By number; a week without updates could make it begin anywhere, so it begins anywhere.
     next: i64,
-    messages: i64,
+    pub(super) messages: i64,
     all: BTreeMap<i64, Value>,
     pub(super) pending: BTreeMap<i64, Value>,
     pub(super) webhook: Option<(String, String)>,
@@ -72,7 +73,7 @@ impl Answer {
         Self::Refused { status, why: why.to_owned(), parameters: Value::Null }
     }
 
-    fn bad(why: &str) -> Self {
+    pub(super) fn bad(why: &str) -> Self {
         Self::refused(400, &format!("Bad Request: {why}"))
     }
 
@@ -189,10 +190,12 @@ impl Bot {
         next.map(|((id, update), (url, secret))| (id, update, url, secret))
     }
 
-    pub(super) fn call(&mut self, method: &str, params: &Value) -> Answer {
+    pub(super) fn call(&mut self, method: &str, params: &Value, files: Vec<Part>) -> Answer {
         match method {
             "getMe" => Answer::Done(self.me()),
             "sendMessage" => self.send(params),
+            "sendPhoto" => self.send_file(params, files, "photo"),
+            "sendDocument" => self.send_file(params, files, "document"),
             "editMessageText" => self.edit(params),
             "sendChatAction" => {
                 self.typing += usize::from(params["action"] == "typing");
@@ -220,11 +223,7 @@ impl Bot {
                 Answer::Done(json!({"url": url, "has_custom_certificate": false,
                     "pending_update_count": self.pending.len()}))
             }
-            "getFile" if params["file_id"] == "file-1" => {
-                Answer::Done(json!({"file_id": "file-1", "file_unique_id": "u1",
-                    "file_size": FILE.len(), "file_path": "photos/file_1.jpg"}))
-            }
-            "getFile" => Answer::bad("wrong file_id or the file is temporarily unavailable"),
+            "getFile" => self.where_it_is(&params["file_id"]),
             _ => Answer::refused(404, "Not Found"),
         }
     }
@@ -236,7 +235,7 @@ impl Bot {
     }
 
     /// What goes wrong next with a chat: an answer without anything done, or a fault that comes after it.
-    fn fault(&mut self, chat: i64) -> Result<Option<Fault>, Answer> {
+    pub(super) fn fault(&mut self, chat: i64) -> Result<Option<Fault>, Answer> {
         let fault = self.faults.get_mut(&chat).and_then(VecDeque::pop_front);
         Err(match fault {
             Some(Fault::Wait(seconds)) => {
@@ -264,7 +263,7 @@ impl Bot {
         };
         let reply = number(&params["reply_parameters"]["message_id"]);
         self.messages += 1;
-        let sent = Sent { chat, text: text.clone(), reply, id: self.messages };
+        let sent = Sent { chat, text: text.clone(), reply, id: self.messages, file: None };
         self.sent.push(sent);
         if fault == Some(Fault::Silence) {
             return Answer::Silence;
@@ -294,14 +293,14 @@ impl Bot {
         Answer::Done(self.shown(id, chat, &text))
     }
 
-    fn shown(&self, id: i64, chat: i64, text: &str) -> Value {
+    pub(super) fn shown(&self, id: i64, chat: i64, text: &str) -> Value {
         let kind = if chat < 0 { "supergroup" } else { "private" };
         json!({"message_id": id, "date": 1_760_000_001, "chat": {"id": chat, "type": kind},
             "from": self.me(), "text": untagged(text)})
     }
 }
 
-fn number(value: &Value) -> Option<i64> {
+pub(super) fn number(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| value.as_str()?.parse().ok())
 }
 

@@ -3,9 +3,11 @@
 use http::request::Parts;
 use serde_json::{Map, Value};
 
-/// All of them. Values that are JSON are read as such, as Telegram does.
-pub(super) fn params(head: &Parts, body: &[u8]) -> Value {
-    let mut params = Map::new();
+use crate::networks::serve::{Part, parts};
+
+/// All of them, and the files that came with them. Values that are JSON are read as such, as Telegram does.
+pub(super) fn params(head: &Parts, body: &[u8]) -> (Value, Vec<Part>) {
+    let (mut params, mut files) = (Map::new(), Vec::new());
     for (name, value) in pairs(head.uri.query().unwrap_or_default()) {
         params.insert(name, read(&value));
     }
@@ -19,8 +21,16 @@ pub(super) fn params(head: &Parts, body: &[u8]) -> Value {
         for (name, value) in pairs(&String::from_utf8_lossy(body)) {
             params.insert(name, read(&value));
         }
+    } else {
+        for part in parts(kind, body).unwrap_or_default() {
+            if part.filename.is_some() {
+                files.push(part);
+            } else {
+                params.insert(part.name, read(&String::from_utf8_lossy(&part.content)));
+            }
+        }
     }
-    Value::Object(params)
+    (Value::Object(params), files)
 }
 
 fn read(text: &str) -> Value {

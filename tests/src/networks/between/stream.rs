@@ -61,7 +61,7 @@ async fn one_way(
 
 /// Counts the messages in what was held back, of which the beginning of one more may be left.
 fn count_of(inner: &Inner, held: &mut Vec<u8>) {
-    let kind = inner.kind.as_bytes();
+    let kind = inner.kind().as_bytes();
     while let Some(at) = held.windows(kind.len()).position(|it| it == kind) {
         inner.meets();
         held.drain(..at + kind.len());

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::rest::{Asks, Given, UNKNOWN_CHANNEL, UNKNOWN_MESSAGE, Wrong, field, id};
 use super::world::{Room, State, World};
 use super::{Kept, Shared, snowflake};
+use crate::networks::serve::encoded;
 
 /// Characters of a message.
 const MAX_CONTENT: usize = 2000;
@@ -167,7 +168,8 @@ fn written(
     let mut attachments = Vec::new();
     for (name, kind, bytes) in &draft.files {
         let file = snowflake();
-        let url = format!("http://{}/attachments/{}/{file}/{name}", shared.address, draft.room);
+        let (address, room, at) = (shared.address, draft.room, encoded(name));
+        let url = format!("http://{address}/attachments/{room}/{file}/{at}");
         attachments.push(json!({
             "id": file, "filename": name, "content_type": kind, "size": bytes.len(), "url": url,
             "proxy_url": url,

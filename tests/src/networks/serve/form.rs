@@ -2,11 +2,11 @@
 
 /// A part of a multipart form.
 #[derive(Debug, Clone)]
-pub(in crate::networks) struct Part {
-    pub(in crate::networks) name: String,
-    pub(in crate::networks) filename: Option<String>,
-    pub(in crate::networks) media_type: Option<String>,
-    pub(in crate::networks) content: Vec<u8>,
+pub(crate) struct Part {
+    pub(crate) name: String,
+    pub(crate) filename: Option<String>,
+    pub(crate) media_type: Option<String>,
+    pub(crate) content: Vec<u8>,
 }
 
 /// The pairs of a form or of a query.
@@ -36,8 +36,15 @@ pub(super) fn decoded(text: &str, plus: bool) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
+/// A text as a piece of a path.
+pub(in crate::networks) fn encoded(text: &str) -> String {
+    let plain = |it: u8| it.is_ascii_alphanumeric() || b"-._~".contains(&it);
+    let piece = |it| if plain(it) { char::from(it).to_string() } else { format!("%{it:02X}") };
+    text.bytes().map(piece).collect()
+}
+
 /// The parts of a multipart form of that content type; `None` where it is none.
-pub(in crate::networks) fn parts(content_type: &str, body: &[u8]) -> Option<Vec<Part>> {
+pub(crate) fn parts(content_type: &str, body: &[u8]) -> Option<Vec<Part>> {
     let boundary = content_type.split("boundary=").nth(1)?.split(';').next()?.trim_matches('"');
     let mark = format!("--{boundary}");
     let mut found = Vec::new();
@@ -59,7 +66,8 @@ fn part(bytes: &[u8]) -> Option<Part> {
         match name.to_ascii_lowercase().as_str() {
             "content-disposition" => {
                 part.name = parameter(value, "name")?;
-                part.filename = parameter(value, "filename");
+                let in_full = || parameter(value, "filename*").map(|it| plain(&it));
+                part.filename = in_full().or_else(|| parameter(value, "filename"));
             }
             "content-type" => part.media_type = Some(value.trim().to_owned()),
             _ => {}
@@ -68,11 +76,52 @@ fn part(bytes: &[u8]) -> Option<Part> {
     Some(part)
 }
 
+/// A parameter of a header, between quotes or not: within quotes a semicolon ends nothing.
 fn parameter(value: &str, name: &str) -> Option<String> {
-    let found = value.split(';').find_map(|it| it.trim().strip_prefix(name)?.strip_prefix('='));
-    found.map(|it| it.trim_matches('"').to_owned())
+    let mut rest = value;
+    while let Some((_, after)) = rest.split_once(';') {
+        let (key, value) = after.trim_start().split_once('=')?;
+        let (value, left) = match value.strip_prefix('"') {
+            Some(quoted) => quoted.split_once('"')?,
+            None => value.split_at(value.find(';').unwrap_or(value.len())),
+        };
+        if key == name {
+            return Some(value.to_owned());
+        }
+        rest = left;
+    }
+    None
+}
+
+/// A value that says in which signs it is written: RFC 8187.
+fn plain(value: &str) -> String {
+    let text = value.splitn(3, '\'').nth(2).unwrap_or(value);
+    decoded(text, false)
 }
 
 fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
     haystack.windows(needle.len()).position(|it| it == needle)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_read_however_it_is_written() {
+        let check = |head: &str, want: &str| {
+            let head = format!("form-data; name=\"files[0]\"; {head}");
+            let body = format!("--b\r\nContent-Disposition: {head}\r\n\r\nx\r\n\r\n--b--\r\n");
+            let parts = parts("multipart/form-data; boundary=b", body.as_bytes()).unwrap();
+            let [part] = parts.as_slice() else { panic!("{head}: {parts:?}") };
+            assert_eq!((part.name.as_str(), part.content.as_slice()), ("files[0]", &b"x\r\n"[..]));
+            assert_eq!(part.filename.as_deref(), Some(want), "{head}");
+        };
+        check("filename=a.txt", "a.txt");
+        check("filename=\"a; name=b.txt\"", "a; name=b.txt");
+        check("filename=\"a%22b.txt\"", "a%22b.txt");
+        check("filename*=utf-8''gr%C3%B6%C3%9Fe.txt", "gr\u{f6}\u{df}e.txt");
+        check("filename=\"x\"; filename*=utf-8''y", "y");
+        assert!(parts("multipart/form-data; boundary=b", b"--b\r\n").is_none());
+    }
 }

@@ -156,6 +156,7 @@ impl App {
             let id = state.id("F");
             let file = File {
                 name: name.to_owned(),
+                title: name.to_owned(),
                 media_type: media_type.to_owned(),
                 content: content.to_vec(),
                 is_whole: true,

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::web::{Asks, Given};
 use super::workspace::{File, Workspace};
 use super::{Shared, deliver};
-use crate::networks::serve::{Asked, Failure, Told};
+use crate::networks::serve::{Asked, Failure, Told, encoded};
 
 /// The largest file, in bytes: less than Slack takes, and enough to see that a bound holds.
 const MAX_FILE: u64 = 16 << 20;
@@ -18,9 +18,10 @@ const MAX_FILE: u64 = 16 << 20;
 /// What an app and an event say of a file.
 pub(super) fn described(shared: &Shared, workspace: &Workspace, id: &str, file: &File) -> Value {
     let (address, team) = (shared.address, &workspace.is.team);
-    let url = format!("http://{address}/files-pri/{team}-{id}/download/{}", file.name);
+    let name = encoded(&file.name);
+    let url = format!("http://{address}/files-pri/{team}-{id}/download/{name}");
     json!({
-        "id": id, "name": file.name, "title": file.name, "mimetype": file.media_type,
+        "id": id, "name": file.name, "title": file.title, "mimetype": file.media_type,
         "size": file.content.len(), "mode": "hosted", "is_external": false,
         "url_private": url, "url_private_download": url,
     })
@@ -35,10 +36,10 @@ pub(super) fn begin(asks: &Asks<'_>) -> Given {
     let mut state = asks.workspace.state.lock().unwrap();
     let id = state.id("F");
     let media_type = "application/octet-stream".to_owned();
-    let file = File { name, media_type, content: Vec::new(), is_whole: false };
+    let file = File { title: name.clone(), name, media_type, content: Vec::new(), is_whole: false };
     state.files.insert(id.clone(), file);
-    let (address, team) = (asks.shared.address, &asks.workspace.is.team);
-    let url = format!("http://{address}/upload/v1/{team}-{id}?length={length}");
+    let (host, team) = (&asks.host, &asks.workspace.is.team);
+    let url = format!("http://{host}/upload/v1/{team}-{id}?length={length}");
     Ok(json!({"upload_url": url, "file_id": id}))
 }
 
@@ -69,6 +70,9 @@ pub(super) fn complete(asks: &Asks<'_>) -> Given {
                 return Err("file_not_found");
             }
             file.is_whole = true;
+            if let Some(title) = wanted["title"].as_str() {
+                title.clone_into(&mut file.title);
+            }
             told.push(described(asks.shared, asks.workspace, id, &state.files[id]));
         }
     }

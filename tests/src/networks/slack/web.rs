@@ -32,6 +32,8 @@ pub(super) struct Asks<'a> {
     pub(super) shared: &'a Arc<Shared>,
     pub(super) workspace: &'a Arc<Workspace>,
     pub(super) args: Map<String, Value>,
+    /// Where whoever asks finds the network.
+    pub(super) host: String,
 }
 
 impl Asks<'_> {
@@ -72,7 +74,8 @@ pub(super) async fn answer(shared: &Arc<Shared>, method: &str, asked: Asked) -> 
         Some(Failure::Answer(status, headers, body)) => Told::failure(status, headers, body),
         Some(Failure::Cut) => Told::Cut,
         other => {
-            let asks = Asks { shared, workspace: &workspace, args: args.clone() };
+            let host = asked.header("host").to_owned();
+            let asks = Asks { shared, workspace: &workspace, args: args.clone(), host };
             let told = reply(&asks, method, &token, warning);
             told.after(other).await
         }

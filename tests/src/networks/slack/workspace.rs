@@ -97,6 +97,7 @@ pub(super) struct Room {
 #[derive(Debug)]
 pub(super) struct File {
     pub(super) name: String,
+    pub(super) title: String,
     pub(super) media_type: String,
     pub(super) content: Vec<u8>,
     /// Whether it was shared: before, nobody sees it.
