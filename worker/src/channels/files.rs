@@ -21,8 +21,8 @@ const MAX_NAME: usize = 128;
 
 /// What the model is told of it, where the network takes files.
 pub(super) fn told(most: u64) -> String {
-    let most = most >> 20;
-    let most = if most == 0 { "1 MiB".to_owned() } else { format!("{most} MiB") };
+    let (kib, mib) = (most >> 10, most >> 20);
+    let most = if mib == 0 { format!("{kib} KiB") } else { format!("{mib} MiB") };
     format!(
         "To send a file of your workspace, at most {most} large, write a line of its own with \
          {MARK} and its path; up to {MAX_FILES} are sent with an answer, after its text."
