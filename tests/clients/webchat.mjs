@@ -2,6 +2,7 @@
 // reloading, with files, on a phone. Prints one JSON line and ends with 0 when every check held, else with 1.
 
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { report } from "./lib.mjs";
 import { SHOP, browser, chat, shots, visitor, words, wrong } from "./shop.mjs";
@@ -144,6 +145,37 @@ await report({
     assert.deepEqual(await size(), [160, 120], "a small one is kept");
     await shop.chat.getByText("What do you say to these?").first().waitFor();
     await shop.shoot("files-reloaded");
+  },
+
+  async showsPicturesOfAnswersAndOffersTheRest() {
+    other = await visitor();
+    await other.open();
+    await other.say("MEDIA:dot.png");
+    const picture = other.theirs.locator("a[download='dot.png'] img[alt='dot.png']");
+    await picture.waitFor();
+    assert.deepEqual(await picture.evaluate((it) => it.decode().then(() => [it.naturalWidth, it.naturalHeight])), [1, 1]);
+    await other.say("see\nMEDIA:page.html\nMEDIA:drawing.svg");
+    await other.count(other.theirs, 4);
+    assert.equal(await other.theirs.nth(1).locator(".bubble").innerText(), "see", "the text stands before them");
+    await other.shoot("answered-with-files");
+    const before = other.page.url();
+    for (const name of ["page.html", "drawing.svg"]) {
+      const link = other.theirs.locator(`a.file[download='${name}']`);
+      assert.equal(await link.locator("img").count(), 0, name);
+      const [download] = await Promise.all([other.page.waitForEvent("download"), link.click()]);
+      assert.equal(download.suggestedFilename(), name);
+      assert((await readFile(await download.path(), "utf8")).includes("hit = 1"), name);
+    }
+    // Opened as it is, it is bytes: no page and no drawing.
+    const address = await other.theirs.locator("a.file").first().getAttribute("href");
+    assert(address.startsWith("blob:"), address);
+    for (const frame of other.page.frames()) assert.equal(await frame.evaluate(() => window.hit), undefined);
+    assert.deepEqual([other.page.url(), other.context.pages().length], [before, 1], "nothing was opened");
+    await other.page.reload();
+    await other.online();
+    await other.count(other.theirs, 4);
+    await other.theirs.locator("a[download='dot.png'] img").waitFor();
+    await other.context.close();
   },
 
   async saysWhichFilesItDoesNotTake() {

@@ -5,13 +5,14 @@
 mod discord;
 mod files;
 mod generic;
-mod ground;
+pub(crate) mod ground;
 mod house;
 mod irc;
 mod kills;
 mod matrix;
 mod pairing;
 mod sdk;
+mod sent;
 mod shared;
 mod slack;
 mod soak;

@@ -2,14 +2,22 @@
 //! folder, to be looked at.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ring::hmac;
 use serde_json::{Value, json};
 use tests::networks::{Receiver, Says};
 use tests::provider::{Line, bill};
 use tests::{Builder, Gateway, Official, Provider};
 
+use crate::channels::ground::place;
 use crate::delivery::seen::{Seen, rpc, settled};
+
+/// One pixel.
+const DOT: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==";
+
+/// A drawing that would run something.
+const DRAWING: &[u8] =
+    b"<svg xmlns=\"http://www.w3.org/2000/svg\"><script>parent.hit = hit = 1</script></svg>";
 
 /// Makes a page that one site may have; gives where it is, and what the command line prints.
 fn page(gateway: &Gateway) -> (String, Value) {
@@ -25,6 +33,10 @@ async fn a_visitor_chats_in_the_browser() {
     let gateway = Builder::default().config(provider.config()).start();
     let tenant = gateway.tenant("acme");
     let (page, added) = page(&gateway);
+    let dot = STANDARD.decode(DOT).unwrap();
+    place(&gateway, &tenant, "dot.png", &dot).await;
+    place(&gateway, &tenant, "page.html", b"<script>parent.hit = hit = 1</script>").await;
+    place(&gateway, &tenant, "drawing.svg", DRAWING).await;
     // What a site's own program would do.
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let claims = json!({"id": "u-17", "name": "Ann", "expires": now.as_secs() + 3600});
@@ -42,7 +54,7 @@ async fn a_visitor_chats_in_the_browser() {
         ];
         user.script("webchat.mjs", &variables)
     };
-    assert_eq!(tokio::task::spawn_blocking(look).await.unwrap().len(), 14);
+    assert_eq!(tokio::task::spawn_blocking(look).await.unwrap().len(), 15);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,11 @@
 //! A gateway whose networks are where a test says, and what one does with accounts there.
 
 use std::net::Ipv4Addr;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use nix::unistd::{Gid, Uid, chown};
 use serde_json::{Value, json};
 use tests::{Builder, Gateway, Provider, Tenant};
 
@@ -114,6 +117,11 @@ impl Ground {
         panic!("not everything is sent: {:?}", self.outbox(tenant).await);
     }
 
+    /// A file in the workspace of a tenant's agent, as a program of the tenant's would have written it.
+    pub(crate) async fn place(&self, tenant: &Tenant, name: &str, content: &[u8]) {
+        place(&self.gateway, tenant, name, content).await;
+    }
+
     /// A code by which whoever sends it to `bot` becomes that tenant's.
     pub(crate) async fn pair(&self, tenant: &Tenant, network: &str, group: bool) -> String {
         self.pair_as("bot", tenant, network, group).await
@@ -131,4 +139,20 @@ impl Ground {
         let code = rpc(&self.gateway, tenant, "channels.pair", params).await;
         code["code"].as_str().unwrap().to_owned()
     }
+}
+
+/// The workspace of a tenant's agent.
+pub(crate) fn workspace(gateway: &Gateway, tenant: &Tenant) -> PathBuf {
+    gateway.root(tenant).join("agents/main/workspace")
+}
+
+/// A file in it, as a program of the tenant's would have written it.
+pub(crate) async fn place(gateway: &Gateway, tenant: &Tenant, name: &str, content: &[u8]) {
+    let workspace = workspace(gateway, tenant);
+    // Its worker makes it.
+    rpc(gateway, tenant, "agents.files.list", json!({"agentId": "main"})).await;
+    until("there is a workspace", || workspace.is_dir()).await;
+    let (owner, file) = (workspace.metadata().unwrap(), workspace.join(name));
+    std::fs::write(&file, content).unwrap();
+    chown(&file, Some(Uid::from_raw(owner.uid())), Some(Gid::from_raw(owner.gid()))).unwrap();
 }

@@ -25,17 +25,17 @@ const PATIENCE: Duration = Duration::from_mins(1);
 const LOOK: Duration = Duration::from_millis(25);
 
 /// Tenants with accounts at a network, and who talks there.
-struct Scene<N> {
-    net: N,
+pub(super) struct Scene<N> {
+    pub(super) net: N,
     between: Between,
-    ground: Ground,
-    tenants: Vec<Tenant>,
+    pub(super) ground: Ground,
+    pub(super) tenants: Vec<Tenant>,
     /// What was said in each conversation.
     said: Vec<Vec<String>>,
 }
 
 impl<N: Net> Scene<N> {
-    async fn set() -> Self {
+    pub(super) async fn set() -> Self {
         let mut net = N::start().await;
         let (between, ground) = net.ground().await;
         announce_kills(&ground.gateway);
@@ -54,7 +54,7 @@ impl<N: Net> Scene<N> {
 
     /// Says something in every conversation: a text for which these words are answered, and in each
     /// others.
-    async fn say(&mut self, text: impl Fn(&str) -> String, words: &str) {
+    pub(super) async fn say(&mut self, text: impl Fn(&str) -> String, words: &str) {
         for talk in 0..N::TALKS.len() {
             let text = text(&in_talk(words, talk));
             self.net.say(talk, &text).await;
@@ -70,7 +70,7 @@ impl<N: Net> Scene<N> {
         }
     }
 
-    async fn shows_in(&mut self, talk: usize, answers: &[String]) {
+    pub(super) async fn shows_in(&mut self, talk: usize, answers: &[String]) {
         let began = Instant::now();
         loop {
             let said = self.net.said(talk).await;
@@ -121,7 +121,7 @@ impl<N: Net> Scene<N> {
     }
 
     /// Waits until nobody has anything more to do, and nothing is left but what is unknown.
-    async fn is_over(&self, is_unknown: bool) {
+    pub(super) async fn is_over(&self, is_unknown: bool) {
         for tenant in &self.tenants {
             settled(&self.ground.gateway, tenant).await;
         }
@@ -165,11 +165,11 @@ impl<N: Net> Scene<N> {
 }
 
 /// The words in a conversation: nobody has the same in two.
-fn in_talk(words: &str, talk: usize) -> String {
+pub(super) fn in_talk(words: &str, talk: usize) -> String {
     format!("{words} {talk}")
 }
 
-fn saying(words: &str) -> String {
+pub(super) fn saying(words: &str) -> String {
     bill(&[Line::say(words), Line::Stop, Line::used(1, 1), Line::Done])
 }
 

@@ -14,14 +14,15 @@ pub(in crate::channels) mod webhook;
 use std::net::SocketAddr;
 
 use futures_util::future::BoxFuture;
-use tests::Tenant;
+use serde_json::Value;
 use tests::networks::{Between, Side};
+use tests::{Client, Tenant};
 
 use super::super::ground::Ground;
 use super::super::house::until;
 
 /// What the tests know of a network.
-pub(super) trait Net: Sized {
+pub(in crate::channels) trait Net: Sized {
     /// Its name.
     const NAME: &'static str;
 
@@ -33,6 +34,9 @@ pub(super) trait Net: Sized {
 
     /// Whether an answer that cannot go waits in the outbox; else it is where it is to go already.
     const WAITS: bool = true;
+
+    /// What the request line of the call has that sends a file, where it is another than that of a message.
+    const FILE: Option<&'static str> = None;
 
     /// Tenants who have bots there.
     const TENANTS: &'static [&'static str] = &["acme"];
@@ -55,8 +59,13 @@ pub(super) trait Net: Sized {
     /// Somebody says something to the bot in a conversation; the network brings it until it is taken.
     async fn say(&mut self, talk: usize, text: &str);
 
-    /// What is seen of the bot there.
+    /// What is seen of the bot there; of a file its name.
     async fn said(&mut self, talk: usize) -> Vec<String>;
+
+    /// What is in the files that are seen of the bot there.
+    async fn files(&mut self, _talk: usize) -> Vec<Vec<u8>> {
+        Vec::new()
+    }
 
     /// The session of a conversation.
     fn session(&self, talk: usize) -> String;
@@ -76,6 +85,9 @@ pub(in crate::channels) trait Many: Sized + Send + Sync {
     /// What the first line of a request has that is a message; where people come to the gateway itself,
     /// what a message has.
     const SENDS: &'static str;
+
+    /// The same of the call that sends a file, where it is another.
+    const FILE: Option<&'static str> = None;
 
     /// Who talks to an account.
     type Talk: Talk;
@@ -105,8 +117,11 @@ pub(in crate::channels) trait Talk: Send + Sync {
     /// Says something; the network brings it until it is taken.
     fn say<'a>(&'a mut self, text: &'a str) -> BoxFuture<'a, ()>;
 
-    /// What is seen of the bot.
+    /// What is seen of the bot; of a file its name.
     fn said(&mut self) -> BoxFuture<'_, Vec<String>>;
+
+    /// What is in the files that are seen of it.
+    fn files(&mut self) -> BoxFuture<'_, Vec<Vec<u8>>>;
 
     /// The session of it.
     fn session(&self) -> String;
@@ -128,6 +143,7 @@ impl<M: Many> Net for One<M> {
     const NAME: &'static str = M::NAME;
     const DOUBLES: bool = M::DOUBLES;
     const WAITS: bool = M::WAITS;
+    const FILE: Option<&'static str> = M::FILE;
 
     async fn start() -> Self {
         Self { many: M::start().await, talk: None }
@@ -157,9 +173,31 @@ impl<M: Many> Net for One<M> {
         self.talk().said().await
     }
 
+    async fn files(&mut self, _talk: usize) -> Vec<Vec<u8>> {
+        self.talk().files().await
+    }
+
     fn session(&self, _talk: usize) -> String {
         self.talk.as_ref().unwrap().session()
     }
+}
+
+/// What a message says: what stands at one of these places, the first that is there.
+fn text_at(message: &Value, places: &[&str]) -> String {
+    let found = places.iter().find_map(|it| message.pointer(it)?.as_str());
+    found.unwrap_or_else(|| panic!("neither of {places:?}: {message}")).to_owned()
+}
+
+/// What is to be had at the addresses that messages have there.
+async fn fetched(messages: &[Value], place: &str, token: Option<&str>) -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    for url in messages.iter().filter_map(|it| it.pointer(place)?.as_str()) {
+        let url: http::Uri = url.parse().unwrap();
+        let address = url.authority().unwrap().as_str().parse().unwrap();
+        let reply = Client::new(address, token.map(str::to_owned)).get(url.path()).await;
+        all.push(reply.body.to_vec());
+    }
+    all
 }
 
 /// A gateway whose network is there, and what stands between: it knows messages by their request's first

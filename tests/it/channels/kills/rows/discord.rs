@@ -48,8 +48,12 @@ impl Talk for Chat {
     fn said(&mut self) -> BoxFuture<'_, Vec<String>> {
         Box::pin(async {
             let said = self.bot.said(&self.room);
-            said.iter().map(|it| it["content"].as_str().unwrap().to_owned()).collect()
+            said.iter().map(|it| text_at(it, &["/attachments/0/filename", "/content"])).collect()
         })
+    }
+
+    fn files(&mut self) -> BoxFuture<'_, Vec<Vec<u8>>> {
+        Box::pin(async { fetched(&self.bot.said(&self.room), "/attachments/0/url", None).await })
     }
 
     fn session(&self) -> String {

@@ -54,6 +54,18 @@ impl Talk for Chat {
         })
     }
 
+    fn files(&mut self) -> BoxFuture<'_, Vec<Vec<u8>>> {
+        Box::pin(async {
+            let mut files = Vec::new();
+            for event in events(&self.person, &self.room, &self.bot).await {
+                if let Some(url) = event["content"]["url"].as_str() {
+                    files.push(self.person.download(url).await.body.to_vec());
+                }
+            }
+            files
+        })
+    }
+
     fn session(&self) -> String {
         session(Town::NAME, self.person.id())
     }

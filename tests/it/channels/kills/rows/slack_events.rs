@@ -34,6 +34,7 @@ impl Town {
 impl Many for Town {
     const NAME: &'static str = "slack";
     const SENDS: &'static str = "/api/chat.postMessage";
+    const FILE: Option<&'static str> = Some("/api/files.completeUploadExternal");
 
     type Talk = Chat;
 
@@ -70,7 +71,14 @@ impl Talk for Chat {
     fn said(&mut self) -> BoxFuture<'_, Vec<String>> {
         Box::pin(async {
             let said = self.app.said(&self.room);
-            said.iter().map(|it| it["text"].as_str().unwrap().to_owned()).collect()
+            said.iter().map(|it| text_at(it, &["/files/0/name", "/text"])).collect()
+        })
+    }
+
+    fn files(&mut self) -> BoxFuture<'_, Vec<Vec<u8>>> {
+        Box::pin(async {
+            let (said, token) = (self.app.said(&self.room), self.app.bot_token());
+            fetched(&said, "/files/0/url_private_download", Some(token)).await
         })
     }
 

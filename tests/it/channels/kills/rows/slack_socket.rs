@@ -9,6 +9,7 @@ pub(crate) struct Town(slack_events::Town);
 impl Many for Town {
     const NAME: &'static str = slack_events::Town::NAME;
     const SENDS: &'static str = slack_events::Town::SENDS;
+    const FILE: Option<&'static str> = slack_events::Town::FILE;
 
     type Talk = slack_events::Chat;
 

@@ -25,6 +25,7 @@ impl Many for Town {
     const NAME: &'static str = "telegram";
     const DOUBLES: bool = true;
     const SENDS: &'static str = "/sendMessage";
+    const FILE: Option<&'static str> = Some("/sendDocument");
 
     type Talk = Chat;
 
@@ -52,7 +53,17 @@ impl Talk for Chat {
     }
 
     fn said(&mut self) -> BoxFuture<'_, Vec<String>> {
-        Box::pin(async { self.telegram.texts(&self.token, PERSON) })
+        Box::pin(async {
+            let sent = self.telegram.sent(&self.token).into_iter().filter(|it| it.chat == PERSON);
+            sent.map(|it| it.file.map_or(it.text, |file| file.name)).collect()
+        })
+    }
+
+    fn files(&mut self) -> BoxFuture<'_, Vec<Vec<u8>>> {
+        Box::pin(async {
+            let files = self.telegram.files(&self.token, PERSON).into_iter();
+            files.map(|it| it.content).collect()
+        })
     }
 
     fn session(&self) -> String {

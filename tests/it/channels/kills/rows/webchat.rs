@@ -69,6 +69,10 @@ impl Talk for Chat {
         Box::pin(async { self.visitor.answers() })
     }
 
+    fn files(&mut self) -> BoxFuture<'_, Vec<Vec<u8>>> {
+        Box::pin(async { self.visitor.files() })
+    }
+
     fn session(&self) -> String {
         session(Town::NAME, self.visitor.id())
     }

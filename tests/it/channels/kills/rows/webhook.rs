@@ -30,7 +30,7 @@ pub(crate) struct Chat {
     /// How much of what came to the receiver was looked at, the ids that came here, and what came with them.
     looked: usize,
     ids: BTreeSet<String>,
-    said: Vec<String>,
+    said: Vec<Value>,
 }
 
 /// Where the messages go.
@@ -81,10 +81,18 @@ impl Talk for Chat {
             for came in new.iter().filter(|it| it.path == self.path) {
                 // Whoever takes one with an id that was there takes it for the same.
                 if self.ids.insert(came.header("webhook-id").to_owned()) {
-                    self.said.push(came.json()["data"]["text"].as_str().unwrap().to_owned());
+                    self.said.push(came.json());
                 }
             }
-            self.said.clone()
+            let places = ["/data/attachments/0/name", "/data/text"];
+            self.said.iter().map(|it| text_at(it, &places)).collect()
+        })
+    }
+
+    fn files(&mut self) -> BoxFuture<'_, Vec<Vec<u8>>> {
+        Box::pin(async {
+            let files = self.said.iter().filter_map(|it| it.pointer("/data/attachments/0/data"));
+            files.map(|it| STANDARD.decode(it.as_str().unwrap()).unwrap()).collect()
         })
     }
 
