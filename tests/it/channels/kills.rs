@@ -4,6 +4,7 @@
 //! Where a network doubles what comes twice, an answer may be unknown instead, which is said.
 
 pub(super) mod rows;
+mod sent;
 mod steps;
 
 use std::time::{Duration, Instant};
