@@ -236,3 +236,30 @@ async fn what_came_with_a_message_is_fetched_over_its_account() {
     assert!(matches!(other.fetch(&place, "f1").await, Err(NotFetched::Never(_))));
     assert!(house.calls().is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_file_is_looked_for_among_our_own_and_believed_to_be_missing_later_than_a_text() {
+    let house = House::new().await;
+    let slack = house.put(account(Some("a"), "slack")).await;
+    let (sink, place) = (house.sink("a", "slack"), target(&slack, None));
+    let content =
+        br#"{"text":"","file":{"id":"f","name":"a.txt","mediaType":"text/plain","size":3}}"#;
+    let part = outbox::Part { content, ..part(&place) };
+    let shown = |users: &[&str]| {
+        let message = |(at, user): (usize, &&str)| {
+            let file = r#"{"name":"a.txt","size":3}"#;
+            format!(r#"{{"user":"{user}","ts":"1760000001.00000{at}","files":[{file}]}}"#)
+        };
+        let messages: Vec<_> = users.iter().enumerate().map(message).collect();
+        answered(200, &format!(r#"{{"ok":true,"messages":[{}]}}"#, messages.join(",")))
+    };
+    let own = slack.us.0.as_str();
+    house.answers([shown(&[own, "U1"]), shown(&[own, own]), shown(&["U1"]), shown(&["U1"])]);
+    let there = Some(Seen::There(Some("1760000001.000000".to_owned())));
+    assert_eq!(sink.look(part).await, there, "one of ours");
+    assert_eq!(sink.look(part).await, None, "of two nobody knows which it is");
+    house.clock.advance(ARRIVING_MS);
+    assert_eq!(sink.look(part).await, None, "it may still be shown");
+    house.clock.advance(FILE_ARRIVING_MS - ARRIVING_MS);
+    assert_eq!(sink.look(part).await, Some(Seen::Absent));
+}
