@@ -55,8 +55,11 @@ async fn hand(inner: &Arc<Inner>, tenant: &Arc<Tenant>, mut job: Job) {
     let answered = match tenant.ready(inner).await {
         Ok((worker, pass)) => {
             let answered = match tenant.inbox.claim(&mut job, worker.id).await {
-                // Once that is noticed, it has its turn.
-                Ok(None) => return,
+                // It has its turn later, or needs none any more.
+                Ok(None) => {
+                    drop(pass);
+                    return pump(inner, tenant).await;
+                }
                 Ok(Some(content)) => match Kept::decode(content) {
                     Ok(mut kept) => {
                         if job.is_again {

@@ -83,7 +83,8 @@ impl Inbox {
 
     /// Writes down that the event is about to be handed to this worker, where that is not written
     /// yet, and gives its content. None where it waits for its next turn: what comes before it in its lane
-    /// is at another worker, whose end nobody has noticed yet, or has come back from one and goes first.
+    /// is at another worker, whose end nobody has noticed yet, or has come back from one and goes first; and
+    /// where it is dealt with already.
     ///
     /// # Errors
     /// When that cannot be written or read. A content that does not open any more is given up.
@@ -104,7 +105,8 @@ impl Inbox {
         let (row, content) = {
             let mut state = self.lock();
             let kept_back = state.keeps_back(job.seq, worker);
-            let entry = state.entries.get_mut(&job.seq).ok_or(Error::NotFound)?;
+            // What its lost worker had said of it last may have been heard meanwhile.
+            let Some(entry) = of(&mut state, job) else { return Ok(None) };
             if let Some(ahead) = kept_back {
                 let wait = if ahead == Ahead::Elsewhere { BEHIND } else { Duration::ZERO };
                 entry.pause(Instant::now() + wait);

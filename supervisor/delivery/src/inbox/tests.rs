@@ -229,6 +229,23 @@ async fn what_has_its_turn_when_a_worker_is_lost_goes_behind_what_that_had() {
     assert_eq!(given, ["1", "2"]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_a_lost_worker_said_last_is_heard_while_the_next_one_comes() {
+    let house = House::new(false).await;
+    let inbox = start(&house).await;
+    inbox.accept(new("x", "1")).await.unwrap();
+    let mut job = inbox.begin().await.unwrap().remove(0);
+    inbox.claim(&mut job, 1).await.unwrap().unwrap();
+    inbox.given(&job, 1, Bytes::new());
+    assert!(inbox.lost(1).is_empty());
+    tokio::time::advance(Duration::from_secs(1)).await;
+    let mut again = inbox.begin().await.unwrap().remove(0);
+    inbox.settled(&job.event_id, false, "").await.unwrap();
+    assert_eq!(inbox.claim(&mut again, 2).await.unwrap(), None, "it is dealt with");
+    assert!(inbox.list().await.unwrap().is_empty());
+    assert!(matches!(inbox.accept(new("x", "1")).await.unwrap(), Accepted::Settled));
+}
+
 async fn event_of(inbox: &Inbox, event: &str) -> String {
     inbox.list().await.unwrap().into_iter().find(|it| it.event == event).unwrap().id
 }

@@ -12,8 +12,8 @@ use super::super::ground::Ground;
 use super::talker::Talker;
 use crate::delivery::seen::{Seen, rpc};
 
-/// How long what is over may take to be seen as over.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// How long what is over may take to be seen as over, also of a tenant that is parked as long as that.
+const PATIENCE: Duration = Duration::from_mins(6);
 
 /// How many answers became what.
 #[derive(Debug, Clone, Copy, Default)]
@@ -76,12 +76,21 @@ pub(super) async fn settled(ground: &Ground, tenant: &Tenant) {
         let outbox = rpc(&ground.gateway, tenant, "outbox.list", json!({})).await;
         let intents = outbox["intents"].as_array().unwrap();
         let is_over = |it: &Value| it["state"] == "unknown" || it["state"] == "failed";
-        if inbox["events"] == json!([]) && intents.iter().all(is_over) {
+        if inbox["events"] == json!([])
+            && intents.iter().all(is_over)
+            && is_served(ground, tenant).await
+        {
             return;
         }
         assert!(began.elapsed() < PATIENCE, "{}: {inbox:#} {outbox:#}", tenant.id);
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// Whether its worker answers: where starts have failed it is parked for a while.
+async fn is_served(ground: &Ground, tenant: &Tenant) -> bool {
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "sessions.list", "params": {}});
+    ground.gateway.client(tenant).post("/rpc", &body).await.json()["error"].is_null()
 }
 
 impl Talker {

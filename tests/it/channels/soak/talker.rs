@@ -15,8 +15,9 @@ use crate::delivery::seen::{Seen, rpc};
 /// Messages that wait for their answers at most.
 const AHEAD: usize = 3;
 
-/// How long nothing may come: what comes back from a kill waits for its turn, and tenants for each other.
-const PATIENCE: Duration = Duration::from_mins(3);
+/// How long nothing may come: what comes back from a kill waits for its turn, tenants wait for each other, and
+/// where the machine has so much to do that starts fail, a tenant is parked for minutes.
+const PATIENCE: Duration = Duration::from_mins(6);
 
 /// Between two looks, and between two at what is left to be sent.
 const LOOK: Duration = Duration::from_millis(200);
