@@ -73,6 +73,9 @@ fn copy(root: &Dir, (agent, path): (&AgentId, &str), id: &str, max: u64) -> Copi
         Ok(bytes) => bytes,
         Err(why) => return Ok(Err(why)),
     };
+    if bytes.is_empty() {
+        return Ok(Err("it is empty".to_owned()));
+    }
     let (mut files, mut sum) = (0, u64::try_from(bytes.len()).unwrap_or(u64::MAX));
     let taken = sum;
     for name in names(&folder)? {

@@ -1,5 +1,7 @@
 //! Files that an answer names to be sent with it: lines of their own, `MEDIA:` and a path of the workspace.
 
+use std::collections::HashSet;
+
 use networks::File;
 
 use super::{Heard, aside};
@@ -79,10 +81,13 @@ pub(super) async fn take(
 ) -> (Vec<networks::Part>, Vec<String>) {
     let most = if paths.is_empty() { 0 } else { most(core, heard).await };
     let (mut parts, mut notes) = (Vec::new(), Vec::new());
+    let mut names = HashSet::new();
     for (at, path) in paths.iter().enumerate() {
-        let name = name(path);
-        let taken = if most == 0 {
-            Err(format!("none is sent over {} from here", heard.network.is.title))
+        let mut name = name(path);
+        let taken = if heard.network.is.media.outward == 0 {
+            Err(format!("{} takes no files", heard.network.is.title))
+        } else if most == 0 {
+            Err("the agent may not read files".to_owned())
         } else if at >= MAX_FILES {
             Err(format!("{MAX_FILES} are sent at once"))
         } else {
@@ -92,6 +97,10 @@ pub(super) async fn take(
         };
         match taken {
             Ok((id, size)) => {
+                // Who looks for a file knows it by its name.
+                if !names.insert(name.clone()) {
+                    name = format!("{at}-{name}");
+                }
                 let media_type = File::media_type(&name).to_owned();
                 let file = Some(File { id, name, media_type, size });
                 parts.push(networks::Part { file, ..networks::Part::default() });

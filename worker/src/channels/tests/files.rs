@@ -93,19 +93,12 @@ async fn what_cannot_be_sent_is_said() {
     let mut told = harness.told().await;
     put(&harness, "big", &vec![0; (10 << 20) + 1]);
     put(&harness, "folder/x", b"x");
+    put(&harness, "empty", b"");
     std::fs::write(harness.root.join("home/key"), "secret").unwrap();
     std::os::unix::fs::symlink("../../home/key", workspace(&harness, "link")).unwrap();
     nix::unistd::mkfifo(&workspace(&harness, "pipe"), nix::sys::stat::Mode::S_IRWXU).unwrap();
-    let paths = [
-        "big",
-        "folder",
-        "/home/agent/key",
-        "../../home/key",
-        "/etc/passwd",
-        "link",
-        "pipe",
-        "none",
-    ];
+    let paths =
+        ["big", "folder", "empty", "/home/agent/key", "../../home/key", "link", "pipe", "none"];
     let answer = paths.map(|path| format!("MEDIA:{path}")).join("\n");
     says(&mut harness, &mut told, "e1", &answer).await;
     let said = harness.letters.said();
@@ -126,7 +119,12 @@ async fn what_cannot_be_sent_is_said() {
     let many = ["MEDIA:one"; 9].join("\n");
     says(&mut harness, &mut told, "e2", &many).await;
     let said = harness.letters.said();
-    assert_eq!(said.last().unwrap().2.len(), 8);
+    let sent = said.last().unwrap().2.clone();
+    assert_eq!(sent.len(), 8);
+    assert!(
+        sent[0].contains(r#""name":"one""#) && sent[7].contains(r#""name":"7-one""#),
+        "{sent:?}"
+    );
     assert!(said[said.len() - 2].2.concat().contains("8 are sent at once"));
     assert_eq!(left(&harness).len(), 8);
 }
@@ -140,9 +138,6 @@ async fn who_may_not_read_files_gives_none_away() {
     hear(&harness, event("e1", "send it")).await.unwrap();
     let (asked, said) = answered(&mut harness, "MEDIA:one", 1).await;
     assert!(!asked.contains("MEDIA:"), "{asked}");
-    assert_eq!(
-        said,
-        [r#"{"text":"[one could not be sent: none is sent over Telegram from here.]"}"#]
-    );
+    assert_eq!(said, [r#"{"text":"[one could not be sent: the agent may not read files.]"}"#]);
     assert!(left(&harness).is_empty());
 }
