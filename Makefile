@@ -148,7 +148,8 @@ soak: networks
 	for test in sleep::many delivery::points delivery::storm channels::kills; do
 	  TENANTS=$(TENANTS) POINTS=all KILLS=$(KILLS) cargo test --locked --package tests --test it -- $$test --nocapture
 	done
-	TENANTS=$(CHATTING) MESSAGES=$(MESSAGES) cargo test --locked --package tests --test it -- channels::soak --nocapture
+	cargo build --release --workspace --locked --bins --examples
+	TENANTS=$(CHATTING) MESSAGES=$(MESSAGES) cargo test --release --locked --package tests --test it -- channels::soak --nocapture
 
 # What libFuzzer asks of a compiler. It is in no other build, hence the target folder of its own.
 COVERAGE := -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \

@@ -9,12 +9,30 @@ use serde_json::Value;
 /// How warnings end that say that the machine has much to do.
 const SLOW: &str = "is not gone yet";
 
+/// Lines that are kept whole; of what is older, those that tell of nothing amiss go.
+const MAX_LINES: usize = 100_000;
+
 /// The log of one gateway.
 #[derive(Debug, Default)]
 pub(crate) struct Log {
     lines: Arc<Mutex<Vec<String>>>,
     announced: Mutex<Vec<String>>,
     reader: Mutex<Option<JoinHandle<()>>>,
+}
+
+fn keep(lines: &mut Vec<String>, line: String) {
+    if lines.len() >= 2 * MAX_LINES {
+        let older = lines.len() - MAX_LINES;
+        let is_plain = |it: &str| {
+            [r#""level":"DEBUG""#, r#""level":"INFO""#].iter().any(|level| it.contains(level))
+        };
+        let mut at = 0;
+        lines.retain(|it| {
+            at += 1;
+            at > older || !is_plain(it)
+        });
+    }
+    lines.push(line);
 }
 
 impl Log {
@@ -24,7 +42,7 @@ impl Log {
         let reader = std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines() {
                 let Ok(line) = line else { return };
-                lines.lock().unwrap().push(line);
+                keep(&mut lines.lock().unwrap(), line);
             }
         });
         *self.reader.lock().unwrap() = Some(reader);

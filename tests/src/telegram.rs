@@ -150,6 +150,14 @@ impl Telegram {
         sent.map(|it| it.text).collect()
     }
 
+    /// The newest so many texts of all chats, oldest first.
+    pub fn newest(&self, token: &str, count: usize) -> Vec<String> {
+        self.of(token, |bot| {
+            let sent = &bot.sent[bot.sent.len().saturating_sub(count)..];
+            sent.iter().map(|it| it.text.clone()).collect()
+        })
+    }
+
     /// The files that were sent to one chat.
     pub fn files(&self, token: &str, chat: i64) -> Vec<File> {
         let sent = self.sent(token).into_iter().filter(|it| it.chat == chat);

@@ -120,6 +120,11 @@ pub(in crate::channels) trait Talk: Send + Sync {
     /// What is seen of the bot; of a file its name.
     fn said(&mut self) -> BoxFuture<'_, Vec<String>>;
 
+    /// The newest of that, for whoever looks again and again: at least so many messages of the conversation.
+    fn newest(&mut self, _count: usize) -> BoxFuture<'_, Vec<String>> {
+        self.said()
+    }
+
     /// What is in the files that are seen of it.
     fn files(&mut self) -> BoxFuture<'_, Vec<Vec<u8>>>;
 

@@ -15,12 +15,15 @@ use crate::delivery::seen::{Seen, rpc};
 /// Messages that wait for their answers at most.
 const AHEAD: usize = 3;
 
+/// Messages at which one looks: those that wait for their answers, and these.
+const NEWEST: usize = 4 * AHEAD;
+
 /// How long nothing may come: what comes back from a kill waits for its turn, tenants wait for each other, and
 /// where the machine has so much to do that starts fail, a tenant is parked for minutes.
 const PATIENCE: Duration = Duration::from_mins(6);
 
 /// Between two looks, and between two at what is left to be sent.
-const LOOK: Duration = Duration::from_millis(200);
+const LOOK: Duration = Duration::from_millis(500);
 const LOOK_LEFT: Duration = Duration::from_secs(5);
 
 pub(super) struct Talker {
@@ -61,8 +64,10 @@ impl Talker {
         let (mut heard, mut since) = (0, Instant::now());
         let mut looked = Instant::now();
         loop {
-            let said = self.talk.said().await;
-            let last = (1..=number).rev().find(|n| said.contains(&self.answer(*n))).unwrap_or(0);
+            let said = self.talk.newest(NEWEST).await;
+            let first = number.saturating_sub(NEWEST).max(1);
+            let last =
+                (first..=number).rev().find(|n| said.contains(&self.answer(*n))).unwrap_or(0);
             if last == number {
                 return;
             }

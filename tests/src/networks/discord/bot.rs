@@ -352,16 +352,17 @@ impl Bot {
         }
     }
 
-    /// What is in a room now, oldest first.
-    pub fn messages(&self, room: &str) -> Vec<Value> {
-        let state = self.world.state.lock().unwrap();
-        state.rooms.get(room).map(|it| it.messages.clone()).unwrap_or_default()
-    }
-
     /// What the bot has said in a room: its messages that are there now.
     pub fn said(&self, room: &str) -> Vec<Value> {
-        let all = self.messages(room).into_iter();
-        all.filter(|it| it["author"]["id"] == self.id()).collect()
+        self.newest(room, usize::MAX)
+    }
+
+    /// The same of the newest so many messages of the room.
+    pub fn newest(&self, room: &str, count: usize) -> Vec<Value> {
+        let state = self.world.state.lock().unwrap();
+        let all = state.rooms.get(room).map_or(&[][..], |it| &it.messages);
+        let newest = all[all.len().saturating_sub(count)..].iter();
+        newest.filter(|it| it["author"]["id"] == self.id()).cloned().collect()
     }
 
     /// Waits until the bot has said so much in a room, and gives the texts.

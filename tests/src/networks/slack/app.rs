@@ -345,24 +345,23 @@ impl App {
         state.lines.iter().map(|it| it.sender.clone()).collect()
     }
 
-    /// What is in a room now, oldest first, as Slack keeps it; what was deleted is gone.
-    pub fn messages(&self, room: &str) -> Vec<Value> {
-        let state = self.workspace.state.lock().unwrap();
-        state.rooms.get(room).map(|it| it.messages.clone()).unwrap_or_default()
-    }
-
     /// What the app has said in a room: its messages that are there now.
     pub fn said(&self, room: &str) -> Vec<Value> {
-        let all = self.messages(room).into_iter();
-        all.filter(|it| it["bot_id"] == self.workspace.is.bot.as_str()).collect()
+        self.newest(room, usize::MAX)
+    }
+
+    /// The same of the newest so many messages of the room.
+    pub fn newest(&self, room: &str, count: usize) -> Vec<Value> {
+        let state = self.workspace.state.lock().unwrap();
+        let all = state.rooms.get(room).map_or(&[][..], |it| &it.messages);
+        let ours = |it: &&Value| it["bot_id"] == self.workspace.is.bot.as_str();
+        all[all.len().saturating_sub(count)..].iter().filter(ours).cloned().collect()
     }
 
     /// Waits until the app has said so much in a room, and gives the texts.
     pub async fn has_said(&self, room: &str, count: usize) -> Vec<String> {
-        let all = found("messages of the app", || {
-            let said = self.said(room);
-            (said.len() >= count).then_some(said)
-        });
+        let said = || Some(self.said(room)).filter(|it| it.len() >= count);
+        let all = found("messages of the app", said);
         all.await.iter().map(|it| it["text"].as_str().unwrap().to_owned()).collect()
     }
 

@@ -214,6 +214,13 @@ impl Person {
         all
     }
 
+    /// The newest so many events of a room, newest first.
+    pub async fn newest(&self, room: &str, count: usize) -> Vec<Value> {
+        let path = format!("v3/rooms/{room}/messages?dir=b&limit={count}");
+        let page = self.ok(Method::GET, &path, &Value::Null).await;
+        page["chunk"].as_array().unwrap().clone()
+    }
+
     /// The next text that somebody else says in the room, as an event.
     pub async fn hears(&mut self, room: &str) -> Value {
         let own = self.id.clone();

@@ -52,6 +52,13 @@ impl Talk for Chat {
         })
     }
 
+    fn newest(&mut self, count: usize) -> BoxFuture<'_, Vec<String>> {
+        Box::pin(async move {
+            let newest = self.bot.newest(&self.room, count);
+            newest.iter().map(|it| text_at(it, &["/content"])).collect()
+        })
+    }
+
     fn files(&mut self) -> BoxFuture<'_, Vec<Vec<u8>>> {
         Box::pin(async { fetched(&self.bot.said(&self.room), "/attachments/0/url", None).await })
     }

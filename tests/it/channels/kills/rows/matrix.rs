@@ -7,6 +7,9 @@ use crate::channels::matrix::events;
 
 pub(crate) type Row = One<Town>;
 
+/// Events that a message may be, with its changes.
+const EDITS: usize = 6;
+
 pub(crate) struct Town(Synapse);
 
 pub(crate) struct Chat {
@@ -51,6 +54,19 @@ impl Talk for Chat {
         Box::pin(async {
             let all = events(&self.person, &self.room, &self.bot).await;
             all.iter().map(|it| it["content"]["body"].as_str().unwrap().to_owned()).collect()
+        })
+    }
+
+    fn newest(&mut self, count: usize) -> BoxFuture<'_, Vec<String>> {
+        Box::pin(async move {
+            // Each answer is changed some times while it is written.
+            let newest = self.person.newest(&self.room, EDITS * count).await;
+            let ours = newest.iter().filter(|it| it["sender"] == self.bot.id());
+            let texts = ours.filter_map(|it| {
+                let whole = it.pointer("/content/m.new_content/body");
+                whole.or_else(|| it.pointer("/content/body"))?.as_str()
+            });
+            texts.map(str::to_owned).collect()
         })
     }
 

@@ -75,6 +75,13 @@ impl Talk for Chat {
         })
     }
 
+    fn newest(&mut self, count: usize) -> BoxFuture<'_, Vec<String>> {
+        Box::pin(async move {
+            let newest = self.app.newest(&self.room, count);
+            newest.iter().map(|it| text_at(it, &["/text"])).collect()
+        })
+    }
+
     fn files(&mut self) -> BoxFuture<'_, Vec<Vec<u8>>> {
         Box::pin(async {
             let (said, token) = (self.app.said(&self.room), self.app.bot_token());

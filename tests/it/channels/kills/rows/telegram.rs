@@ -59,6 +59,10 @@ impl Talk for Chat {
         })
     }
 
+    fn newest(&mut self, count: usize) -> BoxFuture<'_, Vec<String>> {
+        Box::pin(async move { self.telegram.newest(&self.token, count) })
+    }
+
     fn files(&mut self) -> BoxFuture<'_, Vec<Vec<u8>>> {
         Box::pin(async {
             let files = self.telegram.files(&self.token, PERSON).into_iter();

@@ -76,16 +76,17 @@ impl Talk for Chat {
 
     fn said(&mut self) -> BoxFuture<'_, Vec<String>> {
         Box::pin(async {
-            let new = self.receiver.since(self.looked);
-            self.looked += new.len();
-            for came in new.iter().filter(|it| it.path == self.path) {
-                // Whoever takes one with an id that was there takes it for the same.
-                if self.ids.insert(came.header("webhook-id").to_owned()) {
-                    self.said.push(came.json());
-                }
-            }
+            self.look();
             let places = ["/data/attachments/0/name", "/data/text"];
             self.said.iter().map(|it| text_at(it, &places)).collect()
+        })
+    }
+
+    fn newest(&mut self, count: usize) -> BoxFuture<'_, Vec<String>> {
+        Box::pin(async move {
+            self.look();
+            let newest = &self.said[self.said.len().saturating_sub(count)..];
+            newest.iter().map(|it| text_at(it, &["/data/text"])).collect()
         })
     }
 
@@ -98,6 +99,20 @@ impl Talk for Chat {
 
     fn session(&self) -> String {
         session(Town::NAME, "u1")
+    }
+}
+
+impl Chat {
+    /// Looks at what came to the receiver since.
+    fn look(&mut self) {
+        let new = self.receiver.since(self.looked);
+        self.looked += new.len();
+        for came in new.iter().filter(|it| it.path == self.path) {
+            // Whoever takes one with an id that was there takes it for the same.
+            if self.ids.insert(came.header("webhook-id").to_owned()) {
+                self.said.push(came.json());
+            }
+        }
     }
 }
 
