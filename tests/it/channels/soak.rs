@@ -125,6 +125,7 @@ async fn settle_in(
 fn announce(gateway: &Gateway) {
     announce_kills(gateway);
     gateway.announce("worker not started");
+    gateway.announce("worker not looked at");
 }
 
 /// Kills workers.
