@@ -179,10 +179,7 @@ async fn a_lost_worker_is_no_end_and_too_many_are() {
 async fn what_comes_later_goes_to_no_new_worker_before_what_its_lost_worker_had() {
     let house = House::new(false).await;
     let inbox = start(&house).await;
-    inbox.accept(new("x", "1")).await.unwrap();
-    let mut first = inbox.begin().await.unwrap().remove(0);
-    inbox.claim(&mut first, 1).await.unwrap().unwrap();
-    inbox.given(&first, 1, Bytes::new());
+    at_a_worker(&inbox).await;
     // The worker has ended, and the next one is there before anybody has noticed.
     inbox.accept(new("x", "2")).await.unwrap();
     inbox.accept(new("y", "3")).await.unwrap();
@@ -207,10 +204,7 @@ async fn what_comes_later_goes_to_no_new_worker_before_what_its_lost_worker_had(
 async fn what_has_its_turn_when_a_worker_is_lost_goes_behind_what_that_had() {
     let house = House::new(false).await;
     let inbox = start(&house).await;
-    inbox.accept(new("x", "1")).await.unwrap();
-    let mut first = inbox.begin().await.unwrap().remove(0);
-    inbox.claim(&mut first, 1).await.unwrap().unwrap();
-    inbox.given(&first, 1, Bytes::new());
+    at_a_worker(&inbox).await;
     inbox.accept(new("x", "2")).await.unwrap();
     let mut second = inbox.begin().await.unwrap().remove(0);
     // Its worker is on its way when it is noticed that the one before is gone.
@@ -233,10 +227,7 @@ async fn what_has_its_turn_when_a_worker_is_lost_goes_behind_what_that_had() {
 async fn what_a_lost_worker_said_last_is_heard_while_the_next_one_comes() {
     let house = House::new(false).await;
     let inbox = start(&house).await;
-    inbox.accept(new("x", "1")).await.unwrap();
-    let mut job = inbox.begin().await.unwrap().remove(0);
-    inbox.claim(&mut job, 1).await.unwrap().unwrap();
-    inbox.given(&job, 1, Bytes::new());
+    let job = at_a_worker(&inbox).await;
     assert!(inbox.lost(1).is_empty());
     tokio::time::advance(Duration::from_secs(1)).await;
     let mut again = inbox.begin().await.unwrap().remove(0);
@@ -244,6 +235,15 @@ async fn what_a_lost_worker_said_last_is_heard_while_the_next_one_comes() {
     assert_eq!(inbox.claim(&mut again, 2).await.unwrap(), None, "it is dealt with");
     assert!(inbox.list().await.unwrap().is_empty());
     assert!(matches!(inbox.accept(new("x", "1")).await.unwrap(), Accepted::Settled));
+}
+
+/// An event that the first worker has.
+async fn at_a_worker(inbox: &Inbox) -> Job {
+    inbox.accept(new("x", "1")).await.unwrap();
+    let mut job = inbox.begin().await.unwrap().remove(0);
+    inbox.claim(&mut job, 1).await.unwrap().unwrap();
+    inbox.given(&job, 1, Bytes::new());
+    job
 }
 
 async fn event_of(inbox: &Inbox, event: &str) -> String {
