@@ -39,6 +39,8 @@ const AUTHORITY: &[u8] = include_bytes!("../../supervisor/egress/src/testing/aut
 
 /// Pieces of 1 MiB of the body that is too long for anybody.
 const HUGE: usize = 200;
+/// Networks of 198.18.0.0/16 that farms have.
+const NETWORKS: u32 = 250;
 /// How long the slow body waits between two of its bytes.
 const SLOW: Duration = Duration::from_millis(500);
 
@@ -60,11 +62,7 @@ impl Farm {
     /// Starts one: a host that may be reached, and the same port on an address that may not and on
     /// this machine's own.
     pub async fn start() -> Self {
-        let part = u8::try_from(std::process::id() % 250).unwrap();
-        let [open, shut] = [1, 2].map(|last| Ipv4Addr::new(198, 18, part, last));
-        for address in [open, shut] {
-            loopback("replace", address);
-        }
+        let [open, shut] = claim();
         let knocks = Arc::new(AtomicUsize::new(0));
         let plain = TcpListener::bind((open, 0)).await.unwrap();
         let http = plain.local_addr().unwrap().port();
@@ -127,15 +125,30 @@ impl Farm {
 impl Drop for Farm {
     fn drop(&mut self) {
         for address in [self.open, self.shut] {
-            loopback("del", address);
+            assert!(loopback("del", address), "{address} is not ours any more");
         }
     }
 }
 
-fn loopback(what: &str, address: Ipv4Addr) {
+/// Two addresses that no other farm has: who adds the first of a network has the network.
+fn claim() -> [Ipv4Addr; 2] {
+    let first = std::process::id();
+    for part in (0..NETWORKS).map(|it| u8::try_from((first + it) % NETWORKS).unwrap()) {
+        let [open, shut] = [1, 2].map(|last| Ipv4Addr::new(198, 18, part, last));
+        if loopback("add", open) {
+            // It may be left of one that was killed.
+            assert!(loopback("replace", shut), "no {shut}");
+            return [open, shut];
+        }
+    }
+    panic!("each of {NETWORKS} networks is somebody's, or this machine gives nobody an address");
+}
+
+/// Whether the loopback interface got, or lost, that address.
+fn loopback(what: &str, address: Ipv4Addr) -> bool {
     let network = format!("{address}/32");
-    let status = Command::new("ip").args(["address", what, &network, "dev", "lo"]).status();
-    assert!(status.unwrap().success(), "{what} {address}");
+    let output = Command::new("ip").args(["address", what, &network, "dev", "lo"]).output();
+    output.unwrap().status.success()
 }
 
 fn acceptor() -> TlsAcceptor {

@@ -22,8 +22,10 @@ const NEWEST: usize = 4 * AHEAD;
 /// where the machine has so much to do that starts fail, a tenant is parked for minutes.
 const PATIENCE: Duration = Duration::from_mins(6);
 
-/// Between two looks, and between two at what is left to be sent.
+/// Between two looks, longer each time that there is nothing new: hundreds look at once, a homeserver among
+/// what they look at, and the gateway is to have the machine. And between two at what is left to be sent.
 const LOOK: Duration = Duration::from_millis(500);
+const LOOK_AT_MOST: Duration = Duration::from_secs(4);
 const LOOK_LEFT: Duration = Duration::from_secs(5);
 
 pub(super) struct Talker {
@@ -62,7 +64,7 @@ impl Talker {
     /// Waits until that answer is there, or one after it.
     async fn hears(&mut self, ground: &Ground, number: usize) {
         let (mut heard, mut since) = (0, Instant::now());
-        let mut looked = Instant::now();
+        let (mut looked, mut pause) = (Instant::now(), LOOK);
         loop {
             let said = self.talk.newest(NEWEST).await;
             let first = number.saturating_sub(NEWEST).max(1);
@@ -72,7 +74,7 @@ impl Talker {
                 return;
             }
             if last > heard {
-                (heard, since) = (last, Instant::now());
+                (heard, since, pause) = (last, Instant::now(), LOOK);
             }
             if self.doubles && looked.elapsed() > LOOK_LEFT {
                 looked = Instant::now();
@@ -86,7 +88,8 @@ impl Talker {
                 "answer {number} does not come: {}",
                 self.standing(ground).await
             );
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(pause).await;
+            pause = LOOK_AT_MOST.min(pause * 2);
         }
     }
 
