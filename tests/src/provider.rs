@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_stream::wrappers::ReceiverStream;
 
-pub use bill::{Line, bill};
+pub use bill::{Line, bill, brief};
 pub use script::{CURTAIN, Step, play};
 
 /// The key that the gateway must present, and that nobody else may ever see.
@@ -108,7 +108,7 @@ impl Provider {
     /// word and never ends, `paced` gives the last message back in capitals, a word each 150 ms, `flood` sends words of 4 KiB as fast as they are taken and never ends,
     /// `broken` answers 500, `busy` answers 429 with `Retry-After: 7`, `cut` ends in the middle of
     /// an event, `script` plays what it is told to ([`play`] and [`Provider::script`]), `bill` says
-    /// and reports what it is told to ([`bill`]), `fixed` says one word and reports what
+    /// and reports what it is told to ([`bill`], [`brief`]), `fixed` says one word and reports what
     /// [`Provider::charge`] has set.
     pub const MODELS: [&'static str; 10] =
         ["mock", "slow", "paced", "flood", "broken", "busy", "cut", "script", "bill", "fixed"];

@@ -1,14 +1,15 @@
 //! Many tenants with accounts at six networks, to whom people talk on all of them at once, while workers are
 //! killed at random moments: every message has one answer, and answers keep their order.
 //!
-//! `TENANTS` says how many, `MESSAGES` how many there are in each conversation, and `SEED` begins the same
-//! kills again.
+//! `TENANTS` says how many, `MESSAGES` how many there are in each conversation, `MINUTES` after how long
+//! nobody says more, however few that were, and `SEED` begins the same kills again.
 
 mod check;
 mod talker;
 mod town;
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ use futures_util::StreamExt as _;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tests::{Gateway, Tenant};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::ground::Ground;
@@ -43,6 +44,11 @@ const PAUSE: u64 = 2_000;
 /// Tenants whose accounts are made at once.
 const AT_ONCE: usize = 4;
 
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// Minutes for which they talk at most, where nothing is said of it: a day.
+const LONGEST: u32 = 24 * 60;
+
 fn asked(name: &str) -> Option<usize> {
     std::env::var(name).ok().and_then(|it| it.parse().ok())
 }
@@ -67,38 +73,61 @@ async fn nothing_is_lost_doubled_or_out_of_order() {
     let killer =
         Killer { chance: Chance(seed), ground: Arc::clone(&ground), struck: HashMap::new() };
     let killing = tokio::spawn(killer.strike(tenants.clone(), stop.clone()));
-    let mut talking = JoinSet::new();
-    for talker in talkers {
-        talking.spawn(talker.talk(Arc::clone(&ground), messages));
-    }
-    let (mut talkers, mut failed) = (Vec::new(), None);
-    while failed.is_none()
-        && let Some(talker) = talking.join_next().await
-    {
-        talker.map_or_else(|err| failed = Some(err), |it| talkers.push(it));
-    }
+    let talked = talk(&ground, talkers, messages).await;
     stop.cancel();
     let kills = killing.await.unwrap();
     println!("all is said after {:?}, with {kills} kills", began.elapsed());
-    // Nobody else has the gateway then, so that its log is shown.
-    talking.shutdown().await;
-    if let Some(failed) = failed {
-        std::panic::resume_unwind(failed.into_panic());
-    }
+    let mut talkers =
+        talked.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()));
     for tenant in &tenants {
         settled(&ground, tenant).await;
     }
     let mut all = Tally::default();
     for talker in &mut talkers {
-        all += talker.check(&ground, messages).await;
+        all += talker.check(&ground).await;
     }
-    let again = ground.provider.billed() - talkers.len() * messages;
+    let said = talkers.iter().map(|it| it.said);
+    let least = said.clone().min().unwrap_or_default();
+    let sum: usize = said.sum();
+    let again = ground.provider.billed() - sum;
     println!(
-        "{} tenants, {ACCOUNTS} accounts, {messages} messages each: {kills} kills, {again} turns begun once more; {all}",
+        "{} tenants, {ACCOUNTS} accounts, {sum} messages, at least {least} each: {kills} kills, {again} turns begun once more; {all}",
         tenants.len(),
     );
     assert!(all.is_whole(), "{all}");
     assert!(kills >= TENANTS, "too few kills");
+}
+
+/// Lets all of them talk, until each has said so much or time is up; gives the first that failed.
+async fn talk(
+    ground: &Arc<Ground>,
+    talkers: Vec<Talker>,
+    messages: usize,
+) -> Result<Vec<Talker>, JoinError> {
+    let minutes = asked("MINUTES").map_or(LONGEST, |it| u32::try_from(it).unwrap());
+    let stop = CancellationToken::new();
+    let mut talking = JoinSet::new();
+    for talker in talkers {
+        talking.spawn(talker.talk(Arc::clone(ground), messages, stop.clone()));
+    }
+    let mut talked = Vec::new();
+    let mut end = pin!(tokio::time::sleep(MINUTE * minutes));
+    let mut clock = tokio::time::interval(MINUTE);
+    loop {
+        tokio::select! {
+            talker = talking.join_next() => match talker {
+                Some(Ok(talker)) => talked.push(talker),
+                Some(Err(failed)) => {
+                    // Nobody else has the gateway then, so that its log is shown.
+                    talking.shutdown().await;
+                    return Err(failed);
+                }
+                None => return Ok(talked),
+            },
+            () = &mut end, if !stop.is_cancelled() => stop.cancel(),
+            _ = clock.tick() => println!("{} turns", ground.provider.billed()),
+        }
+    }
 }
 
 /// Makes the tenants, their accounts, and who talks to each.

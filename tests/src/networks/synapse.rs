@@ -223,7 +223,11 @@ fn configure(state: &Path, address: SocketAddr, more: &Value) {
         "form_secret": "another secret of the tests",
         // What passwords cost is of no interest here.
         "bcrypt_rounds": 4,
+        // Nor is what it works out for phones, searches and statistics, with every message.
         "presence": {"enabled": false},
+        "push": {"enabled": false},
+        "stats": {"enabled": false},
+        "enable_search": false,
     });
     let unlimited = json!({"per_second": 100_000, "burst_count": 100_000});
     for name in UNLIMITED {

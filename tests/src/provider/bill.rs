@@ -33,10 +33,19 @@ pub enum Line {
     Cut,
 }
 
+/// What stands before what is to be answered.
+const BILL: &str = "bill ";
+
 /// A user's message for which the model `bill` answers with these lines.
 pub fn bill(lines: &[Line]) -> String {
     let lines: Value = lines.iter().map(Line::text).collect();
-    format!("bill {lines}")
+    format!("{BILL}{lines}")
+}
+
+/// The same for words that have a pause of so many milliseconds in their middle: in fewer characters, as a
+/// long conversation is sent with each of its messages.
+pub fn brief(pause: u64, words: &str) -> String {
+    format!("{BILL}{pause} {words}")
 }
 
 /// An answer as most providers give it.
@@ -46,8 +55,15 @@ pub(super) fn usual(words: &str, usage: Value) -> Vec<Line> {
 
 /// The lines that the last message of a request asks for.
 pub(super) fn read(message: &str, request: &Value) -> Vec<Line> {
-    let found = message.split_once("bill ");
+    let found = message.split_once(BILL);
     let (_, lines) = found.unwrap_or_else(|| panic!("no bill in {message:?} of {request}"));
+    if let Some((pause, words)) = lines.split_once(' ')
+        && let Ok(pause) = pause.parse()
+    {
+        let (first, rest) = words.split_at(words.len() / 2);
+        let said = [Line::say(first), Line::Pause(pause), Line::say(rest)];
+        return [&said[..], &[Line::Stop, Line::used(1, 1), Line::Done]].concat();
+    }
     let mut read = serde_json::Deserializer::from_str(lines).into_iter::<Vec<Value>>();
     let lines = read.next().unwrap().unwrap();
     lines.iter().map(Line::read).collect()

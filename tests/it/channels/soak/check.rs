@@ -95,9 +95,9 @@ async fn is_served(ground: &Ground, tenant: &Tenant) -> bool {
 
 impl Talker {
     /// What became of what was said: at the network, and in the transcript.
-    pub(super) async fn check(&mut self, ground: &Ground, messages: usize) -> Tally {
-        let asked: Vec<_> = (1..=messages).map(|n| self.message(n)).collect();
-        let answers: Vec<_> = (1..=messages).map(|n| self.answer(n)).collect();
+    pub(super) async fn check(&mut self, ground: &Ground) -> Tally {
+        let asked: Vec<_> = (1..=self.said).map(|n| self.message(n)).collect();
+        let answers: Vec<_> = (1..=self.said).map(|n| self.answer(n)).collect();
         let shown = self.talk.said().await;
         let mut tally = Tally::of(&answers, &shown);
         tally.unknown = self.left(ground).await;
@@ -108,7 +108,7 @@ impl Talker {
             [("user".to_owned(), asked.clone()), ("assistant".to_owned(), answer.clone())]
         });
         let is_told = seen.messages.iter().cloned().eq(turns);
-        let is_all = shown.len() + tally.unknown >= messages && shown.len() <= messages;
+        let is_all = shown.len() + tally.unknown >= self.said && shown.len() <= self.said;
         if !tally.is_whole() || !is_all || !is_told {
             println!("{tally}: {}", self.standing(ground).await);
         }

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tests::Tenant;
-use tests::provider::{Line, bill};
+use tests::provider::brief;
+use tokio_util::sync::CancellationToken;
 
 use super::super::ground::Ground;
 use super::super::kills::rows::Talk;
@@ -15,8 +16,8 @@ use crate::delivery::seen::{Seen, rpc};
 /// Messages that wait for their answers at most.
 const AHEAD: usize = 3;
 
-/// Messages at which one looks: those that wait for their answers, and these.
-const NEWEST: usize = 4 * AHEAD;
+/// Messages at which one looks: those that wait for their answers, these, and what is between.
+const NEWEST: usize = 3 * AHEAD;
 
 /// How long nothing may come: what comes back from a kill waits for its turn, tenants wait for each other, and
 /// where the machine has so much to do that starts fail, a tenant is parked for minutes.
@@ -25,7 +26,7 @@ const PATIENCE: Duration = Duration::from_mins(6);
 /// Between two looks, longer each time that there is nothing new: hundreds look at once, a homeserver among
 /// what they look at, and the gateway is to have the machine. And between two at what is left to be sent.
 const LOOK: Duration = Duration::from_millis(500);
-const LOOK_AT_MOST: Duration = Duration::from_secs(4);
+const LOOK_AT_MOST: Duration = Duration::from_secs(8);
 const LOOK_LEFT: Duration = Duration::from_secs(5);
 
 pub(super) struct Talker {
@@ -34,6 +35,10 @@ pub(super) struct Talker {
     /// Whether the network doubles what comes twice: then what became of an answer may be unknown.
     pub(super) doubles: bool,
     pub(super) talk: Box<dyn Talk>,
+    /// How many messages are said.
+    pub(super) said: usize,
+    /// The last answer that is there.
+    heard: usize,
 }
 
 impl Talker {
@@ -42,44 +47,45 @@ impl Talker {
         (network, doubles): (&'static str, bool),
         talk: Box<dyn Talk>,
     ) -> Self {
-        Self { tenant, network, doubles, talk }
+        Self { tenant, network, doubles, talk, said: 0, heard: 0 }
     }
 
     pub(super) fn session(&self) -> String {
         self.talk.session()
     }
 
-    /// Says so many messages, and waits until they are answered.
-    pub(super) async fn talk(mut self, ground: Arc<Ground>, messages: usize) -> Self {
+    /// Says so many messages, or fewer where it is to stop, and waits until they are answered.
+    pub(super) async fn talk(
+        mut self,
+        ground: Arc<Ground>,
+        messages: usize,
+        stop: CancellationToken,
+    ) -> Self {
         self.talk.is_there().await;
-        for n in 1..=messages {
-            self.hears(&ground, n.saturating_sub(AHEAD)).await;
-            let text = self.message(n);
+        while self.said < messages && !stop.is_cancelled() {
+            self.hears(&ground, (self.said + 1).saturating_sub(AHEAD)).await;
+            let text = self.message(self.said + 1);
             self.talk.say(&text).await;
+            self.said += 1;
         }
-        self.hears(&ground, messages).await;
+        self.hears(&ground, self.said).await;
         self
     }
 
     /// Waits until that answer is there, or one after it.
     async fn hears(&mut self, ground: &Ground, number: usize) {
-        let (mut heard, mut since) = (0, Instant::now());
-        let (mut looked, mut pause) = (Instant::now(), LOOK);
-        loop {
-            let said = self.talk.newest(NEWEST).await;
-            let first = number.saturating_sub(NEWEST).max(1);
-            let last =
-                (first..=number).rev().find(|n| said.contains(&self.answer(*n))).unwrap_or(0);
-            if last == number {
-                return;
-            }
-            if last > heard {
-                (heard, since, pause) = (last, Instant::now(), LOOK);
+        let (mut since, mut pause) = (Instant::now(), LOOK);
+        let mut looked = Instant::now();
+        while self.heard < number {
+            let shown = self.talk.newest(NEWEST).await;
+            let mut asked = (self.heard + 1..=self.said).rev();
+            if let Some(last) = asked.find(|n| shown.contains(&self.answer(*n))) {
+                (self.heard, since, pause) = (last, Instant::now(), LOOK);
+                continue;
             }
             if self.doubles && looked.elapsed() > LOOK_LEFT {
                 looked = Instant::now();
-                let unknown = self.left(ground).await;
-                if last + unknown >= number {
+                if self.heard + self.left(ground).await >= number {
                     return;
                 }
             }
@@ -121,14 +127,11 @@ impl Talker {
     /// A message: its answer comes at once, or takes its time, or so long that it is shown before it is
     /// whole.
     pub(super) fn message(&self, number: usize) -> String {
-        let answer = self.answer(number);
-        let (first, rest) = answer.split_at(answer.len() / 2);
         let pause = match number % 8 {
             3 => 1500,
             it if it % 2 == 0 => 300,
             _ => 0,
         };
-        let said = [Line::say(first), Line::Pause(pause), Line::say(rest)];
-        bill(&[&said[..], &[Line::Stop, Line::used(1, 1), Line::Done]].concat())
+        brief(pause, &self.answer(number))
     }
 }
