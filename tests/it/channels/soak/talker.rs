@@ -14,7 +14,7 @@ use super::super::kills::rows::Talk;
 use crate::delivery::seen::{Seen, rpc};
 
 /// Messages that wait for their answers at most.
-const AHEAD: usize = 3;
+const AHEAD: usize = 6;
 
 /// Messages at which one looks: those that wait for their answers, these, and what is between.
 const NEWEST: usize = 3 * AHEAD;

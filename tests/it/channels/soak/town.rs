@@ -8,9 +8,6 @@ use super::super::kills::rows::{Many, discord, matrix, slack_socket, telegram, w
 use super::talker::Talker;
 use crate::delivery::seen::rpc;
 
-/// Accounts of each tenant.
-pub(super) const ACCOUNTS: usize = 6;
-
 pub(super) struct Town {
     telegram: telegram::Town,
     slack: slack_socket::Town,
@@ -45,16 +42,17 @@ impl Town {
         all.into_iter().flatten().collect()
     }
 
-    /// Makes the accounts of a tenant; gives who talks to each.
-    pub(super) async fn talkers(&self, ground: &Ground, tenant: &Tenant) -> [Talker; ACCOUNTS] {
-        [
+    /// Makes the accounts of a tenant at the networks that are asked for; gives who talks to each.
+    pub(super) async fn talkers(&self, ground: &Ground, tenant: &Tenant) -> Vec<Talker> {
+        let all = [
             talker(&self.telegram, ground, tenant).await,
             talker(&self.slack, ground, tenant).await,
             talker(&self.discord, ground, tenant).await,
             talker(&self.matrix, ground, tenant).await,
             talker(&self.webchat, ground, tenant).await,
             talker(&self.webhook, ground, tenant).await,
-        ]
+        ];
+        all.into_iter().flatten().collect()
     }
 }
 
@@ -62,12 +60,21 @@ fn root<M: Many>(many: &M) -> Option<(&'static str, String)> {
     many.address().map(|address| (M::NAME, format!("http://{address}")))
 }
 
-async fn talker<M: Many<Talk: 'static>>(many: &M, ground: &Ground, tenant: &Tenant) -> Talker {
+/// None where `NETWORKS` says which there are to be, and not this one.
+async fn talker<M: Many<Talk: 'static>>(
+    many: &M,
+    ground: &Ground,
+    tenant: &Tenant,
+) -> Option<Talker> {
+    let asked = std::env::var("NETWORKS");
+    if asked.is_ok_and(|asked| asked.split(',').all(|it| it != M::NAME)) {
+        return None;
+    }
     let own = format!("http://{}", ground.gateway.address());
     let root = root(many).map_or(own, |(_, root)| root);
     let talk = Box::new(many.join(ground, &tenant.id, &root).await);
     let talker = Talker::new(tenant.clone(), (M::NAME, M::DOUBLES), talk);
     let model = json!({"key": talker.session(), "model": "test/bill"});
     rpc(&ground.gateway, tenant, "sessions.patch", model).await;
-    talker
+    Some(talker)
 }

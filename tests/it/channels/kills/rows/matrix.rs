@@ -7,8 +7,8 @@ use crate::channels::matrix::events;
 
 pub(crate) type Row = One<Town>;
 
-/// Events that a message may be, with its changes.
-const EDITS: usize = 6;
+/// Events that a message is on the whole: one, and of an answer that is shown before it is whole its changes.
+const EVENTS: usize = 3;
 
 pub(crate) struct Town(Synapse);
 
@@ -59,8 +59,7 @@ impl Talk for Chat {
 
     fn newest(&mut self, count: usize) -> BoxFuture<'_, Vec<String>> {
         Box::pin(async move {
-            // Each answer is changed some times while it is written.
-            let newest = self.person.newest(&self.room, EDITS * count).await;
+            let newest = self.person.newest(&self.room, EVENTS * count).await;
             let ours = newest.iter().filter(|it| it["sender"] == self.bot.id());
             let texts = ours.filter_map(|it| {
                 let whole = it.pointer("/content/m.new_content/body");
