@@ -79,15 +79,13 @@ async fn hand(inner: &Arc<Inner>, tenant: &Arc<Tenant>, mut job: Job) {
             };
             tenant.last_used.fetch_max(inner.clock.now(), Ordering::Relaxed);
             drop(pass);
-            answered.map(|answer| (worker.id, worker, answer))
+            answered.map(|answer| (worker.id, answer))
         }
         Err(err) => Err(Failure::NoWorker(err.public())),
     };
     match answered {
-        Ok((id, worker, answer)) => {
-            tenant.inbox.given(&job, id, answer);
-            if worker.is_gone() {
-                // It may have been noticed before this event was known to be there.
+        Ok((id, answer)) => {
+            if !tenant.inbox.given(&job, id, answer) {
                 lost(inner, tenant, id).await;
             }
         }

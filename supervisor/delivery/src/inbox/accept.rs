@@ -139,6 +139,7 @@ impl Inbox {
             label,
             phase: Phase::Storing,
             is_claimed,
+            to: None,
             is_acknowledged: new.is_acknowledged,
             not_before: Instant::now(),
             content: Some(new.content.clone()),

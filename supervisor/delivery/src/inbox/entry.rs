@@ -63,6 +63,8 @@ pub(super) struct Entry {
     pub(super) phase: Phase,
     /// Whether the present attempt is written.
     pub(super) is_claimed: bool,
+    /// The worker that it is being handed to, until that one's end is noticed.
+    pub(super) to: Option<u64>,
     /// Whether somebody was told that it is kept.
     pub(super) is_acknowledged: bool,
     /// Before this it is not handed over again.
@@ -93,6 +95,7 @@ impl Entry {
     pub(super) fn wait(&mut self, until: Instant) {
         self.phase = Phase::Waiting;
         self.is_claimed = false;
+        self.to = None;
         self.not_before = until;
         self.row.state = InboxState::Ready;
     }

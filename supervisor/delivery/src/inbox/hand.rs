@@ -120,6 +120,7 @@ impl Inbox {
                 entry.row.clone()
             });
             entry.is_claimed = true;
+            entry.to = Some(worker);
             job.attempt = entry.row.attempts;
             (row, content)
         };
@@ -141,18 +142,23 @@ impl Inbox {
         opened.map(|opened| Some(opened.into())).map_err(Error::Sealed)
     }
 
-    /// The worker has it, and has answered.
-    pub fn given(&self, job: &Job, worker: u64, answer: Bytes) {
+    /// The worker has it, and has answered. False where its end was noticed before that: then whoever hands over
+    /// has to say once more that it is [lost](Inbox::lost).
+    #[must_use]
+    pub fn given(&self, job: &Job, worker: u64, answer: Bytes) -> bool {
+        let mut is_there = true;
         let mut state = self.lock();
         if let Some(entry) = state.entries.get_mut(&job.seq)
             && entry.phase == Phase::Handing
             && entry.row.attempts == job.attempt
         {
+            is_there = entry.to.take() == Some(worker);
             entry.phase = Phase::Handed { worker };
             entry.is_acknowledged = true;
         }
         drop(state);
         job.progress.send_replace(Progress::Given(answer));
+        is_there
     }
 
     /// It was not handed over. Gives why it was given up, where it was.

@@ -54,9 +54,13 @@ impl Inbox {
         Ok(None)
     }
 
-    /// A worker is gone, and what it had is handed over again. Gives what is to be given up.
+    /// A worker is gone, and what it had is handed over again. What it is being handed is either refused to
+    /// whoever hands it over, or [taken](Inbox::given) too late. Gives what is to be given up.
     pub fn lost(&self, worker: u64) -> Vec<u64> {
         let mut state = self.lock();
+        for entry in state.entries.values_mut().filter(|it| it.to == Some(worker)) {
+            entry.to = None;
+        }
         let had = state.entries.values_mut().filter(|it| it.phase == Phase::Handed { worker });
         let over = had.filter_map(|entry| {
             again(entry, "its worker ended before it was dealt with").then_some(entry.row.seq)

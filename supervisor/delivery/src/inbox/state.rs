@@ -59,6 +59,7 @@ impl State {
             label,
             phase,
             is_claimed: false,
+            to: None,
             is_acknowledged: true,
             not_before: Instant::now(),
             content: None,

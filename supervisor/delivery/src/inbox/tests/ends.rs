@@ -185,7 +185,7 @@ async fn nothing_is_woken_for_what_waits_for_later() {
     inbox.settled(&jobs[0].event_id, false, "").await.unwrap_err();
     house.stop_after(usize::MAX);
     let jobs = inbox.begin().await.unwrap();
-    inbox.given(&jobs[0], 1, Bytes::new());
+    give(&inbox, &jobs[0], 1).await;
     assert!(inbox.is_untidy() && !inbox.is_due());
     inbox.tidy().await.unwrap();
     assert!(!inbox.is_untidy());
