@@ -4,6 +4,7 @@
 
 mod between;
 pub mod discord;
+mod fork;
 pub mod ircd;
 mod receiver;
 mod script;
@@ -16,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 pub use between::{Between, Fate, Side};
+pub use fork::Fork;
 pub use receiver::{Came, Receiver, Says};
 pub use script::Script;
 pub use serve::Failure;

@@ -3,7 +3,8 @@
 //!
 //! `TENANTS` says how many, `MESSAGES` how many there are in each conversation, `MINUTES` after how long
 //! nobody says more, however few that were, `NETWORKS` at which networks where it is not all (`matrix,slack`),
-//! and `SEED` begins the same kills again.
+//! `HOMES` among how many homeservers of Matrix the accounts there are divided, and `SEED` begins the same kills
+//! again.
 
 mod check;
 mod talker;
@@ -75,44 +76,55 @@ async fn nothing_is_lost_doubled_or_out_of_order() {
     let killer =
         Killer { chance: Chance(seed), ground: Arc::clone(&ground), struck: HashMap::new() };
     let killing = tokio::spawn(killer.strike(tenants.clone(), stop.clone()));
-    let ended = talk(&ground, talkers, messages).await;
+    let (mut talkers, failed) = talk(&ground, talkers, messages).await;
     stop.cancel();
     let kills = killing.await.unwrap();
     println!("all is said after {:?}, with {kills} kills", began.elapsed());
-    let mut talkers = ended.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()));
     for tenant in &tenants {
         settled(&ground, tenant).await;
     }
-    let mut all = Tally::default();
-    for talker in &mut talkers {
-        all += talker.check(&ground).await;
+    let all = tally(&ground, &mut talkers).await;
+    let said: usize = talkers.iter().map(|it| it.said).sum();
+    let again = ground.provider.billed().saturating_sub(said);
+    println!("{} tenants: {kills} kills, {again} turns begun once more", tenants.len());
+    if let Some(failed) = failed {
+        std::panic::resume_unwind(failed.into_panic());
     }
-    let said = talkers.iter().map(|it| it.said);
-    let least = said.clone().min().unwrap_or_default();
-    let sum: usize = said.sum();
-    let again = ground.provider.billed() - sum;
-    println!(
-        "{} tenants, {} accounts, {sum} messages, at least {least} each: {kills} kills, {again} turns begun once more; {all}",
-        tenants.len(),
-        talkers.len(),
-    );
     assert!(all.is_whole(), "{all}");
     assert!(kills >= TENANTS, "too few kills");
 }
 
-/// Lets all of them talk, until each has said so much or time is up; gives the first that failed.
+/// Tells of each network what became of all that was said, and gives the sum.
+async fn tally(ground: &Ground, talkers: &mut [Talker]) -> Tally {
+    let mut all = Tally::default();
+    talkers.sort_by_key(|it| it.network);
+    for of_one in talkers.chunk_by_mut(|one, other| one.network == other.network) {
+        let mut tally = Tally::default();
+        for talker in &mut *of_one {
+            tally += talker.check(ground).await;
+        }
+        let said = of_one.iter().map(|it| it.said);
+        let (least, sum) = (said.clone().min().unwrap_or_default(), said.sum::<usize>());
+        let (network, accounts) = (of_one[0].network, of_one.len());
+        println!("{network}: {accounts} accounts, {sum} messages, at least {least} each: {tally}");
+        all += tally;
+    }
+    all
+}
+
+/// Lets all of them talk, until each has said so much, time is up or one has failed; gives the others, and that one.
 async fn talk(
     ground: &Arc<Ground>,
     talkers: Vec<Talker>,
     messages: usize,
-) -> Result<Vec<Talker>, JoinError> {
+) -> (Vec<Talker>, Option<JoinError>) {
     let minutes = asked("MINUTES").map_or(LONGEST, |it| u32::try_from(it).unwrap());
     let stop = CancellationToken::new();
     let mut talking = JoinSet::new();
     for talker in talkers {
         talking.spawn(talker.talk(Arc::clone(ground), messages, stop.clone()));
     }
-    let mut ended = Vec::new();
+    let (mut ended, mut first) = (Vec::new(), None);
     let mut end = pin!(tokio::time::sleep(MINUTE * minutes));
     let mut clock = tokio::time::interval(MINUTE);
     loop {
@@ -120,11 +132,10 @@ async fn talk(
             talker = talking.join_next() => match talker {
                 Some(Ok(talker)) => ended.push(talker),
                 Some(Err(failed)) => {
-                    // Nobody else has the gateway then, so that its log is shown.
-                    talking.shutdown().await;
-                    return Err(failed);
+                    stop.cancel();
+                    first.get_or_insert(failed);
                 }
-                None => return Ok(ended),
+                None => return (ended, first),
             },
             () = &mut end, if !stop.is_cancelled() => stop.cancel(),
             _ = clock.tick() => println!("{} turns", ground.provider.billed()),

@@ -154,13 +154,22 @@ fn serve(tasks: &CancellationToken, stream: TcpStream, inner: &Arc<Inner>) {
     });
 }
 
-async fn pass(mut stream: TcpStream, inner: &Inner) -> io::Result<()> {
+/// A request as far as its head at least.
+///
+/// # Errors
+/// When whoever asks hangs up before.
+pub(super) async fn head(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
     while !head.windows(4).any(|it| it == b"\r\n\r\n") && head.len() < MAX_HEAD {
         if stream.read_buf(&mut head).await? == 0 {
-            return Ok(());
+            return Err(io::ErrorKind::UnexpectedEof.into());
         }
     }
+    Ok(head)
+}
+
+async fn pass(mut stream: TcpStream, inner: &Inner) -> io::Result<()> {
+    let head = head(&mut stream).await?;
     let line = head.split(|it| *it == b'\r').next().unwrap_or_default();
     let is_meant = String::from_utf8_lossy(line).contains(inner.kind());
     let fate = if is_meant { inner.fate() } else { Fate::Passed };

@@ -13,18 +13,19 @@ use super::super::ground::Ground;
 use super::super::kills::rows::Talk;
 use crate::delivery::seen::{Seen, rpc};
 
-/// Messages that wait for their answers at most.
+/// Messages that wait for their answers at most; more are said when half of them are answered.
 const AHEAD: usize = 6;
 
 /// Messages at which one looks: those that wait for their answers, these, and what is between.
 const NEWEST: usize = 3 * AHEAD;
 
 /// How long nothing may come: what comes back from a kill waits for its turn, tenants wait for each other, and
-/// where the machine has so much to do that starts fail, a tenant is parked for minutes.
-const PATIENCE: Duration = Duration::from_mins(6);
+/// where the machine has so much to do that starts fail, a tenant is parked for up to ten minutes.
+const PATIENCE: Duration = Duration::from_mins(15);
 
-/// Between two looks, longer each time that there is nothing new: hundreds look at once, a homeserver among
-/// what they look at, and the gateway is to have the machine. And between two at what is left to be sent.
+/// Between two looks, twice as long each time that there is nothing new and half as long where there is:
+/// hundreds look at once, a homeserver among what they look at, and the gateway is to have the machine.
+/// And between two at what is left to be sent.
 const LOOK: Duration = Duration::from_millis(500);
 const LOOK_AT_MOST: Duration = Duration::from_secs(8);
 const LOOK_LEFT: Duration = Duration::from_secs(5);
@@ -39,6 +40,8 @@ pub(super) struct Talker {
     pub(super) said: usize,
     /// The last answer that is there.
     heard: usize,
+    /// How long is waited for the next before one looks.
+    pause: Duration,
 }
 
 impl Talker {
@@ -47,7 +50,7 @@ impl Talker {
         (network, doubles): (&'static str, bool),
         talk: Box<dyn Talk>,
     ) -> Self {
-        Self { tenant, network, doubles, talk, said: 0, heard: 0 }
+        Self { tenant, network, doubles, talk, said: 0, heard: 0, pause: LOOK }
     }
 
     pub(super) fn session(&self) -> String {
@@ -63,7 +66,9 @@ impl Talker {
     ) -> Self {
         self.talk.is_there().await;
         while self.said < messages && !stop.is_cancelled() {
-            self.hears(&ground, (self.said + 1).saturating_sub(AHEAD)).await;
+            if self.said >= self.heard + AHEAD {
+                self.hears(&ground, self.said - AHEAD / 2).await;
+            }
             let text = self.message(self.said + 1);
             self.talk.say(&text).await;
             self.said += 1;
@@ -74,13 +79,13 @@ impl Talker {
 
     /// Waits until that answer is there, or one after it.
     async fn hears(&mut self, ground: &Ground, number: usize) {
-        let (mut since, mut pause) = (Instant::now(), LOOK);
-        let mut looked = Instant::now();
+        let (mut since, mut looked) = (Instant::now(), Instant::now());
         while self.heard < number {
             let shown = self.talk.newest(NEWEST).await;
             let mut asked = (self.heard + 1..=self.said).rev();
             if let Some(last) = asked.find(|n| shown.contains(&self.answer(*n))) {
-                (self.heard, since, pause) = (last, Instant::now(), LOOK);
+                (self.heard, since) = (last, Instant::now());
+                self.pause = LOOK.max(self.pause / 2);
                 continue;
             }
             if self.doubles && looked.elapsed() > LOOK_LEFT {
@@ -94,8 +99,8 @@ impl Talker {
                 "answer {number} does not come: {}",
                 self.standing(ground).await
             );
-            tokio::time::sleep(pause).await;
-            pause = LOOK_AT_MOST.min(pause * 2);
+            tokio::time::sleep(self.pause).await;
+            self.pause = LOOK_AT_MOST.min(self.pause * 2);
         }
     }
 

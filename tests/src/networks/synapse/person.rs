@@ -20,6 +20,9 @@ const MAX_HEARD: usize = 100_000;
 /// Events of a room that are read back at once.
 const READ_BACK: usize = 1000;
 
+/// What [`Person::news`] asks for: messages, as many as a server gives at once.
+const NEWS: &str = r#"{"presence":{"types":[]},"account_data":{"types":[]},"room":{"ephemeral":{"types":[]},"account_data":{"types":[]},"state":{"types":[]},"timeline":{"types":["m.room.message"],"limit":100}}}"#;
+
 /// A person, or a bot: they are the same to the server.
 #[derive(Debug)]
 pub struct Person {
@@ -214,11 +217,13 @@ impl Person {
         all
     }
 
-    /// The newest so many events of a room, newest first.
-    pub async fn newest(&self, room: &str, count: usize) -> Vec<Value> {
-        let path = format!("v3/rooms/{room}/messages?dir=b&limit={count}");
-        let page = self.ok(Method::GET, &path, &Value::Null).await;
-        page["chunk"].as_array().unwrap().clone()
+    /// The messages of the room that came since it was asked last, the newest hundred where they are more.
+    pub async fn news(&mut self, room: &str) -> Vec<Value> {
+        let filter = NEWS.replace('"', "%22").replace('{', "%7B").replace('}', "%7D");
+        self.take(Duration::ZERO, &format!("&filter={filter}")).await;
+        let (new, others) = self.heard.drain(..).partition(|(at, _)| at == room);
+        self.heard = others;
+        new.into_iter().map(|(_, event)| event).collect()
     }
 
     /// The next text that somebody else says in the room, as an event.
@@ -244,9 +249,14 @@ impl Person {
 
     /// Takes what is new, and waits a while where nothing is.
     async fn sync(&mut self) {
-        let wait = if self.since.is_some() { LONG_POLL.as_millis() } else { 0 };
+        let wait = if self.since.is_some() { LONG_POLL } else { Duration::ZERO };
+        self.take(wait, "").await;
+    }
+
+    /// Takes what is new, and waits so long where nothing is.
+    async fn take(&mut self, wait: Duration, filter: &str) {
         let since = self.since.as_ref().map(|it| format!("&since={it}")).unwrap_or_default();
-        let path = format!("v3/sync?timeout={wait}{since}");
+        let path = format!("v3/sync?timeout={}{filter}{since}", wait.as_millis());
         let new = self.ok(Method::GET, &path, &Value::Null).await;
         self.since = Some(new["next_batch"].as_str().unwrap().to_owned());
         let places = [
