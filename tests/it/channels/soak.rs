@@ -80,7 +80,8 @@ async fn nothing_is_lost_doubled_or_out_of_order() {
     stop.cancel();
     let kills = killing.await.unwrap();
     println!("all is said after {:?}, with {kills} kills", began.elapsed());
-    for tenant in &tenants {
+    // What one that failed waits for may never come.
+    for tenant in tenants.iter().filter(|_| failed.is_none()) {
         settled(&ground, tenant).await;
     }
     let all = tally(&ground, &mut talkers).await;
