@@ -8,6 +8,7 @@ mod commit;
 mod dump;
 mod open;
 mod rewrite;
+mod room;
 
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Sender, channel};

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use types::{Chain, Clock};
 
 use super::dump::Dumps;
-use super::{Rows, database, open};
+use super::{Rows, database, open, room};
 use crate::Error;
 use crate::engine::Engine;
 use crate::store::Rev;
@@ -139,6 +139,8 @@ impl Committer {
         for answer in answers {
             answer(done.as_ref().map(|&()| ()).map_err(|failed| again(failed.error())));
         }
+        // Who waits has been answered; what is moved is on the disk with the next group.
+        let done = done.and_then(|()| self.make_room());
         if let Err(failed) = done {
             let error = Chain(failed.error());
             tracing::error!(%error, "the database failed; the records are closed");
@@ -163,6 +165,11 @@ impl Committer {
         synced.map_err(|source| Failed::Sync(database(sled::Error::Io(source))))?;
         self.synced = self.engine.rev();
         Ok(())
+    }
+
+    fn make_room(&self) -> Result<(), Failed> {
+        let db = self.db.as_ref().ok_or(Failed::Write(Error::Closed))?;
+        room::make(db, &self.file, self.dumps.len()).map_err(Failed::Write)
     }
 
     fn until_due(&self) -> Duration {

@@ -32,6 +32,8 @@ const MAX_LINE: usize = 2 * (MAX_KEY + MAX_VALUE) + 64;
 pub(super) struct Dumps {
     dir: PathBuf,
     newest: Option<Rev>,
+    /// Bytes of the newest.
+    len: u64,
 }
 
 /// Rows of a table, and the revision that they are of.
@@ -44,13 +46,22 @@ impl Dumps {
     pub(super) fn open(dir: PathBuf) -> Result<Self, Error> {
         super::open::make_dir(&dir)?;
         remove_file(&dir.join(NEW))?;
-        let mut dumps = Self { dir, newest: None };
-        dumps.newest = dumps.revs()?.last().copied();
+        let mut dumps = Self { dir, newest: None, len: 0 };
+        if let Some(&newest) = dumps.revs()?.last() {
+            let path = dumps.path(newest);
+            dumps.len = fs::metadata(&path).map_err(file("look at", &path))?.len();
+            dumps.newest = Some(newest);
+        }
         Ok(dumps)
     }
 
     pub(super) const fn newest_rev(&self) -> Option<Rev> {
         self.newest
+    }
+
+    /// Bytes of the newest dump, or none: more than twice those of the rows in it, which it has in hexadecimal.
+    pub(super) const fn len(&self) -> u64 {
+        self.len
     }
 
     /// Writes every row of the engine, durably, and removes the oldest dumps.
@@ -69,11 +80,13 @@ impl Dumps {
             OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(new);
         let target = options.map_err(file("write", new))?;
         let target = Lines::new(target).write(rev, engine).map_err(file("write", new));
-        target??.sync_all().map_err(file("sync", new))?;
+        let target = target??;
+        target.sync_all().map_err(file("sync", new))?;
+        let len = target.metadata().map_err(file("look at", new))?.len();
         let path = self.path(rev);
         fs::rename(new, &path).map_err(file("rename", &path))?;
         super::open::sync_dir(&self.dir)?;
-        self.newest = Some(rev);
+        (self.newest, self.len) = (Some(rev), len);
         self.keep(KEEP)
     }
 

@@ -21,8 +21,9 @@ pub(super) const CACHE: u64 = 8 << 20;
 
 /// sled writes its buffers in the background this often. It must never be off: without it, power
 /// cuts left databases that could not be opened. Nor seldom: each time it makes room of one segment that is
-/// mostly out of date, of 512 KiB, and else the file grows for as long as more than that is written between.
-const FLUSH_MS: u64 = 100;
+/// mostly out of date, of 512 KiB; what more is needed is for who writes (`room`). Nor often, as each time is
+/// one more sync that commits wait for.
+const FLUSH_MS: u64 = 250;
 
 /// How long the lock of a process that is going away is waited for.
 const LOCK_PATIENCE: Duration = Duration::from_secs(2);
