@@ -18,12 +18,13 @@ use std::time::{Duration, Instant};
 use futures_util::StreamExt as _;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde_json::json;
 use tests::{Gateway, Tenant};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::ground::Ground;
-use crate::delivery::seen::announce_kills;
+use crate::delivery::seen::{announce_kills, rpc};
 use crate::delivery::storm::random;
 use check::{Tally, settled};
 use talker::Talker;
@@ -43,6 +44,9 @@ const LET_ALONE: Duration = Duration::from_secs(150);
 /// The pause between two kills, over all tenants, at most, in milliseconds: a worker that is killed is started
 /// again, for which the machine is to have time.
 const PAUSE: u64 = 2_000;
+
+/// Tokens of a model's context, of which a quarter is a conversation's before it is compacted.
+const CONTEXT: usize = 8_000;
 
 /// Tenants whose accounts are made at once.
 const AT_ONCE: usize = 4;
@@ -155,6 +159,7 @@ async fn settle_in(
         tokio::spawn(async move {
             let name = format!("t{n}");
             let tenant = tokio::task::block_in_place(|| ground.gateway.tenant(&name));
+            remember_little(&ground, &tenant).await;
             let talkers = town.talkers(&ground, &tenant).await;
             (tenant, talkers)
         })
@@ -162,6 +167,16 @@ async fn settle_in(
     let all: Vec<_> = all.buffer_unordered(AT_ONCE).collect().await;
     let (tenants, talkers): (Vec<_>, Vec<_>) = all.into_iter().map(Result::unwrap).unzip();
     (tenants, talkers.into_iter().flatten().collect())
+}
+
+/// Has the tenant's conversations compacted early: what a message costs is not to grow with all that was said
+/// before it.
+async fn remember_little(ground: &Ground, tenant: &Tenant) {
+    let settings =
+        json!({"contextTokens": CONTEXT, "compaction": {"keepRecentTokens": CONTEXT / 16}});
+    let raw = json!({"agents": {"defaults": settings}}).to_string();
+    let hash = rpc(&ground.gateway, tenant, "config.get", json!({})).await["hash"].take();
+    rpc(&ground.gateway, tenant, "config.patch", json!({"raw": raw, "baseHash": hash})).await;
 }
 
 /// What the log says when workers are killed while something is under way.

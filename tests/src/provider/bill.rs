@@ -60,6 +60,8 @@ pub(super) fn read(message: &str, request: &Value) -> Vec<Line> {
     if let Some((pause, words)) = lines.split_once(' ')
         && let Ok(pause) = pause.parse()
     {
+        // Where a conversation is to be summarised, the rest of it comes after.
+        let words = words.lines().next().unwrap_or_default();
         let (first, rest) = words.split_at(words.len() / 2);
         let said = [Line::say(first), Line::Pause(pause), Line::say(rest)];
         return [&said[..], &[Line::Stop, Line::used(1, 1), Line::Done]].concat();

@@ -107,7 +107,9 @@ impl Talker {
         let turns = asked.iter().zip(&answers).flat_map(|(asked, answer)| {
             [("user".to_owned(), asked.clone()), ("assistant".to_owned(), answer.clone())]
         });
-        let is_told = seen.messages.iter().cloned().eq(turns);
+        // Where it was compacted, that is shown as well.
+        let told = seen.messages.iter().filter(|(by, _)| by != "system");
+        let is_told = told.cloned().eq(turns);
         let is_all = shown.len() + tally.unknown >= self.said && shown.len() <= self.said;
         if !tally.is_whole() || !is_all || !is_told {
             println!("{tally}: {}", self.standing(ground).await);

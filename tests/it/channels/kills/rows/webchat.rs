@@ -16,7 +16,7 @@ pub(crate) type Row = One<Town>;
 
 /// What a visitor says in a minute: less than the gateway takes of one, as what is not known to be kept
 /// is said again.
-const IN_A_MINUTE: usize = 12;
+const IN_A_MINUTE: usize = 15;
 const MINUTE: Duration = Duration::from_mins(1);
 
 pub(crate) struct Town;
