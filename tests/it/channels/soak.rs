@@ -46,7 +46,7 @@ const LET_ALONE: Duration = Duration::from_secs(150);
 const PAUSE: u64 = 2_000;
 
 /// Tokens of a model's context, of which a quarter is a conversation's before it is compacted.
-const CONTEXT: usize = 8_000;
+const CONTEXT: usize = 16_000;
 
 /// Tenants whose accounts are made at once.
 const AT_ONCE: usize = 4;

@@ -43,6 +43,8 @@ struct State {
     last: Option<(String, String)>,
     /// Those before it of which it is not known that they are kept.
     unkept: Vec<(String, String)>,
+    /// And those of them that are not sent yet.
+    unsent: Vec<(String, String)>,
     is_open: bool,
     /// Why something that was said is not taken.
     refused: Option<Value>,
@@ -70,6 +72,7 @@ impl Visitor {
         state.said += 1;
         let said = (format!("m{}", state.said), text.to_owned());
         state.last = Some(said.clone());
+        state.unsent.push(said.clone());
         state.unkept.push(said);
         drop(state);
         self.shared.says.notify_one();
@@ -111,15 +114,31 @@ impl Shared {
     }
 
     /// Sends all of which it is not known that it is kept.
-    async fn send(&self, page: &mut Page) {
-        let unkept = self.state().unkept.clone();
-        for (id, text) in unkept {
-            page.send(&id, &text).await;
-        }
+    async fn send_again(&self, page: &mut Page) {
+        let unkept = self.state().all();
+        send(page, unkept).await;
+    }
+
+    /// Sends what is new: what is said counts, also where it is said again.
+    async fn send_new(&self, page: &mut Page) {
+        let unsent = std::mem::take(&mut self.state().unsent);
+        send(page, unsent).await;
+    }
+}
+
+async fn send(page: &mut Page, said: Vec<(String, String)>) {
+    for (id, text) in said {
+        page.send(&id, &text).await;
     }
 }
 
 impl State {
+    /// What is not known to be kept, which is about to be sent.
+    fn all(&mut self) -> Vec<(String, String)> {
+        self.unsent.clear();
+        self.unkept.clone()
+    }
+
     fn shows(&mut self, page: &Page) {
         if page.anew {
             self.items.clear();
@@ -164,7 +183,7 @@ async fn stay(shared: Arc<Shared>, first: Page) {
 /// Has a page open until its line breaks.
 async fn attend(shared: &Shared, mut page: Page) {
     shared.state().shows(&page);
-    shared.send(&mut page).await;
+    shared.send_again(&mut page).await;
     let mut again = None;
     loop {
         let due = again.unwrap_or_else(Instant::now);
@@ -176,10 +195,10 @@ async fn attend(shared: &Shared, mut page: Page) {
                 }
                 Err(_) => return,
             },
-            () = shared.says.notified() => shared.send(&mut page).await,
+            () = shared.says.notified() => shared.send_new(&mut page).await,
             () = tokio::time::sleep_until(due), if again.is_some() => {
                 again = None;
-                shared.send(&mut page).await;
+                shared.send_again(&mut page).await;
             }
         }
     }
