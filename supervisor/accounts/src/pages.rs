@@ -180,16 +180,13 @@ impl Pages {
     ) -> Result<Since, Error> {
         let of = Self::of(account, room)?;
         let sealer = self.settings.sealer(of.tenant).await?;
-        let mut rows = self.records.page_since(of, 0).await?;
-        let rev = rows.iter().map(|(row, _)| row.rev).max().unwrap_or(0);
-        let anew = after > rev;
-        rows.retain(|(row, _)| anew || row.rev > after);
+        let (rev, rows) = self.records.page_since(of, after).await?;
         let mut items = Vec::with_capacity(rows.len());
         for (row, sealed) in rows {
             let content = sealer.open(KIND, &name(&of), &sealed)?;
             items.extend(frames::item(row.seq, row.rev, &content));
         }
-        Ok(Since { rev, anew, items })
+        Ok(Since { rev, anew: after > rev, items })
     }
 
     /// Shows that an answer is being written, for so long.

@@ -104,7 +104,7 @@ async fn what_is_kept_of_a_conversation_is_sealed_and_opens_in_it_alone() {
     let Pages { records, .. } = &house.pages;
     let tenant = house.account.owner.as_ref().unwrap();
     let of = records::Pages { tenant, account: &house.account.id, room: "v1" };
-    let rows = records.page_since(of, 0).await.unwrap();
+    let (_, rows) = records.page_since(of, 0).await.unwrap();
     let sealed = &rows[0].1;
     assert!(!sealed.windows(6).any(|it| it == b"secret"));
     let showing = records::Showing { key: "k", over: None, at: 7 };

@@ -169,15 +169,21 @@ impl Records {
         Err(contended(head_key))
     }
 
-    /// What has changed in a conversation since a change, in the order of places.
+    /// The latest change of a conversation, and what has changed in it since another, in the order of places: all
+    /// of it where there has been no such change yet.
     pub async fn page_since(
         &self,
         of: Pages<'_>,
         rev: u64,
-    ) -> Result<Vec<(ShownRow, Vec<u8>)>, Error> {
+    ) -> Result<(u64, Vec<(ShownRow, Vec<u8>)>), Error> {
+        // Before the rows: where one of them is replaced meanwhile, the conversation is no shorter for that.
+        let head = self.item(&of.all("head")).await?;
+        let head: Option<PageHead> =
+            head.as_ref().map(|it| json::decode(&it.key, &it.value)).transpose()?;
+        let latest = head.map_or(0, |it| it.rev);
         let rows: Vec<ShownRow> = self.every(&format!("{}/", of.all("row"))).await?;
         let mut shown = Vec::new();
-        for row in rows.into_iter().filter(|row| row.rev > rev) {
+        for row in rows.into_iter().filter(|row| rev > latest || row.rev > rev) {
             let prefix = of.parts(row.seq);
             let (items, _) = self.store.range(prefix.as_bytes(), None, MAX_RANGE).await?;
             let content: Vec<u8> = items.iter().flat_map(|it| it.value.iter().copied()).collect();
@@ -186,7 +192,7 @@ impl Records {
                 shown.push((row, content));
             }
         }
-        Ok(shown)
+        Ok((latest, shown))
     }
 
     /// The conversations of an account.
@@ -281,7 +287,7 @@ mod tests {
     async fn seen(records: &Records, room: &str, rev: u64) -> Vec<(u64, String)> {
         let tenant = id("a");
         let of = Pages { tenant: &tenant, account: OF, room };
-        let rows = records.page_since(of, rev).await.unwrap();
+        let (_, rows) = records.page_since(of, rev).await.unwrap();
         rows.into_iter().map(|(row, it)| (row.seq, String::from_utf8(it).unwrap())).collect()
     }
 
@@ -310,6 +316,24 @@ mod tests {
         say(&records, "v1", "k3", Some("gone"), "three").await;
         assert_eq!(seen(&records, "v1", 0).await.last().unwrap(), &(3, "three".to_owned()));
         assert_eq!(seen(&records, "v2", 0).await, [], "another visitor's is another");
+    }
+
+    #[tokio::test]
+    async fn what_is_replaced_while_it_is_read_makes_the_conversation_no_other() {
+        let records = with_account().await;
+        say(&records, "v1", "k1", None, "one").await;
+        say(&records, "v1", "k2", None, "two").await;
+        let tenant = id("a");
+        let of = Pages { tenant: &tenant, account: OF, room: "v1" };
+        // The content of what comes in its place, of which the row is read before.
+        let longer = Op::put(format!("{}000", of.parts(2)), "two, and more");
+        records.store.commit(Vec::new(), vec![longer]).await.unwrap();
+        let (latest, rows) = records.page_since(of, 0).await.unwrap();
+        assert_eq!((latest, rows.len()), (2, 1));
+        let (latest, rows) = records.page_since(of, 2).await.unwrap();
+        assert_eq!((latest, rows.len()), (2, 0), "a page that has seen it has seen no other");
+        let (latest, rows) = records.page_since(of, 3).await.unwrap();
+        assert_eq!((latest, rows.len()), (2, 1), "and one that has seen more has");
     }
 
     #[tokio::test]
