@@ -11,7 +11,8 @@ use tokio::sync::oneshot;
 use types::{Chain, Clock};
 
 use super::dump::Dumps;
-use super::{Rows, database, open, room};
+use super::room::Room;
+use super::{Rows, database, open};
 use crate::Error;
 use crate::engine::Engine;
 use crate::store::Rev;
@@ -59,6 +60,7 @@ pub(super) struct Committer {
     /// Who waits for everything to be written anew, and before when that is not done.
     rewrites: Vec<oneshot::Sender<Result<(), Error>>>,
     next_rewrite: Instant,
+    room: Room,
     /// Held for as long as the database is open. Dropped last, so the next owner finds it closed.
     _lock: File,
 }
@@ -84,6 +86,7 @@ impl Committer {
             next_dump,
             rewrites: Vec::new(),
             next_rewrite: Instant::now(),
+            room: Room::default(),
             _lock: lock,
         };
         committer.sync().map_err(Failed::into_error)?;
@@ -167,9 +170,9 @@ impl Committer {
         Ok(())
     }
 
-    fn make_room(&self) -> Result<(), Failed> {
+    fn make_room(&mut self) -> Result<(), Failed> {
         let db = self.db.as_ref().ok_or(Failed::Write(Error::Closed))?;
-        room::make(db, &self.file, self.dumps.len()).map_err(Failed::Write)
+        self.room.make(db, &self.file, self.dumps.len()).map_err(Failed::Write)
     }
 
     fn until_due(&self) -> Duration {
